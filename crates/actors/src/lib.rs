@@ -1,0 +1,1 @@
+//! The small kit that makes actix safe: ports, deadlines, shutdown, clock, seeds.

@@ -1,0 +1,1 @@
+//! The client: identity, spaces and network assembled.

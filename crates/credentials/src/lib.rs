@@ -1,0 +1,1 @@
+//! Signed assertions, device chains and the membership state machine.

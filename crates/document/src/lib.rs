@@ -1,0 +1,1 @@
+//! Object CRDTs: registers, maps, counters and sets that merge the way people mean.

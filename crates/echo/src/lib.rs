@@ -1,0 +1,1 @@
+//! ECHO: replicated spaces of objects.

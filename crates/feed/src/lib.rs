@@ -1,0 +1,1 @@
+//! Signed, hash-linked, append-only logs with a single writer.

@@ -1,0 +1,1 @@
+//! HALO: identity and devices.

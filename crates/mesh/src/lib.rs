@@ -1,0 +1,1 @@
+//! MESH: swarms of devices that share a space.

@@ -1,0 +1,1 @@
+//! The typed messages between ECHO, HALO, MESH and their peers.

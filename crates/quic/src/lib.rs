@@ -1,0 +1,1 @@
+//! QUIC between devices: mutual TLS by device key.

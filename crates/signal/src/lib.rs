@@ -1,0 +1,1 @@
+//! Rendezvous: how devices of one topic find each other's addresses.

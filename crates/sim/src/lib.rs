@@ -1,0 +1,1 @@
+//! The simulated world: many whole clients in one thread under virtual time.

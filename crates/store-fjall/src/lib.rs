@@ -1,0 +1,1 @@
+//! The fjall store: one database a profile.

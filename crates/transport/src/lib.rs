@@ -1,0 +1,1 @@
+//! Connections between devices: the traits and an in-memory network with faults.

@@ -1,0 +1,1 @@
+//! Versioned codec, frames and every limit on input from outside.
