@@ -27,6 +27,8 @@ pub enum HashDomain {
     Topic,
     /// The key that confirms a password-authenticated key exchange.
     PakeConfirmation,
+    /// The checksum of an invitation's text.
+    Invitation,
     /// The trace of a simulation.
     Trace,
     /// The seed of a child in a tree of seeds.
@@ -47,6 +49,7 @@ impl HashDomain {
             Self::SwarmProof => "dxos-rs 2026 v1 swarm proof",
             Self::Topic => "dxos-rs 2026 v1 topic",
             Self::PakeConfirmation => "dxos-rs 2026 v1 pake confirmation",
+            Self::Invitation => "dxos-rs 2026 v1 invitation",
             Self::Trace => "dxos-rs 2026 v1 trace",
             Self::Seed => "dxos-rs 2026 v1 seed",
         }

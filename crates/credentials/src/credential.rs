@@ -1,0 +1,366 @@
+//! Credentials: what is asserted, by whom, with a signature.
+
+use dxos_keys::{
+    BlockHash, ContentKeyId, DeviceKey, Domain, IdentityKey, IdentitySecret, InvitationId,
+    RecoveryKey, RecoverySecret, SealedKey, SealingKey, Signature, Signer, SpaceKey, SpaceSecret,
+    StateHash,
+};
+use dxos_wire::limits::{CREDENTIAL_BYTES_MAX, DISPLAY_NAME_BYTES_MAX};
+use serde::{Deserialize, Serialize};
+
+use crate::{DeviceChain, Role};
+
+const VERSION: u8 = 1;
+
+/// Whose key signed a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Issuer {
+    /// A space: the genesis only.
+    Space(SpaceKey),
+    /// An identity: its genesis only.
+    Identity(IdentityKey),
+    /// A device, on behalf of its identity.
+    Device(DeviceKey),
+    /// A recovery key.
+    Recovery(RecoveryKey),
+}
+
+/// What a credential says. The order of the variants is their number in the encoding: new ones
+/// go to the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Assertion {
+    /// The space exists and this identity is its first admin. By the space.
+    SpaceGenesis {
+        /// The space.
+        space: SpaceKey,
+        /// The first admin.
+        admin: IdentityKey,
+    },
+    /// The identity is a member with this role from here on. By an admin's device.
+    SpaceMember {
+        /// The space.
+        space: SpaceKey,
+        /// The member.
+        identity: IdentityKey,
+        /// What it may do.
+        role: Role,
+        /// What others are shown.
+        display_name: Option<String>,
+        /// The device with which it came, so that every replica knows it at once.
+        chain: Option<DeviceChain>,
+        /// The invitation that was used for it.
+        invitation: Option<InvitationId>,
+    },
+    /// The identity is no member any more. By an admin's device, or a device of its own.
+    MemberRemoved {
+        /// The space.
+        space: SpaceKey,
+        /// Who is removed.
+        identity: IdentityKey,
+    },
+    /// What a member wants others to be shown. By a device of its own.
+    MemberProfile {
+        /// The space.
+        space: SpaceKey,
+        /// What others are shown.
+        display_name: Option<String>,
+    },
+    /// The identity exists and this is its first device. By the identity.
+    IdentityGenesis {
+        /// The identity.
+        identity: IdentityKey,
+        /// Its first device.
+        device: DeviceKey,
+        /// That device's encryption key.
+        sealing: SealingKey,
+        /// The key that may bring the identity back when all devices are lost.
+        recovery: Option<RecoveryKey>,
+    },
+    /// The device belongs to the identity. By a device that does.
+    AuthorizedDevice {
+        /// The identity.
+        identity: IdentityKey,
+        /// The new device.
+        device: DeviceKey,
+        /// Its encryption key.
+        sealing: SealingKey,
+    },
+    /// The device does not belong to the identity any more. By another device of it.
+    DeviceRevoked {
+        /// The identity.
+        identity: IdentityKey,
+        /// The device.
+        device: DeviceKey,
+    },
+    /// What a device is called. By a device of the identity.
+    DeviceProfile {
+        /// The device.
+        device: DeviceKey,
+        /// Its name.
+        name: String,
+    },
+    /// The device takes over for an identity that lost all others. By the recovery key.
+    IdentityRecovery {
+        /// The identity.
+        identity: IdentityKey,
+        /// The new device.
+        device: DeviceKey,
+        /// Its encryption key.
+        sealing: SealingKey,
+    },
+    /// A content key, sealed for each device that may read. By an admin's device.
+    ContentKey {
+        /// The space.
+        space: SpaceKey,
+        /// The key's name.
+        key: ContentKeyId,
+        /// The key, sealed for each device.
+        recipients: Vec<(DeviceKey, SealedKey)>,
+    },
+    /// A snapshot of the space at a point of its history. By an admin's device.
+    Epoch {
+        /// The space.
+        space: SpaceKey,
+        /// Counts up.
+        number: u64,
+        /// The heads at which it was taken.
+        heads: Vec<BlockHash>,
+        /// The hash of the snapshot.
+        snapshot: StateHash,
+    },
+    /// An invitation that any admin's device may host. By an admin's device.
+    DelegatedInvitation {
+        /// The space.
+        space: SpaceKey,
+        /// The invitation.
+        invitation: InvitationId,
+        /// What its guests may do.
+        role: Role,
+        /// Whether one guest only may use it.
+        single_use: bool,
+        /// When it ends, in milliseconds since 1970.
+        expires_ms: u64,
+    },
+    /// The invitation is off. By an admin's device.
+    InvitationCancelled {
+        /// The space.
+        space: SpaceKey,
+        /// The invitation.
+        invitation: InvitationId,
+    },
+    /// The writing device shows its chain. By that device.
+    DevicePresented {
+        /// The space.
+        space: SpaceKey,
+        /// How it belongs to its identity.
+        chain: DeviceChain,
+    },
+}
+
+/// An assertion with the signature of its issuer. One that exists has been verified: it can only
+/// be made by signing or by [`Credential::decode`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    issuer: Issuer,
+    assertion: Assertion,
+    signature: Signature,
+}
+
+/// Why bytes are no credential.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CredentialError {
+    /// A display name is too long or holds control characters.
+    #[error("display name cannot be used: {0}")]
+    DisplayName(&'static str),
+    /// The bytes are no credential.
+    #[error(transparent)]
+    Malformed(#[from] dxos_wire::DecodeError),
+    /// The issuer did not sign this.
+    #[error("the credential's signature does not match its issuer")]
+    Signature,
+    /// The credential is too large.
+    #[error("credential of {found} bytes, more than the {CREDENTIAL_BYTES_MAX} allowed")]
+    TooLarge {
+        /// Its length.
+        found: usize,
+    },
+}
+
+/// Checks a name that will be shown to others: at most 256 bytes, no control characters.
+///
+/// # Errors
+///
+/// [`CredentialError::DisplayName`] says what is wrong.
+pub fn check_display_name(name: &str) -> Result<(), CredentialError> {
+    if name.len() > DISPLAY_NAME_BYTES_MAX {
+        return Err(CredentialError::DisplayName("longer than 256 bytes"));
+    }
+    if name.trim().is_empty() {
+        return Err(CredentialError::DisplayName("empty"));
+    }
+    // Control characters and the marks that turn the direction of text could disguise a name.
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if name.chars().any(|c| c.is_control() || turns(c)) {
+        return Err(CredentialError::DisplayName("it holds control characters"));
+    }
+    Ok(())
+}
+
+impl Credential {
+    /// Signs an assertion with a device.
+    pub fn by_device(signer: &dyn Signer, assertion: Assertion) -> Self {
+        let issuer = Issuer::Device(signer.device());
+        let signature = signer.sign(Domain::Credential, &message(&issuer, &assertion));
+        Self {
+            issuer,
+            assertion,
+            signature,
+        }
+    }
+
+    /// Signs the genesis of a space; its key is destroyed with this.
+    pub fn space_genesis(secret: SpaceSecret, admin: IdentityKey) -> Self {
+        let space = secret.space();
+        let issuer = Issuer::Space(space);
+        let assertion = Assertion::SpaceGenesis { space, admin };
+        let signature = secret.sign(Domain::Credential, &message(&issuer, &assertion));
+        drop(secret);
+        Self {
+            issuer,
+            assertion,
+            signature,
+        }
+    }
+
+    /// Signs the genesis of an identity; its key is destroyed with this.
+    pub fn identity_genesis(
+        secret: IdentitySecret,
+        device: DeviceKey,
+        sealing: SealingKey,
+        recovery: Option<RecoveryKey>,
+    ) -> Self {
+        let identity = secret.identity();
+        let issuer = Issuer::Identity(identity);
+        let assertion = Assertion::IdentityGenesis {
+            identity,
+            device,
+            sealing,
+            recovery,
+        };
+        let signature = secret.sign(Domain::Credential, &message(&issuer, &assertion));
+        drop(secret);
+        Self {
+            issuer,
+            assertion,
+            signature,
+        }
+    }
+
+    /// Signs that a device takes over for an identity whose devices are lost.
+    pub fn identity_recovery(
+        secret: &RecoverySecret,
+        identity: IdentityKey,
+        device: DeviceKey,
+        sealing: SealingKey,
+    ) -> Self {
+        let issuer = Issuer::Recovery(secret.recovery());
+        let assertion = Assertion::IdentityRecovery {
+            identity,
+            device,
+            sealing,
+        };
+        let signature = secret.sign(Domain::Credential, &message(&issuer, &assertion));
+        Self {
+            issuer,
+            assertion,
+            signature,
+        }
+    }
+
+    /// Who signed it.
+    pub const fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// What it says.
+    pub const fn assertion(&self) -> &Assertion {
+        &self.assertion
+    }
+
+    /// The issuer's signature.
+    pub const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    /// The bytes that [`Credential::decode`] reads.
+    pub fn encode(&self) -> Vec<u8> {
+        let parts = (self.issuer, &self.assertion, self.signature);
+        #[expect(clippy::expect_used, reason = "no part has a length that is unknown")]
+        dxos_wire::encode(VERSION, &parts).expect("credentials can be encoded")
+    }
+
+    /// Reads a credential and verifies it: all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError`] says what is wrong.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CredentialError> {
+        if bytes.len() > CREDENTIAL_BYTES_MAX {
+            return Err(CredentialError::TooLarge { found: bytes.len() });
+        }
+        let (issuer, assertion, signature) = dxos_wire::decode(VERSION, bytes)?;
+        Self::from_parts(issuer, assertion, signature)
+    }
+
+    pub(crate) fn from_parts(
+        issuer: Issuer,
+        assertion: Assertion,
+        signature: Signature,
+    ) -> Result<Self, CredentialError> {
+        match &assertion {
+            Assertion::SpaceMember {
+                display_name: Some(name),
+                ..
+            }
+            | Assertion::MemberProfile {
+                display_name: Some(name),
+                ..
+            }
+            | Assertion::DeviceProfile { name, .. } => check_display_name(name)?,
+            _ => {}
+        }
+        let message = message(&issuer, &assertion);
+        let verified = match &issuer {
+            Issuer::Space(key) => key.verify(Domain::Credential, &message, &signature),
+            Issuer::Identity(key) => key.verify(Domain::Credential, &message, &signature),
+            Issuer::Device(key) => key.verify(Domain::Credential, &message, &signature),
+            Issuer::Recovery(key) => key.verify(Domain::Credential, &message, &signature),
+        };
+        verified.map_err(|_| CredentialError::Signature)?;
+        Ok(Self {
+            issuer,
+            assertion,
+            signature,
+        })
+    }
+}
+
+fn message(issuer: &Issuer, assertion: &Assertion) -> Vec<u8> {
+    #[expect(clippy::expect_used, reason = "no part has a length that is unknown")]
+    dxos_wire::encode(VERSION, &(issuer, assertion)).expect("credentials can be encoded")
+}
+
+impl Serialize for Credential {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.issuer, &self.assertion, self.signature).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Credential {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (issuer, assertion, signature) = Deserialize::deserialize(deserializer)?;
+        Self::from_parts(issuer, assertion, signature).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,381 @@
+//! The membership of a space: a pure function of the set of its control blocks.
+//!
+//! The same set gives the same members whatever the order of arrival. The rules, with their
+//! reasons:
+//!
+//! 1. **Authority is in the past.** A credential counts only if its issuer held the needed role
+//!    in that block's own causal past: its device's chain was shown there, its identity admitted
+//!    there. What comes later cannot make it count.
+//! 2. **A removal reaches what it did not know.** A block of a removed member counts only if it
+//!    is in the causal past of every effective removal of that member. A new block cannot get
+//!    into the past of a removal that exists, so nothing can be backdated; and an admin cannot
+//!    erase what it had itself accepted. A lesser role and the revocation of a device work the
+//!    same way.
+//! 3. **A re-admission starts anew.** A block that has a re-admission, made after the removal,
+//!    in its past is not touched by that removal.
+//! 4. **The senior admin wins.** Seniority is nearness to genesis in the tree of admissions,
+//!    ties by identity key. Removals take effect in order of the seniority of their issuers; one
+//!    that has taken effect stands, also when a junior concurrently removes its issuer, and
+//!    cancels the concurrent acts, removals included, of the one it removes. (The idea of strong
+//!    removal: Weidner et al., "Key agreement for decentralized secure group messaging with
+//!    strong security guarantees", 2021.)
+//! 5. **Among concurrent acts about one member** a removal wins over an admission, and the lesser
+//!    role over the greater: what was taken away on purpose is not given back by accident.
+
+mod evaluate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dxos_feed::{Designation, FeedDescriptor, Timeframe};
+use dxos_keys::{
+    BlockHash, ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, SealingKey, SpaceKey,
+};
+
+use crate::{Credential, CredentialError, Right, Role, VerifiedDevice};
+
+/// A control block: a verified credential and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlBlock {
+    /// The feed, of the device that wrote the block.
+    pub descriptor: FeedDescriptor,
+    /// Its id.
+    pub feed: FeedId,
+    /// The block's place.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// Its logical time.
+    pub lamport: u64,
+    /// What its writer had applied, itself included.
+    pub past: Timeframe,
+    /// What it says.
+    pub credential: Credential,
+}
+
+impl ControlBlock {
+    /// Reads the credential in a block's body and verifies it.
+    ///
+    /// # Errors
+    ///
+    /// [`CredentialError`] when it is none: such a block counts for nothing.
+    pub fn read(
+        descriptor: FeedDescriptor,
+        (feed, seq, hash, lamport): (FeedId, u64, BlockHash, u64),
+        past: Timeframe,
+        body: &[u8],
+    ) -> Result<Self, CredentialError> {
+        let credential = Credential::decode(body)?;
+        Ok(Self {
+            descriptor,
+            feed,
+            seq,
+            hash,
+            lamport,
+            past,
+            credential,
+        })
+    }
+
+    fn order(&self) -> (u64, FeedId, u64) {
+        (self.lamport, self.feed, self.seq)
+    }
+}
+
+/// A member, as the control blocks known here make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// What it may do.
+    pub role: Role,
+    /// What others are shown.
+    pub display_name: Option<String>,
+    /// Its distance from genesis in the tree of admissions.
+    pub rank: u32,
+    /// Its devices and their encryption keys.
+    pub devices: BTreeMap<DeviceKey, SealingKey>,
+}
+
+/// What a device may do at some point of the history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The identity that it acts for.
+    pub identity: IdentityKey,
+    /// That identity's role.
+    pub role: Role,
+}
+
+/// Why a block does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Its device's chain is not in its past.
+    #[error("the device has shown no chain")]
+    UnknownDevice,
+    /// Its identity is no member in its past.
+    #[error("the identity is not a member")]
+    NotMember,
+    /// The role in its past does not allow it.
+    #[error("the role does not allow it")]
+    Role,
+    /// The member was removed, or got a lesser role, and the block is not in the past of that.
+    #[error("the member was removed or restricted")]
+    Removed,
+    /// The device was revoked and the block is not in the past of that.
+    #[error("the device was revoked")]
+    Revoked,
+}
+
+/// What an inserted block changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Whether the block takes effect.
+    pub counts: bool,
+    /// Whether blocks that were judged before may be judged differently now.
+    pub retroactive: bool,
+}
+
+/// The members of a space and the power to judge its blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    space: SpaceKey,
+    /// All control blocks, in a causal order that is the same everywhere.
+    blocks: BTreeMap<(u64, FeedId, u64), ControlBlock>,
+    derived: Derived,
+}
+
+/// What follows from the blocks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Derived {
+    genesis: Option<(FeedId, u64, IdentityKey)>,
+    /// Acts about each identity that count, in causal order.
+    acts: BTreeMap<IdentityKey, Vec<Act>>,
+    /// Where each device's chain was shown.
+    devices: BTreeMap<DeviceKey, Vec<Shown>>,
+    /// Effective removals, reductions and revocations.
+    restrictions: Vec<Restriction>,
+    keys: Vec<(u64, FeedId, u64, ContentKeyId)>,
+    invitations: BTreeSet<InvitationId>,
+    names: BTreeMap<IdentityKey, ((u64, FeedId, u64), Option<String>)>,
+    counting: BTreeSet<(u64, FeedId, u64)>,
+}
+
+/// Something that was decided about an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Act {
+    feed: FeedId,
+    seq: u64,
+    past: Timeframe,
+    /// `None` for a removal.
+    role: Option<Role>,
+    rank: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Shown {
+    feed: FeedId,
+    seq: u64,
+    device: VerifiedDevice,
+}
+
+/// An effective removal, reduction or revocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Restriction {
+    at: (u64, FeedId, u64),
+    past: Timeframe,
+    who: Who,
+    /// What is still allowed, `None` for nothing.
+    role: Option<Role>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Identity(IdentityKey),
+    Device(DeviceKey),
+}
+
+fn covers(past: &Timeframe, feed: &FeedId, seq: u64) -> bool {
+    past.get(feed) > seq
+}
+
+impl Membership {
+    /// A space of which nothing is known.
+    pub fn new(space: SpaceKey) -> Self {
+        Self {
+            space,
+            blocks: BTreeMap::new(),
+            derived: Derived::default(),
+        }
+    }
+
+    /// The membership that a set of control blocks makes: the definition. Blocks of other spaces
+    /// or in data feeds are ignored.
+    pub fn evaluate(space: SpaceKey, blocks: impl IntoIterator<Item = ControlBlock>) -> Self {
+        let mut membership = Self::new(space);
+        for block in blocks {
+            membership.keep(block);
+        }
+        membership.derived = Derived::of(&membership);
+        membership
+    }
+
+    /// Adds a block whose causes were added before. Gives what [`Membership::evaluate`] of all
+    /// would give.
+    pub fn insert(&mut self, block: ControlBlock) -> Change {
+        let key = block.order();
+        if self.blocks.contains_key(&key) || !self.keep(block) {
+            return Change::default();
+        }
+        let Some(block) = self.blocks.get(&key) else {
+            return Change::default();
+        };
+        if self.derived.is_restriction(block) || self.derived.is_genesis(self.space, block) {
+            // These reach blocks that were judged before.
+            let before = std::mem::take(&mut self.derived);
+            self.derived = Derived::of(self);
+            let retroactive = before.restrictions != self.derived.restrictions
+                || before.genesis.is_some() && before.genesis != self.derived.genesis;
+            return Change {
+                counts: self.derived.counting.contains(&key),
+                retroactive,
+            };
+        }
+        let counts = self.derived.apply(self.space, block);
+        Change {
+            counts,
+            retroactive: false,
+        }
+    }
+
+    fn keep(&mut self, block: ControlBlock) -> bool {
+        let ours = block.descriptor.space == self.space
+            && block.descriptor.designation == Designation::Control;
+        if ours {
+            self.blocks.insert(block.order(), block);
+        }
+        ours
+    }
+
+    /// Forgets the blocks of `feed` from `seq` on: the feed was forked there.
+    pub fn cut(&mut self, feed: &FeedId, seq: u64) {
+        self.blocks
+            .retain(|_, block| block.feed != *feed || block.seq < seq);
+        self.derived = Derived::of(self);
+    }
+
+    /// The space.
+    pub const fn space(&self) -> &SpaceKey {
+        &self.space
+    }
+
+    /// Whether the genesis of the space is known.
+    pub const fn has_genesis(&self) -> bool {
+        self.derived.genesis.is_some()
+    }
+
+    /// The control blocks, in causal order.
+    pub fn blocks(&self) -> impl Iterator<Item = &ControlBlock> {
+        self.blocks.values()
+    }
+
+    /// Whether a control block takes effect.
+    pub fn takes_effect(&self, block: &ControlBlock) -> bool {
+        self.derived.counting.contains(&block.order())
+    }
+
+    /// All members.
+    pub fn members(&self) -> BTreeMap<IdentityKey, Member> {
+        let identities = self.derived.acts.keys();
+        identities
+            .filter_map(|identity| Some((*identity, self.member(identity)?)))
+            .collect()
+    }
+
+    /// One member.
+    pub fn member(&self, identity: &IdentityKey) -> Option<Member> {
+        let (role, rank) = self.derived.role_at(identity, None)?;
+        let devices = self.derived.devices.iter().filter_map(|(device, shown)| {
+            let shown = shown
+                .iter()
+                .find(|shown| shown.device.identity == *identity)?;
+            let revoked = self
+                .derived
+                .restrictions
+                .iter()
+                .any(|r| r.who == Who::Device(*device));
+            (!revoked).then_some((*device, shown.device.sealing))
+        });
+        let display_name = self
+            .derived
+            .names
+            .get(identity)
+            .and_then(|(_, name)| name.clone());
+        Some(Member {
+            role,
+            display_name,
+            rank,
+            devices: devices.collect(),
+        })
+    }
+
+    /// The role of an identity, as of now.
+    pub fn role_of(&self, identity: &IdentityKey) -> Option<Role> {
+        self.derived.role_at(identity, None).map(|(role, _)| role)
+    }
+
+    /// What a device may do, as of now.
+    pub fn authority_of(&self, device: &DeviceKey) -> Option<Authority> {
+        let revoked = self
+            .derived
+            .restrictions
+            .iter()
+            .any(|r| r.who == Who::Device(*device));
+        if revoked {
+            return None;
+        }
+        let shown = self.derived.devices.get(device)?;
+        shown.iter().find_map(|shown| {
+            let identity = shown.device.identity;
+            Some(Authority {
+                identity,
+                role: self.role_of(&identity)?,
+            })
+        })
+    }
+
+    /// Whether a block counts: whether its device had the `right` in the block's own `past`, and
+    /// no removal that is known takes it back.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] says why it does not.
+    pub fn judge(
+        &self,
+        device: &DeviceKey,
+        (feed, seq): (&FeedId, u64),
+        past: &Timeframe,
+        right: Right,
+    ) -> Result<Authority, Refused> {
+        self.derived.judge(device, (feed, seq), past, right)
+    }
+
+    /// Every device that may read, with the key to seal for.
+    pub fn readers(&self) -> BTreeMap<DeviceKey, SealingKey> {
+        let members = self.members();
+        let readers = members
+            .into_values()
+            .filter(|member| member.role.allows(Right::Read));
+        readers.flat_map(|member| member.devices).collect()
+    }
+
+    /// The content key that seals what is written now: the one issued last.
+    pub fn content_key(&self) -> Option<ContentKeyId> {
+        self.derived.keys.iter().max().map(|(_, _, _, key)| *key)
+    }
+
+    /// Whether an invitation was used by an admission that counts.
+    pub fn invitation_used(&self, invitation: &InvitationId) -> bool {
+        self.derived.invitations.contains(invitation)
+    }
+}

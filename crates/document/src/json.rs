@@ -1,0 +1,254 @@
+//! Values as JSON and back.
+
+use std::collections::BTreeSet;
+
+use data_encoding::BASE64;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value as Json;
+
+use crate::codec::DecodeError;
+use crate::limits::Limits;
+use crate::value::canonical;
+use crate::{Key, Map, ObjectRef, Value};
+
+/// Why a JSON value is no [`Value`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JsonError {
+    /// It is nested too deeply.
+    #[error("the JSON is nested deeper than {max} levels; make its inner part an object")]
+    Depth {
+        /// The bound.
+        max: usize,
+    },
+    /// A whole number that 64 bits with sign do not hold. Write it as text, or with a fraction.
+    #[error("the number {number} is out of range; write it as text, or with an exponent")]
+    Number {
+        /// The number as it was written.
+        number: String,
+    },
+    /// A special value such as `{"@bytes": ...}` whose content is not what it says. Correct it,
+    /// or write the key with two `@` if it is a key of your own.
+    #[error("the content of \"{tag}\" is not {expected}; correct it, or write \"@{tag}\" for a key")]
+    Tag {
+        /// The key.
+        tag: &'static str,
+        /// What should have been there.
+        expected: &'static str,
+    },
+}
+
+const BYTES: &str = "@bytes";
+const COUNTER: &str = "@counter";
+const FLOAT: &str = "@float";
+const REFERENCE: &str = "@ref";
+const SET: &str = "@set";
+const TIME: &str = "@time";
+
+impl Value {
+    /// This value as JSON.
+    ///
+    /// Null, booleans, integers, finite floats, texts, lists and maps are themselves. What JSON
+    /// has no word for is an object with one key:
+    ///
+    /// | value | JSON |
+    /// | --- | --- |
+    /// | timestamp | `{"@time": milliseconds}` |
+    /// | bytes | `{"@bytes": "base64"}` |
+    /// | reference | `{"@ref": "object"}` or `{"@ref": "space:object"}` |
+    /// | set | `{"@set": [members]}` |
+    /// | counter | `{"@counter": number}` |
+    /// | NaN, infinities | `{"@float": "NaN"}`, `"Infinity"`, `"-Infinity"` |
+    ///
+    /// A key of your own that begins with `@` gets another `@` in front of it.
+    ///
+    /// ```
+    /// use dxos_document::Value;
+    ///
+    /// let value = Value::map([("@ref", Value::from("mine")), ("due", Value::Timestamp(5))]);
+    /// assert_eq!(value.to_json().to_string(), r#"{"@@ref":"mine","due":{"@time":5}}"#);
+    /// assert_eq!(Value::from_json(&value.to_json()), Ok(value));
+    /// ```
+    pub fn to_json(&self) -> Json {
+        let tagged = |tag: &str, content: Json| {
+            Json::Object(std::iter::once((tag.to_owned(), content)).collect())
+        };
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(*value),
+            Self::Int(value) => Json::from(*value),
+            Self::Float(value) => serde_json::Number::from_f64(canonical(*value)).map_or_else(
+                || {
+                    let name = if value.is_nan() {
+                        "NaN"
+                    } else if *value > 0.0 {
+                        "Infinity"
+                    } else {
+                        "-Infinity"
+                    };
+                    tagged(FLOAT, Json::from(name))
+                },
+                Json::Number,
+            ),
+            Self::Counter(value) => tagged(COUNTER, Json::from(*value)),
+            Self::Timestamp(value) => tagged(TIME, Json::from(*value)),
+            Self::Text(value) => Json::from(value.as_str()),
+            Self::Bytes(value) => tagged(BYTES, Json::from(BASE64.encode(value))),
+            Self::Reference(value) => tagged(
+                REFERENCE,
+                Json::from(match value.space() {
+                    None => value.object().to_string(),
+                    Some(space) => format!("{space}:{}", value.object()),
+                }),
+            ),
+            Self::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
+            Self::Set(members) => tagged(SET, members.iter().map(Self::to_json).collect()),
+            Self::Map(map) => map_to_json(map),
+        }
+    }
+
+    /// Reads what [`Value::to_json`] wrote, and any other JSON: a key that begins with `@` and
+    /// is no special value is taken as it is. Fails as [`JsonError`] says.
+    pub fn from_json(json: &Json) -> Result<Self, JsonError> {
+        read(json, Limits::default().depth_max)
+    }
+}
+
+/// Properties as a JSON object.
+pub(crate) fn map_to_json(map: &Map) -> Json {
+    let entries = map.iter().map(|(key, value)| {
+        let key = if key.starts_with('@') {
+            format!("@{key}")
+        } else {
+            key.to_string()
+        };
+        (key, value.to_json())
+    });
+    Json::Object(entries.collect())
+}
+
+fn descend(left: usize) -> Result<usize, JsonError> {
+    left.checked_sub(1).ok_or(JsonError::Depth {
+        max: Limits::default().depth_max,
+    })
+}
+
+fn read(json: &Json, left: usize) -> Result<Value, JsonError> {
+    Ok(match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(number) => read_number(number)?,
+        Json::String(text) => Value::Text(text.clone()),
+        Json::Array(items) => {
+            let left = descend(left)?;
+            let items: Result<_, _> = items.iter().map(|item| read(item, left)).collect();
+            Value::List(items?)
+        }
+        Json::Object(object) => {
+            if object.len() == 1
+                && let Some((tag, content)) = object.iter().next()
+                && let Some(value) = read_tagged(tag, content, left)?
+            {
+                return Ok(value);
+            }
+            let left = descend(left)?;
+            let mut map = Map::new();
+            for (key, value) in object {
+                let key = match key.strip_prefix('@') {
+                    Some(rest) if rest.starts_with('@') => rest,
+                    _ => key,
+                };
+                map.insert(Key::from(key), read(value, left)?);
+            }
+            Value::Map(map)
+        }
+    })
+}
+
+fn read_number(number: &serde_json::Number) -> Result<Value, JsonError> {
+    if let Some(int) = number.as_i64() {
+        return Ok(Value::Int(int));
+    }
+    if number.is_u64() {
+        return Err(JsonError::Number {
+            number: number.to_string(),
+        });
+    }
+    let float = number.as_f64().ok_or_else(|| JsonError::Number {
+        number: number.to_string(),
+    })?;
+    Ok(Value::Float(canonical(float)))
+}
+
+/// The special value, `None` when the key is none of ours.
+fn read_tagged(tag: &str, content: &Json, left: usize) -> Result<Option<Value>, JsonError> {
+    let wrong = |tag, expected| JsonError::Tag { tag, expected };
+    let int = |tag| {
+        content
+            .as_i64()
+            .ok_or_else(|| wrong(tag, "a whole number of 64 bits"))
+    };
+    Ok(Some(match tag {
+        COUNTER => Value::Counter(int(COUNTER)?),
+        TIME => Value::Timestamp(int(TIME)?),
+        FLOAT => Value::Float(match content.as_str() {
+            Some("NaN") => f64::NAN,
+            Some("Infinity") => f64::INFINITY,
+            Some("-Infinity") => f64::NEG_INFINITY,
+            _ => return Err(wrong(FLOAT, "NaN, Infinity or -Infinity")),
+        }),
+        BYTES => Value::Bytes(
+            content
+                .as_str()
+                .and_then(|text| BASE64.decode(text.as_bytes()).ok())
+                .ok_or_else(|| wrong(BYTES, "base64 with padding"))?,
+        ),
+        REFERENCE => Value::Reference(
+            content
+                .as_str()
+                .and_then(read_reference)
+                .ok_or_else(|| wrong(REFERENCE, "an object id, or space key:object id"))?,
+        ),
+        SET => {
+            let members = content
+                .as_array()
+                .ok_or_else(|| wrong(SET, "a list of members"))?;
+            let left = descend(left)?;
+            let members: Result<BTreeSet<_>, _> =
+                members.iter().map(|member| read(member, left)).collect();
+            Value::Set(members?)
+        }
+        _ => return Ok(None),
+    }))
+}
+
+fn read_reference(text: &str) -> Option<ObjectRef> {
+    Some(match text.split_once(':') {
+        None => ObjectRef::local(text.parse().ok()?),
+        Some((space, object)) => ObjectRef::across(space.parse().ok()?, object.parse().ok()?),
+    })
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            self.to_json().serialize(serializer)
+        } else {
+            serializer.serialize_bytes(&self.encode())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Self::from_json(&Json::deserialize(deserializer)?).map_err(D::Error::custom)
+        } else {
+            let decode = |bytes: &[u8]| -> Result<Self, DecodeError> {
+                Self::decode(bytes, &Limits::default())
+            };
+            crate::codec::deserialize_bytes(deserializer, decode)
+        }
+    }
+}

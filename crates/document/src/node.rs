@@ -1,0 +1,214 @@
+//! One place in an object's tree of properties, and how operations change it.
+//!
+//! What a place holds is a pure function of the operations applied: a write is live unless an
+//! operation whose writer had seen it covers it. That relation is fixed when the operations are
+//! written, so the order of delivery cannot matter.
+
+use crate::branch::Branch;
+use crate::context::Seen;
+use crate::counter::Tally;
+use crate::register::Register;
+use crate::set::AddWinsSet;
+use crate::{Key, Value};
+
+/// What was assigned at a place.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Content {
+    /// A map, whose entries are the children.
+    Map,
+    /// A whole number or counter, with what was counted on top.
+    Count {
+        base: i64,
+        is_counter: bool,
+        tally: Option<Box<Tally>>,
+    },
+    /// Any other value, as a whole.
+    Whole(Value),
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Node {
+    pub(crate) register: Register<Content>,
+    // Most places have neither: one pointer instead of both.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rare {
+    set: AddWinsSet,
+    children: Branch,
+}
+
+impl Node {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.register.is_empty() && self.rare.is_none()
+    }
+
+    pub(crate) fn set(&self) -> Option<&AddWinsSet> {
+        self.rare
+            .as_ref()
+            .map(|rare| &rare.set)
+            .filter(|set| !set.is_empty())
+    }
+
+    pub(crate) fn children(&self) -> Option<&Branch> {
+        self.rare
+            .as_ref()
+            .map(|rare| &rare.children)
+            .filter(|children| !children.is_empty())
+    }
+
+    pub(crate) fn set_mut(&mut self) -> &mut AddWinsSet {
+        &mut self.rare.get_or_insert_default().set
+    }
+
+    pub(crate) fn children_mut(&mut self) -> &mut Branch {
+        &mut self.rare.get_or_insert_default().children
+    }
+
+    fn tidy(&mut self) {
+        if self
+            .rare
+            .as_ref()
+            .is_some_and(|rare| rare.set.is_empty() && rare.children.is_empty())
+        {
+            self.rare = None;
+        }
+    }
+
+    /// Drops all that the writer had seen here and below.
+    fn clear(&mut self, seen: &Seen<'_>) {
+        self.register.retain(|write| !seen.covers(&write.id));
+        if let Some(rare) = &mut self.rare {
+            if !rare.set.is_empty() {
+                rare.set.reset(seen);
+            }
+            clear_children(&mut rare.children, seen);
+        }
+        self.tidy();
+    }
+
+    /// Drops what the writer had seen here other than a map: something is assigned below.
+    fn become_map(&mut self, seen: &Seen<'_>) {
+        self.register
+            .retain(|write| matches!(write.content, Content::Map) || !seen.covers(&write.id));
+        if let Some(rare) = &mut self.rare
+            && !rare.set.is_empty()
+        {
+            rare.set.reset(seen);
+        }
+        // Not tidied: the caller puts a child here next.
+    }
+
+    fn write(&mut self, value: &Value, seen: &Seen<'_>) {
+        let content = match value {
+            Value::Map(map) => {
+                if !map.is_empty() {
+                    let children = self.children_mut();
+                    children.reserve(map.len());
+                    for (key, value) in map {
+                        children.change(key, |child| child.write(value, seen));
+                    }
+                }
+                Content::Map
+            }
+            Value::Set(members) => {
+                self.set_mut().add(members.iter().cloned().collect(), seen);
+                return;
+            }
+            Value::Int(base) | Value::Counter(base) => Content::Count {
+                base: *base,
+                is_counter: matches!(value, Value::Counter(_)),
+                tally: None,
+            },
+            whole => Content::Whole(whole.clone()),
+        };
+        self.register.insert(seen.id(), content);
+    }
+}
+
+fn clear_children(children: &mut Branch, seen: &Seen<'_>) {
+    children.retain(|child| {
+        child.clear(seen);
+        !child.is_empty()
+    });
+}
+
+/// Assigns `value` at `path`, in place of what the writer had seen there and below, and of
+/// anything but maps that it had seen on the way.
+pub(crate) fn assign(branch: &mut Branch, path: &[Key], value: &Value, seen: &Seen<'_>) {
+    reach(branch, path, seen, &mut |node| {
+        node.clear(seen);
+        node.write(value, seen);
+    });
+}
+
+/// Adds to the set at `path`, in place of anything but a set that the writer had seen there.
+pub(crate) fn set_add(branch: &mut Branch, path: &[Key], values: &[Value], seen: &Seen<'_>) {
+    reach(branch, path, seen, &mut |node| {
+        node.register.retain(|write| !seen.covers(&write.id));
+        if let Some(rare) = &mut node.rare {
+            clear_children(&mut rare.children, seen);
+        }
+        node.set_mut().add(values.to_vec(), seen);
+    });
+}
+
+fn reach(branch: &mut Branch, path: &[Key], seen: &Seen<'_>, change: &mut dyn FnMut(&mut Node)) {
+    match path {
+        [] => {}
+        [last] => branch.change(last, change),
+        [first, rest @ ..] => branch.change(first, |node| {
+            node.become_map(seen);
+            reach(node.children_mut(), rest, seen, change);
+        }),
+    }
+}
+
+/// Takes out what the writer had seen at `path` and below.
+pub(crate) fn unset(branch: &mut Branch, path: &[Key], seen: &Seen<'_>) {
+    visit(branch, path, &mut |node| node.clear(seen));
+}
+
+/// Takes members out of the set at `path`.
+pub(crate) fn set_remove(branch: &mut Branch, path: &[Key], values: &[Value], seen: &Seen<'_>) {
+    visit(branch, path, &mut |node| {
+        if let Some(rare) = &mut node.rare
+            && !rare.set.is_empty()
+        {
+            rare.set.remove(values.to_vec(), seen);
+        }
+    });
+}
+
+/// Counts on every number at `path` that the writer had seen.
+pub(crate) fn increment(branch: &mut Branch, path: &[Key], by: i64, seen: &Seen<'_>) {
+    visit(branch, path, &mut |node| {
+        for write in node.register.iter_mut() {
+            if let Content::Count { tally, .. } = &mut write.content
+                && seen.covers(&write.id)
+            {
+                tally.get_or_insert_default().add(by, seen);
+            }
+        }
+    });
+}
+
+/// Changes the place at `path` if there is one, and drops what became empty.
+fn visit(branch: &mut Branch, path: &[Key], change: &mut dyn FnMut(&mut Node)) {
+    let Some((first, rest)) = path.split_first() else {
+        return;
+    };
+    let Some(node) = branch.get_mut(first) else {
+        return;
+    };
+    if rest.is_empty() {
+        change(node);
+    } else if let Some(rare) = &mut node.rare {
+        visit(&mut rare.children, rest, change);
+        node.tidy();
+    }
+    if node.is_empty() {
+        branch.remove(first);
+    }
+}

@@ -1,0 +1,178 @@
+//! What a replica keeps of one object.
+
+use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
+
+use crate::branch::Branch;
+use crate::context::{Context, Moment, SEQ_END, Seen};
+use crate::limits::{LimitError, Limits};
+use crate::register::Register;
+use crate::{Map, Object, Op, Path, TypeName, Value, node, view};
+
+/// Why an operation was not applied; the state is as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApplyError {
+    /// The operation is beyond the default [`Limits`]. Decoding with them refuses it earlier.
+    #[error(transparent)]
+    Limit(#[from] LimitError),
+    /// The position is beyond 2^43 transactions of 2^20 operations. No real feed gets there:
+    /// refuse it.
+    #[error("operation {index} of transaction {seq} is out of range; refuse its feed")]
+    Position {
+        /// The transaction's number.
+        seq: u64,
+        /// The operation's index.
+        index: usize,
+    },
+}
+
+/// Everything that decides how an object shows and how later operations merge into it.
+///
+/// Two replicas that applied the same operations, in whatever causal orders, have equal states
+/// with equal bytes. An object whose creation was never applied has a state too, which keeps
+/// its properties but does not show.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ObjectState {
+    pub(crate) created: Option<Moment>,
+    pub(crate) updated: Option<Moment>,
+    pub(crate) types: Register<TypeName>,
+    pub(crate) deleted: Register<bool>,
+    pub(crate) root: Branch,
+}
+
+impl ObjectState {
+    /// Applies the operation at `index` of the transaction that `context` describes. All that
+    /// the writer had seen must have been applied before.
+    ///
+    /// The object that `op` names is not looked at: the caller keeps one state an object.
+    /// Fails, and changes nothing, as [`ApplyError`] says.
+    pub fn apply(
+        &mut self,
+        op: &Op,
+        context: &Context<'_>,
+        index: usize,
+    ) -> Result<(), ApplyError> {
+        op.check(&Limits::default())?;
+        let seq = context.stamp.seq;
+        let small = u32::try_from(index)
+            .ok()
+            .filter(|small| *small < 1 << crate::context::INDEX_BITS);
+        let (Some(small), true) = (small, seq < SEQ_END) else {
+            return Err(ApplyError::Position { seq, index });
+        };
+        let seen = Seen {
+            context,
+            index: small,
+        };
+        let now = Moment {
+            stamp: context.stamp,
+            time_ms: context.time_ms,
+        };
+        if self
+            .updated
+            .is_none_or(|updated| updated.stamp < now.stamp)
+        {
+            self.updated = Some(now);
+        }
+        let root = &mut self.root;
+        match op {
+            Op::Create {
+                type_name,
+                properties,
+                ..
+            } => {
+                if self
+                    .created
+                    .is_none_or(|created| now.stamp < created.stamp)
+                {
+                    self.created = Some(now);
+                }
+                self.types.assign(type_name.clone(), &seen);
+                if root.is_empty() {
+                    root.reserve(properties.len());
+                }
+                for (key, value) in properties {
+                    node::assign(root, std::slice::from_ref(key), value, &seen);
+                }
+            }
+            Op::Delete { .. } => self.deleted.assign(true, &seen),
+            Op::Increment { path, by, .. } => node::increment(root, path.parts(), *by, &seen),
+            Op::Restore { .. } => self.deleted.assign(false, &seen),
+            Op::Set { path, value, .. } => node::assign(root, path.parts(), value, &seen),
+            Op::SetAdd { path, values, .. } => node::set_add(root, path.parts(), values, &seen),
+            Op::SetRemove { path, values, .. } => {
+                node::set_remove(root, path.parts(), values, &seen);
+            }
+            Op::Unset { path, .. } => node::unset(root, path.parts(), &seen),
+        }
+        Ok(())
+    }
+
+    /// Whether a creation was applied; without one the object does not show.
+    pub fn is_created(&self) -> bool {
+        !self.types.is_empty()
+    }
+
+    /// Whether the object is deleted.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted.winner().is_some_and(|write| write.content)
+    }
+
+    /// Its type, `None` when it was never created.
+    pub fn type_name(&self) -> Option<&TypeName> {
+        self.types.winner().map(|write| &write.content)
+    }
+
+    /// The object as it shows, `None` when it was never created.
+    pub fn object(&self, id: ObjectId) -> Option<Object> {
+        let type_name = self.type_name()?.clone();
+        let created = self.created?;
+        let (properties, conflicts) = view::show(&self.root);
+        Some(Object {
+            id,
+            type_name,
+            is_deleted: self.is_deleted(),
+            properties,
+            conflicts,
+            created,
+            updated: self.updated.unwrap_or(created),
+        })
+    }
+
+    /// Its properties as they show, whether it was created or not.
+    pub fn properties(&self) -> Map {
+        view::show(&self.root).0
+    }
+
+    /// The operation that counts `by` at `path`: an increment where a whole number or counter
+    /// shows, otherwise the start of a counter. Counters started concurrently add up.
+    pub fn increment(&self, object: ObjectId, path: impl Into<Path>, by: i64) -> Op {
+        let path = path.into();
+        if view::shows_count(&self.root, path.parts()) {
+            Op::Increment { object, path, by }
+        } else {
+            Op::Set {
+                object,
+                path,
+                value: Value::Counter(by),
+            }
+        }
+    }
+
+    /// Adds this object to a hash of many.
+    pub fn hash_into(&self, id: &ObjectId, hasher: &mut Hasher) {
+        hasher.update(id.as_bytes()).part(&self.encode());
+    }
+}
+
+/// The hash of objects given in the order of their ids: equal for replicas that applied the
+/// same operations.
+pub fn state_hash<'a>(
+    objects: impl IntoIterator<Item = (&'a ObjectId, &'a ObjectState)>,
+) -> StateHash {
+    let mut hasher = Hasher::new(HashDomain::State);
+    for (id, state) in objects {
+        state.hash_into(id, &mut hasher);
+    }
+    StateHash::from_bytes(hasher.finish())
+}

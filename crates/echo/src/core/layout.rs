@@ -1,0 +1,168 @@
+//! Where everything of a space stands in the store.
+//!
+//! Rows of one space share a prefix of four bytes, a number that the profile gave it. Blocks are
+//! keyed by feed alone: a feed id names its space already.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use dxos_feed::{Block, BlockIndex, Entry, FeedLimits, IndexError};
+use dxos_keys::{BlockHash, FeedId, ObjectId, SpaceKey};
+use dxos_store::{Direction, KeyRange, Keyspace, Read, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::serve::Blocks;
+
+/// Space key → [`SpaceRecord`].
+pub(crate) const SPACES: Keyspace = Keyspace::new("spaces");
+/// Space number, feed id → feed state.
+pub(crate) const FEEDS: Keyspace = Keyspace::new("feeds");
+/// Feed id, sequence number → block hash, block.
+pub(crate) const BLOCKS: Keyspace = Keyspace::new("blocks");
+/// Space number, block hash → [`BranchRecord`]: blocks of cut branches.
+pub(crate) const BRANCHES: Keyspace = Keyspace::new("branches");
+/// Space number, object id → object state.
+pub(crate) const OBJECTS: Keyspace = Keyspace::new("objects");
+/// Space number → [`Tally`].
+pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
+
+/// The number that a profile gave a space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct SpaceNumber(pub(crate) u32);
+
+/// What is kept of a space besides its content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SpaceRecord {
+    pub(crate) number: SpaceNumber,
+    pub(crate) space: SpaceKey,
+    /// The incarnation of this device's feeds.
+    pub(crate) incarnation: u32,
+}
+
+/// What is counted, so that it need not be scanned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    /// Objects that exist and are not deleted.
+    pub(crate) objects: u64,
+    /// Blocks that were accepted.
+    pub(crate) blocks: u64,
+    /// Set while the state is being rebuilt from the blocks; found set when a space is opened,
+    /// it is rebuilt again.
+    pub(crate) rebuilding: bool,
+}
+
+/// A block of a cut branch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BranchRecord {
+    pub(crate) feed: FeedId,
+    pub(crate) seq: u64,
+    pub(crate) prev: BlockHash,
+    pub(crate) lamport: u64,
+    pub(crate) block: Bytes,
+}
+
+pub(crate) fn block_key(feed: &FeedId, seq: u64) -> [u8; 40] {
+    let mut key = [0; 40];
+    let (front, back) = key.split_at_mut(32);
+    front.copy_from_slice(feed.as_bytes());
+    back.copy_from_slice(&seq.to_be_bytes());
+    key
+}
+
+pub(crate) fn in_space(number: SpaceNumber, rest: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(4 + rest.len());
+    key.extend_from_slice(&number.0.to_be_bytes());
+    key.extend_from_slice(rest);
+    key
+}
+
+pub(crate) fn object_key(number: SpaceNumber, object: &ObjectId) -> Vec<u8> {
+    in_space(number, object.as_bytes())
+}
+
+pub(crate) fn block_value(hash: &BlockHash, block: &Block) -> Bytes {
+    let mut value = BytesMut::with_capacity(32 + block.encoded_bytes());
+    value.put_slice(hash.as_bytes());
+    block.encode_into(&mut value);
+    value.freeze()
+}
+
+fn split_block(value: &Bytes) -> Option<(BlockHash, Block)> {
+    let hash = BlockHash::from_slice(value.get(..32)?)?;
+    let block = Block::decode(&value.slice(32..), &FeedLimits::default()).ok()?;
+    Some((hash, block))
+}
+
+/// The stored blocks of one space.
+pub(crate) struct StoredBlocks<'a> {
+    pub(crate) store: &'a dyn Read,
+    pub(crate) number: SpaceNumber,
+}
+
+pub(crate) fn index_error(error: &StoreError) -> IndexError {
+    IndexError(error.to_string())
+}
+
+impl StoredBlocks<'_> {
+    fn load(&self, feed: &FeedId, seq: u64) -> Result<Option<(BlockHash, Block)>, IndexError> {
+        let value = self.store.get(BLOCKS, &block_key(feed, seq));
+        match value.map_err(|error| index_error(&error))? {
+            None => Ok(None),
+            Some(value) => split_block(&value).map(Some).ok_or_else(|| damaged(feed, seq)),
+        }
+    }
+
+    /// A block of a cut branch.
+    pub(crate) fn branch_record(
+        &self,
+        hash: &BlockHash,
+    ) -> Result<Option<BranchRecord>, IndexError> {
+        let key = in_space(self.number, hash.as_bytes());
+        let value = self.store.get(BRANCHES, &key).map_err(|error| index_error(&error))?;
+        let Some(value) = value else { return Ok(None) };
+        dxos_wire::decode(1, &value).map(Some).map_err(|error| IndexError(error.to_string()))
+    }
+}
+
+fn damaged(feed: &FeedId, seq: u64) -> IndexError {
+    IndexError(format!("stored block {seq} of feed {feed} is damaged"))
+}
+
+impl BlockIndex for StoredBlocks<'_> {
+    fn entry(&self, feed: &FeedId, seq: u64) -> Result<Option<Entry>, IndexError> {
+        let found = self.load(feed, seq)?;
+        Ok(found.map(|(hash, block)| Entry { hash, lamport: block.lamport }))
+    }
+
+    fn block(&self, feed: &FeedId, seq: u64) -> Result<Option<Block>, IndexError> {
+        Ok(self.load(feed, seq)?.map(|(_, block)| block))
+    }
+
+    fn branch(&self, hash: &BlockHash) -> Result<Option<u64>, IndexError> {
+        Ok(self.branch_record(hash)?.map(|record| record.lamport))
+    }
+}
+
+impl Blocks for StoredBlocks<'_> {
+    fn visit(
+        &self,
+        feed: &FeedId,
+        from: u64,
+        visit: &mut dyn FnMut(BlockHash, Block) -> bool,
+    ) -> Result<(), IndexError> {
+        let range = KeyRange::between(&block_key(feed, from), &block_key(feed, u64::MAX));
+        for (seq, row) in (from..).zip(self.store.scan(BLOCKS, range, Direction::Forward)) {
+            let (key, value) = row.map_err(|error| index_error(&error))?;
+            if key != block_key(feed, seq)[..] {
+                return Err(damaged(feed, seq));
+            }
+            let (hash, block) = split_block(&value).ok_or_else(|| damaged(feed, seq))?;
+            if !visit(hash, block) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn index(&self) -> &dyn BlockIndex {
+        self
+    }
+}

@@ -1,0 +1,524 @@
+//! Replication with peers: who has what, what to ask of whom, what to send next.
+//!
+//! Nothing is buffered for a peer but a few small answers: what to send is computed when its
+//! stream has room, from what it is known to have. Blocks go out in order of logical time, which
+//! is a causal order, so that a receiver can apply them as they come.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use dxos_feed::{BlockIndex, Dag, FeedState, ForkProof, IndexError};
+use dxos_keys::{BlockHash, DeviceKey, FeedId};
+use dxos_protocol::replicate::{FeedHead, Message, Produced, Range, SessionError, SessionId};
+use dxos_wire::limits::{FEEDS_MAX, FEEDS_PER_MESSAGE_MAX, OFFENCES_MAX};
+
+use super::serve::{Blocks, serve};
+
+/// Small answers that may wait for a peer; one that asks for more and reads nothing is ended.
+const OUTBOX_MAX: usize = 256;
+/// Searches for forks that may run at once with one peer.
+const SEARCHES_MAX: usize = 64;
+/// A peer that was asked for blocks and sent none for so long is not waited for any more.
+const REQUEST_PATIENCE_MS: u64 = 10_000;
+
+/// All sessions of one space.
+#[derive(Debug, Default)]
+pub(crate) struct Sync {
+    sessions: BTreeMap<SessionId, Session>,
+    /// Which session was asked for which blocks, so that each is asked of one peer only.
+    requested: BTreeMap<FeedId, Request>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    session: SessionId,
+    until: u64,
+    /// When the last of it arrived, or when it was made.
+    at_ms: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    device: DeviceKey,
+    /// The next feed of which the initial heads were not sent yet.
+    greeting: Option<Option<FeedId>>,
+    /// What the peer has, as it said or as we sent it.
+    peer: BTreeMap<FeedId, PeerFeed>,
+    /// Whether the peer has named all its feeds.
+    complete: bool,
+    serving: BTreeMap<FeedId, Serving>,
+    announce: BTreeSet<FeedId>,
+    named: BTreeSet<FeedId>,
+    searches: BTreeMap<FeedId, Search>,
+    branches: BTreeSet<BlockHash>,
+    proofs: BTreeSet<FeedId>,
+    outbox: VecDeque<Message>,
+    offences: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PeerFeed {
+    head: FeedHead,
+    /// How many blocks the peer has, counting those that we sent.
+    known: u64,
+}
+
+/// Blocks `next..until` are to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Serving {
+    pub(crate) next: u64,
+    pub(crate) until: u64,
+}
+
+/// A binary search for the first place at which two replicas have different blocks: those
+/// before `equal` are the same, the one at `different` is not.
+#[derive(Clone, Copy, Debug)]
+struct Search {
+    equal: u64,
+    different: u64,
+}
+
+/// What to do after a message was taken in.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Sessions that have something to send.
+    pub(crate) wake: BTreeSet<SessionId>,
+    /// Sessions to end.
+    pub(crate) end: Vec<(SessionId, SessionError)>,
+}
+
+impl Sync {
+    pub(crate) fn open(&mut self, session: SessionId, device: DeviceKey) {
+        self.sessions.insert(
+            session,
+            Session {
+                device,
+                greeting: Some(None),
+                peer: BTreeMap::new(),
+                complete: false,
+                serving: BTreeMap::new(),
+                announce: BTreeSet::new(),
+                named: BTreeSet::new(),
+                searches: BTreeMap::new(),
+                branches: BTreeSet::new(),
+                proofs: BTreeSet::new(),
+                outbox: VecDeque::new(),
+                offences: 0,
+            },
+        );
+    }
+
+    /// Forgets a session; others are woken to ask for what it was asked for.
+    pub(crate) fn close(&mut self, session: SessionId) -> Effects {
+        self.sessions.remove(&session);
+        self.requested.retain(|_, request| request.session != session);
+        Effects { wake: self.sessions.keys().copied().collect(), end: Vec::new() }
+    }
+
+    pub(crate) fn contains(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session)
+    }
+
+    pub(crate) fn devices(&self) -> BTreeSet<DeviceKey> {
+        self.sessions.values().map(|session| session.device).collect()
+    }
+
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = (SessionId, DeviceKey)> {
+        self.sessions.iter().map(|(id, session)| (*id, session.device))
+    }
+
+    /// Blocks that peers have and we do not.
+    pub(crate) fn missing(&self, dag: &Dag) -> u64 {
+        let mut greatest = BTreeMap::new();
+        for session in self.sessions.values() {
+            for (feed, peer) in &session.peer {
+                let known = greatest.entry(*feed).or_insert(0);
+                *known = peer.head.length.max(*known);
+            }
+        }
+        greatest
+            .iter()
+            .filter(|(feed, _)| dag.feed(feed).is_none_or(|state| state.fork.is_none()))
+            .map(|(feed, known)| known.saturating_sub(dag.feed(feed).map_or(0, |s| s.length)))
+            .sum()
+    }
+
+    /// Counts an offence; too many end the session.
+    pub(crate) fn offence(&mut self, session: SessionId, reason: &str) -> Result<(), SessionError> {
+        let Some(state) = self.sessions.get_mut(&session) else { return Err(SessionError::Unknown) };
+        state.offences += 1;
+        tracing::warn!(device = %state.device.short(), reason, "peer broke the protocol");
+        if state.offences >= OFFENCES_MAX {
+            return Err(SessionError::Offence { reason: reason.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Takes in the heads that a peer names.
+    pub(crate) fn heads(
+        &mut self,
+        session: SessionId,
+        feeds: Vec<FeedHead>,
+        complete: bool,
+        dag: &Dag,
+        index: &dyn BlockIndex,
+    ) -> Result<(), SessionError> {
+        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        if feeds.len() > FEEDS_PER_MESSAGE_MAX || state.peer.len() + feeds.len() > FEEDS_MAX {
+            let reason = "named more feeds than a space may have".to_owned();
+            return Err(SessionError::Offence { reason });
+        }
+        state.complete |= complete;
+        for head in feeds {
+            let feed = head.descriptor(*dag.space()).id();
+            let known = state.peer.get(&feed).map_or(0, |peer| peer.known).max(head.length);
+            state.peer.insert(feed, PeerFeed { head, known });
+            if head.length > 0 && hash_at(dag, index, &feed, head.length - 1)? .is_some_and(|hash| hash != head.head)
+            {
+                state.search(feed, head.length - 1);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a peer said a feed is, for registering it when its first blocks come.
+    pub(crate) fn announced(&self, session: SessionId, feed: &FeedId) -> Option<FeedHead> {
+        Some(self.sessions.get(&session)?.peer.get(feed)?.head)
+    }
+
+    /// Takes in what a peer asks for.
+    pub(crate) fn want(
+        &mut self,
+        session: SessionId,
+        ranges: Vec<Range>,
+        dag: &Dag,
+        index: &dyn BlockIndex,
+    ) -> Result<(), SessionError> {
+        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        if ranges.len() > FEEDS_PER_MESSAGE_MAX {
+            let reason = "asked for too many ranges at once".to_owned();
+            return Err(SessionError::Offence { reason });
+        }
+        for Range { feed, from, until, prev } in ranges {
+            let Some(own) = dag.feed(&feed) else { continue };
+            let until = until.min(own.length);
+            if from >= until {
+                continue;
+            }
+            if let Some(seq) = from.checked_sub(1)
+                && hash_at(dag, index, &feed, seq)?.is_some_and(|hash| hash != prev)
+            {
+                state.search(feed, seq);
+                continue;
+            }
+            let serving = state.serving.entry(feed).or_insert(Serving { next: from, until });
+            serving.next = from;
+            serving.until = serving.until.max(until);
+        }
+        Ok(())
+    }
+
+    /// Takes in a question about one block's hash.
+    pub(crate) fn probe(
+        &mut self,
+        session: SessionId,
+        feed: FeedId,
+        seq: u64,
+        dag: &Dag,
+        index: &dyn BlockIndex,
+    ) -> Result<(), SessionError> {
+        let hash = hash_at(dag, index, &feed, seq)?;
+        self.answer(session, Message::ProbeReply { feed, seq, hash })
+    }
+
+    /// Takes in the answer to one and goes on with the search.
+    pub(crate) fn probe_reply(
+        &mut self,
+        session: SessionId,
+        (feed, seq, hash): (FeedId, u64, Option<BlockHash>),
+        dag: &Dag,
+        index: &dyn BlockIndex,
+    ) -> Result<(), SessionError> {
+        let ours = hash_at(dag, index, &feed, seq)?;
+        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        let Some(mut search) = state.searches.remove(&feed) else { return Ok(()) };
+        if seq != search.middle() || hash.is_none() || ours.is_none() {
+            // The peer has cut the feed meanwhile, or we have: nothing is left to find.
+            return Ok(());
+        }
+        if hash == ours {
+            search.equal = seq + 1;
+        } else {
+            search.different = seq;
+        }
+        state.continue_search(feed, search, dag, index)
+    }
+
+    fn answer(&mut self, session: SessionId, message: Message) -> Result<(), SessionError> {
+        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        if state.outbox.len() >= OUTBOX_MAX {
+            let reason = "asked more than it read".to_owned();
+            return Err(SessionError::Offence { reason });
+        }
+        state.outbox.push_back(message);
+        Ok(())
+    }
+
+    /// Queues a branch of a forked feed that a peer asked for.
+    pub(crate) fn answer_branch(
+        &mut self,
+        session: SessionId,
+        run: dxos_feed::Run,
+    ) -> Result<(), SessionError> {
+        self.answer(session, Message::Branch(run))
+    }
+
+    /// Asks for a branch that blocks of this session depend on, once.
+    pub(crate) fn want_branch(&mut self, session: SessionId, feed: FeedId, hash: BlockHash) {
+        if let Some(state) = self.sessions.get_mut(&session)
+            && state.outbox.len() < OUTBOX_MAX
+            && state.branches.insert(hash)
+        {
+            state.outbox.push_back(Message::WantBranch { feed, hash });
+        }
+    }
+
+    /// Notes that blocks of `feed` arrived from `session`, so that it is not thought silent, and
+    /// that the peer has them.
+    pub(crate) fn arrived(
+        &mut self,
+        session: SessionId,
+        feed: FeedId,
+        end: u64,
+        needed: u64,
+        now_ms: u64,
+    ) {
+        if let Some(peer) =
+            self.sessions.get_mut(&session).and_then(|state| state.peer.get_mut(&feed))
+        {
+            peer.known = peer.known.max(end);
+        }
+        if let Some(request) = self.requested.get_mut(&feed) {
+            request.at_ms = now_ms;
+            if request.until <= needed {
+                self.requested.remove(&feed);
+            }
+        }
+    }
+
+    /// Forgets that blocks of `feed` were asked for: they came but could not be used yet.
+    pub(crate) fn ask_again(&mut self, feed: &FeedId) {
+        self.requested.remove(feed);
+    }
+
+    /// Gives up on peers that were asked and stay silent. Returns whom to wake.
+    pub(crate) fn tick(&mut self, now_ms: u64) -> Effects {
+        let before = self.requested.len();
+        self.requested.retain(|_, request| request.at_ms + REQUEST_PATIENCE_MS > now_ms);
+        if self.requested.len() == before {
+            return Effects::default();
+        }
+        Effects { wake: self.sessions.keys().copied().collect(), end: Vec::new() }
+    }
+
+    /// Tells peers of blocks that this device wrote (`own`: they are sent unasked to those that
+    /// have all before them) or that came from `from`.
+    pub(crate) fn appended(
+        &mut self,
+        feed: FeedId,
+        first: u64,
+        length: u64,
+        from: Option<SessionId>,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        for (id, state) in &mut self.sessions {
+            if Some(*id) == from {
+                // The peer that sent them has them; it still learns that we do.
+                continue;
+            }
+            let known = state.peer.get(&feed).map_or(0, |peer| peer.known);
+            if known >= length {
+                continue;
+            }
+            let sends = from.is_none() && state.complete;
+            match state.serving.get_mut(&feed) {
+                Some(serving) if sends => serving.until = length,
+                None if sends && known == first => {
+                    state.serving.insert(feed, Serving { next: first, until: length });
+                    if !state.named.contains(&feed) {
+                        state.announce.insert(feed);
+                    }
+                }
+                _ => {
+                    state.announce.insert(feed);
+                }
+            }
+            effects.wake.insert(*id);
+        }
+        effects
+    }
+
+    /// Passes a proof on to everyone.
+    pub(crate) fn forked(&mut self, feed: FeedId) -> Effects {
+        self.requested.remove(&feed);
+        for state in self.sessions.values_mut() {
+            state.serving.remove(&feed);
+            state.searches.remove(&feed);
+            state.proofs.insert(feed);
+        }
+        Effects { wake: self.sessions.keys().copied().collect(), end: Vec::new() }
+    }
+
+    /// What to send to a peer next, about `bytes_max` bytes of it.
+    pub(crate) fn produce(
+        &mut self,
+        session: SessionId,
+        bytes_max: usize,
+        (dag, blocks): (&Dag, &dyn Blocks),
+        now_ms: u64,
+    ) -> Result<Produced, SessionError> {
+        let Self { sessions, requested } = self;
+        let state = sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        let mut messages = Vec::new();
+        state.greet(dag, &mut messages);
+        for feed in std::mem::take(&mut state.proofs) {
+            if let Some(proof) = dag.feed(&feed).and_then(|feed| feed.fork.as_ref()) {
+                messages.push(Message::ForkProof(Box::new(ForkProof::clone(proof))));
+            }
+        }
+        messages.extend(state.outbox.drain(..));
+        state.announce(dag, &mut messages);
+        state.ask(session, dag, requested, now_ms, &mut messages);
+        let more = serve(&mut state.serving, bytes_max, (dag, blocks), &mut messages)?;
+        for message in &messages {
+            if let Message::Run(run) = message
+                && let Some(peer) = state.peer.get_mut(&run.feed)
+            {
+                peer.known = peer.known.max(run.end());
+            }
+        }
+        Ok(Produced { messages, more: more || state.greeting.is_some() })
+    }
+}
+
+impl Session {
+    fn greet(&mut self, dag: &Dag, messages: &mut Vec<Message>) {
+        let Some(from) = self.greeting else { return };
+        let mut rest = dag.feeds().skip_while(|(feed, _)| from.is_some_and(|from| **feed < from));
+        let part: Vec<_> = rest.by_ref().take(FEEDS_PER_MESSAGE_MAX).collect();
+        self.greeting = rest.next().map(|(feed, _)| Some(*feed));
+        self.named.extend(part.iter().map(|(feed, _)| **feed));
+        self.proofs.extend(part.iter().filter(|(_, f)| f.fork.is_some()).map(|(feed, _)| **feed));
+        let feeds = part.iter().map(|(_, state)| head_of(state)).collect();
+        messages.push(Message::Heads { feeds, complete: self.greeting.is_none() });
+    }
+
+    fn announce(&mut self, dag: &Dag, messages: &mut Vec<Message>) {
+        let mut feeds = Vec::new();
+        while let Some(feed) = self.announce.pop_first() {
+            if let Some(state) = dag.feed(&feed) {
+                self.named.insert(feed);
+                feeds.push(head_of(state));
+            }
+            if feeds.len() == FEEDS_PER_MESSAGE_MAX {
+                break;
+            }
+        }
+        if !feeds.is_empty() {
+            messages.push(Message::Heads { feeds, complete: false });
+        }
+    }
+
+    /// Asks for what this peer has, we lack, and nobody else was asked for.
+    fn ask(
+        &mut self,
+        session: SessionId,
+        dag: &Dag,
+        requested: &mut BTreeMap<FeedId, Request>,
+        now_ms: u64,
+        messages: &mut Vec<Message>,
+    ) {
+        let mut ranges = Vec::new();
+        for (feed, peer) in &self.peer {
+            let from = dag.next_needed(feed);
+            let own = dag.feed(feed);
+            if peer.head.length <= from
+                || requested.contains_key(feed)
+                || self.searches.contains_key(feed)
+                || own.is_some_and(|own| own.fork.is_some())
+                || ranges.len() == FEEDS_PER_MESSAGE_MAX
+            {
+                continue;
+            }
+            let until = peer.head.length;
+            let prev = dag.head_needed(feed);
+            ranges.push(Range { feed: *feed, from, until, prev });
+            requested.insert(*feed, Request { session, until, at_ms: now_ms });
+        }
+        if !ranges.is_empty() {
+            messages.push(Message::Want { ranges });
+        }
+    }
+
+    fn search(&mut self, feed: FeedId, different: u64) {
+        if self.searches.len() < SEARCHES_MAX && !self.searches.contains_key(&feed) {
+            let search = Search { equal: 0, different };
+            self.searches.insert(feed, search);
+            self.outbox.push_back(Message::Probe { feed, seq: search.middle() });
+        }
+    }
+
+    fn continue_search(
+        &mut self,
+        feed: FeedId,
+        search: Search,
+        dag: &Dag,
+        index: &dyn BlockIndex,
+    ) -> Result<(), SessionError> {
+        if search.equal < search.different {
+            self.searches.insert(feed, search);
+            self.outbox.push_back(Message::Probe { feed, seq: search.middle() });
+            return Ok(());
+        }
+        // Found: the peer's block at this place and ours are the proof.
+        let from = search.different;
+        let prev = match from.checked_sub(1) {
+            None => BlockHash::from_bytes([0; 32]),
+            Some(seq) => match hash_at(dag, index, &feed, seq)? {
+                Some(hash) => hash,
+                None => return Ok(()),
+            },
+        };
+        let ranges = vec![Range { feed, from, until: from + 1, prev }];
+        self.outbox.push_back(Message::Want { ranges });
+        Ok(())
+    }
+}
+
+impl Search {
+    const fn middle(&self) -> u64 {
+        self.equal + (self.different - self.equal) / 2
+    }
+}
+
+fn head_of(state: &FeedState) -> FeedHead {
+    FeedHead {
+        device: state.descriptor.device,
+        designation: state.descriptor.designation,
+        incarnation: state.descriptor.incarnation,
+        length: state.length,
+        head: state.head,
+    }
+}
+
+fn hash_at(
+    dag: &Dag,
+    index: &dyn BlockIndex,
+    feed: &FeedId,
+    seq: u64,
+) -> Result<Option<BlockHash>, SessionError> {
+    dag.hash_at(feed, seq, index).map_err(|error| failed(&error))
+}
+
+pub(crate) fn failed(error: &IndexError) -> SessionError {
+    SessionError::SpaceClosed { reason: error.to_string() }
+}

@@ -1,0 +1,346 @@
+//! What a replica knows of the feeds of one space, and how it appends to its own.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use dxos_keys::{BlockHash, Domain, FeedId, Signature, Signer, SpaceKey};
+use serde::{Deserialize, Serialize};
+
+use crate::block::{GENESIS, SealingContext};
+use crate::waiting::Waiting;
+use crate::{
+    Block, BlockIndex, Dep, Entry, FeedDescriptor, FeedLimits, ForkProof, Header, IndexError,
+    Timeframe,
+};
+
+/// The state of one feed on one replica; store it with the block that changed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedState {
+    /// What the feed is.
+    pub descriptor: FeedDescriptor,
+    /// How many blocks were accepted.
+    pub length: u64,
+    /// The hash of the last one, zeros when there is none.
+    pub head: BlockHash,
+    /// The logical time of the last one, 0 when there is none.
+    pub lamport: u64,
+    /// What the writer had applied when it wrote the last one, that one included.
+    pub clock: Timeframe,
+    /// Proof that the writer forked the feed; it was cut there and takes no more blocks.
+    pub fork: Option<ForkProof>,
+}
+
+/// The feeds of one space as one replica knows them.
+///
+/// Memory is bounded by the number of feeds (each with a clock of at most as many entries) and
+/// by the blocks that wait, both within [`FeedLimits`].
+#[derive(Clone, Debug)]
+pub struct Dag {
+    pub(crate) space: SpaceKey,
+    pub(crate) limits: FeedLimits,
+    pub(crate) feeds: BTreeMap<FeedId, FeedState>,
+    pub(crate) waiting: Waiting,
+    /// Blocks accepted since [`Dag::stored`], which the caller's index may not have yet.
+    pub(crate) recent: BTreeMap<(FeedId, u64), Entry>,
+    /// The same for blocks of cut branches.
+    pub(crate) recent_branches: BTreeMap<BlockHash, u64>,
+}
+
+/// Why a feed cannot be added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// The feed belongs to another space. Refuse whoever offered it.
+    #[error("feed {feed} belongs to another space")]
+    OtherSpace {
+        /// The feed.
+        feed: FeedId,
+    },
+    /// The space has as many feeds as it may.
+    #[error("the space has {max} feeds already, the most that is allowed")]
+    TooMany {
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// Why a replica cannot append to a feed of its own.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The body is larger than a block may have. Split the transaction.
+    #[error("block body of {found} bytes, more than the {max} allowed; write less at once")]
+    BodyTooLarge {
+        /// Its length.
+        found: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The feed was forked and cut. Go on in a feed with the next incarnation.
+    #[error("feed {feed} was forked and is closed; go on in a new incarnation")]
+    Forked {
+        /// The feed.
+        feed: FeedId,
+    },
+    /// The signer is not the feed's device.
+    #[error("feed {feed} is written by another device")]
+    OtherDevice {
+        /// The feed.
+        feed: FeedId,
+    },
+    /// The feed was never registered.
+    #[error("feed {feed} is not known")]
+    Unknown {
+        /// The feed.
+        feed: FeedId,
+    },
+}
+
+/// What an append needs to know besides the body.
+#[derive(Clone, Copy)]
+pub struct Append<'a> {
+    /// A registered feed of the signer's device.
+    pub feed: FeedId,
+    /// The wall clock, for display.
+    pub time_ms: u64,
+    /// Signs for the device.
+    pub signer: &'a dyn Signer,
+}
+
+impl std::fmt::Debug for Append<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Append")
+            .field("feed", &self.feed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FeedState {
+    fn empty(descriptor: FeedDescriptor) -> Self {
+        Self {
+            descriptor,
+            length: 0,
+            head: GENESIS,
+            lamport: 0,
+            clock: Timeframe::new(),
+            fork: None,
+        }
+    }
+}
+
+impl Dag {
+    /// A replica of `space` that knows no feed yet.
+    pub fn new(space: SpaceKey, limits: FeedLimits) -> Self {
+        Self {
+            space,
+            limits,
+            feeds: BTreeMap::new(),
+            waiting: Waiting::default(),
+            recent: BTreeMap::new(),
+            recent_branches: BTreeMap::new(),
+        }
+    }
+
+    /// A replica as it was stored: the states of all its feeds.
+    pub fn open(
+        space: SpaceKey,
+        limits: FeedLimits,
+        feeds: impl IntoIterator<Item = FeedState>,
+    ) -> Self {
+        let mut dag = Self::new(space, limits);
+        dag.feeds.extend(
+            feeds
+                .into_iter()
+                .map(|state| (state.descriptor.id(), state)),
+        );
+        dag
+    }
+
+    /// Makes a feed known; `true` when it was not before.
+    ///
+    /// # Errors
+    ///
+    /// [`RegisterError`] when it belongs elsewhere or there are too many.
+    pub fn register(&mut self, descriptor: FeedDescriptor) -> Result<bool, RegisterError> {
+        let feed = descriptor.id();
+        if descriptor.space != self.space {
+            return Err(RegisterError::OtherSpace { feed });
+        }
+        if self.feeds.contains_key(&feed) {
+            return Ok(false);
+        }
+        if self.feeds.len() >= self.limits.feeds_max {
+            return Err(RegisterError::TooMany {
+                max: self.limits.feeds_max,
+            });
+        }
+        self.feeds.insert(feed, FeedState::empty(descriptor));
+        Ok(true)
+    }
+
+    /// The space.
+    pub const fn space(&self) -> &SpaceKey {
+        &self.space
+    }
+
+    /// The limits that were given.
+    pub const fn limits(&self) -> &FeedLimits {
+        &self.limits
+    }
+
+    /// All feeds, sorted by id.
+    pub fn feeds(&self) -> impl Iterator<Item = (&FeedId, &FeedState)> {
+        self.feeds.iter()
+    }
+
+    /// One feed.
+    pub fn feed(&self, feed: &FeedId) -> Option<&FeedState> {
+        self.feeds.get(feed)
+    }
+
+    /// The sequence number of the next block of `feed` that this replica can use: those that
+    /// wait are not needed again.
+    pub fn next_needed(&self, feed: &FeedId) -> u64 {
+        let length = self.feeds.get(feed).map_or(0, |state| state.length);
+        length + self.waiting.tail(feed).map_or(0, |(count, _)| count)
+    }
+
+    /// The hash of the block before [`Dag::next_needed`], zeros when there is none.
+    pub fn head_needed(&self, feed: &FeedId) -> BlockHash {
+        let tail = self.waiting.tail(feed).map(|(_, hash)| hash);
+        tail.or_else(|| self.feeds.get(feed).map(|state| state.head)).unwrap_or(GENESIS)
+    }
+
+    /// The hash of the accepted block at `seq` of `feed`.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] when stored blocks cannot be read.
+    pub fn hash_at(
+        &self,
+        feed: &FeedId,
+        seq: u64,
+        index: &dyn BlockIndex,
+    ) -> Result<Option<BlockHash>, IndexError> {
+        Ok(self.entry(feed, seq, index)?.map(|entry| entry.hash))
+    }
+
+    /// How many blocks wait for others.
+    pub fn waiting_blocks(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// How many blocks of each feed were accepted.
+    pub fn timeframe(&self) -> Timeframe {
+        let dots = self.feeds.iter().filter(|(_, state)| state.length > 0);
+        Timeframe {
+            dots: dots.map(|(feed, state)| (*feed, state.length)).collect(),
+        }
+    }
+
+    /// Tells that everything accepted so far can be found through the caller's index.
+    pub fn stored(&mut self) {
+        self.recent.clear();
+        self.recent_branches.clear();
+    }
+
+    /// Appends a block to a feed of the signer's device: names what changed in other feeds,
+    /// takes the next logical time, signs. `body` makes the body; what it is sealed for must be
+    /// bound to the [`SealingContext`].
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; nothing has changed then.
+    pub fn append(
+        &mut self,
+        Append {
+            feed,
+            time_ms,
+            signer,
+        }: Append<'_>,
+        body: impl FnOnce(SealingContext) -> Bytes,
+    ) -> Result<Block, AppendError> {
+        let state = self.feeds.get(&feed).ok_or(AppendError::Unknown { feed })?;
+        if state.fork.is_some() {
+            return Err(AppendError::Forked { feed });
+        }
+        if state.descriptor.device != signer.device() {
+            return Err(AppendError::OtherDevice { feed });
+        }
+        let mut lamport = state.lamport;
+        let mut deps = Vec::new();
+        for (other, other_state) in &self.feeds {
+            if *other != feed && other_state.length > state.clock.get(other) {
+                // What is beyond the limit is named by a later block.
+                if deps.len() == self.limits.deps_max {
+                    break;
+                }
+                lamport = lamport.max(other_state.lamport);
+                deps.push(Dep {
+                    feed: *other,
+                    seq: other_state.length - 1,
+                    hash: other_state.head,
+                });
+            }
+        }
+        let mut header = Header {
+            feed,
+            seq: state.length,
+            prev: state.head,
+            lamport: lamport + 1,
+            time_ms,
+            deps,
+            body_hash: crate::block::body_hash(&[]),
+            body_bytes: 0,
+        };
+        let body = body(header.sealing_context());
+        if body.len() > self.limits.body_bytes_max {
+            let max = self.limits.body_bytes_max;
+            return Err(AppendError::BodyTooLarge {
+                found: body.len(),
+                max,
+            });
+        }
+        header.body_hash = crate::block::body_hash(&body);
+        header.body_bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let signature: Signature = signer.sign(Domain::Block, &header.hash());
+        let hash = header.block_hash(&signature);
+        let block = Block {
+            lamport: header.lamport,
+            time_ms,
+            deps: header.deps,
+            signature,
+            body,
+        };
+        self.advance(feed, hash, &block);
+        Ok(block)
+    }
+
+    /// Moves a feed's head to `block`, which was checked.
+    pub(crate) fn advance(&mut self, feed: FeedId, hash: BlockHash, block: &Block) {
+        let Some(state) = self.feeds.get_mut(&feed) else {
+            return;
+        };
+        self.recent.insert(
+            (feed, state.length),
+            Entry {
+                hash,
+                lamport: block.lamport,
+            },
+        );
+        state.length += 1;
+        state.head = hash;
+        state.lamport = block.lamport;
+        extend_clock(&mut state.clock, feed, state.length, &block.deps);
+    }
+}
+
+/// Adds a block and what it names to a writer's clock.
+pub(crate) fn extend_clock(clock: &mut Timeframe, feed: FeedId, length: u64, deps: &[Dep]) {
+    for dep in deps {
+        let count = clock.dots.entry(dep.feed).or_insert(0);
+        *count = (*count).max(dep.seq.saturating_add(1));
+    }
+    clock.dots.insert(feed, length);
+}

@@ -1,0 +1,93 @@
+//! How a [`crate::Dag`] looks up blocks that the caller has stored.
+
+use std::collections::BTreeMap;
+
+use dxos_keys::{BlockHash, FeedId};
+
+use crate::Block;
+
+/// What must be known of a stored block to check others that name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its hash.
+    pub hash: BlockHash,
+    /// Its logical time.
+    pub lamport: u64,
+}
+
+/// The store behind the index failed. Stop using the replica and open it again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("stored blocks cannot be read: {0}")]
+pub struct IndexError(pub String);
+
+/// Blocks that were accepted and stored by the caller.
+pub trait BlockIndex {
+    /// Hash and logical time of the block at `seq` of `feed`, if it is stored.
+    fn entry(&self, feed: &FeedId, seq: u64) -> Result<Option<Entry>, IndexError>;
+
+    /// The block at `seq` of `feed`, if it is stored.
+    fn block(&self, feed: &FeedId, seq: u64) -> Result<Option<Block>, IndexError>;
+
+    /// Logical time of a block of a cut branch, by its hash, if it is kept.
+    fn branch(&self, hash: &BlockHash) -> Result<Option<u64>, IndexError>;
+}
+
+/// Blocks in memory: for tests, examples and programs that store nothing.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryIndex {
+    blocks: BTreeMap<(FeedId, u64), (BlockHash, Block)>,
+    branches: BTreeMap<BlockHash, u64>,
+}
+
+impl MemoryIndex {
+    /// Stores a block that a [`crate::Dag`] made or accepted at `seq` of `feed`; the ones before
+    /// it must be there.
+    pub fn insert(&mut self, feed: &FeedId, seq: u64, block: &Block) {
+        let prev = seq
+            .checked_sub(1)
+            .and_then(|seq| self.blocks.get(&(*feed, seq)))
+            .map_or(crate::block::GENESIS, |(hash, _)| *hash);
+        let hash = block.header(*feed, seq, prev).block_hash(&block.signature);
+        self.blocks.insert((*feed, seq), (hash, block.clone()));
+    }
+
+    /// Keeps a block of a cut branch.
+    pub fn insert_branch(&mut self, hash: BlockHash, lamport: u64) {
+        self.branches.insert(hash, lamport);
+    }
+
+    /// Moves the blocks of `feed` from `seq` on to the branches.
+    pub fn cut(&mut self, feed: &FeedId, seq: u64) {
+        let rest: Vec<_> = self
+            .blocks
+            .range((*feed, seq)..=(*feed, u64::MAX))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in rest {
+            if let Some((hash, block)) = self.blocks.remove(&key) {
+                self.branches.insert(hash, block.lamport);
+            }
+        }
+    }
+}
+
+impl BlockIndex for MemoryIndex {
+    fn entry(&self, feed: &FeedId, seq: u64) -> Result<Option<Entry>, IndexError> {
+        let found = self.blocks.get(&(*feed, seq));
+        Ok(found.map(|(hash, block)| Entry {
+            hash: *hash,
+            lamport: block.lamport,
+        }))
+    }
+
+    fn block(&self, feed: &FeedId, seq: u64) -> Result<Option<Block>, IndexError> {
+        Ok(self
+            .blocks
+            .get(&(*feed, seq))
+            .map(|(_, block)| block.clone()))
+    }
+
+    fn branch(&self, hash: &BlockHash) -> Result<Option<u64>, IndexError> {
+        Ok(self.branches.get(hash).copied())
+    }
+}

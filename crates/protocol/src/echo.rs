@@ -1,0 +1,320 @@
+//! Requests to ECHO: spaces, their members, objects and queries.
+
+use std::collections::BTreeMap;
+
+use dxos_credentials::{DeviceChain, Role};
+use dxos_document::{Difference, Object, Op, Query, Value};
+use dxos_feed::{FeedDescriptor, ForkProof, Run};
+use dxos_keys::{
+    BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, SpaceKey, StateHash, Topic,
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+
+use crate::request;
+
+/// Creates a space whose first member and admin is this profile's identity.
+#[derive(Clone, Debug, Default)]
+pub struct CreateSpace {
+    /// Kept in an object of the space, such as `name`.
+    pub properties: BTreeMap<String, Value>,
+}
+
+/// Takes up a space to which this identity was admitted.
+#[derive(Clone, Debug)]
+pub struct JoinSpace {
+    /// What the host of the invitation gave.
+    pub ticket: AdmissionTicket,
+}
+
+/// What a new member needs to take part: the control blocks that prove its admission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdmissionTicket {
+    /// The space.
+    pub space: SpaceKey,
+    /// Control feeds with all their blocks, in causal order.
+    pub control: Vec<(FeedDescriptor, Vec<Run>)>,
+}
+
+/// Admits an identity to a space.
+#[derive(Clone, Debug)]
+pub struct AdmitMember {
+    /// The space.
+    pub space: SpaceKey,
+    /// The identity, by one of its devices, which will hold the content key.
+    pub chain: DeviceChain,
+    /// What it may do.
+    pub role: Role,
+    /// What others are shown.
+    pub display_name: Option<String>,
+    /// The invitation that is used up by this; a second admission with it is refused.
+    pub invitation: Option<InvitationId>,
+}
+
+/// Asks for all spaces of the profile.
+#[derive(Clone, Copy, Debug)]
+pub struct ListSpaces;
+
+/// Asks for one space.
+#[derive(Clone, Copy, Debug)]
+pub struct GetSpace {
+    /// The space.
+    pub space: SpaceKey,
+}
+
+/// What a space is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SpaceState {
+    /// Closed by the user: neither replicated nor readable.
+    Closed,
+    /// Being opened or rebuilt.
+    Initializing,
+    /// Usable.
+    Ready,
+    /// It cannot be used; see the error.
+    Error,
+}
+
+/// A space, as a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceReport {
+    /// The space.
+    pub space: SpaceKey,
+    /// Where its devices meet.
+    pub topic: Topic,
+    /// What it is doing.
+    pub state: SpaceState,
+    /// Why it is in [`SpaceState::Error`].
+    pub error: Option<String>,
+    /// The properties object, such as `name`.
+    pub properties: BTreeMap<String, Value>,
+    /// What this identity may do in it.
+    pub role: Option<Role>,
+    /// Objects that exist and are not deleted.
+    pub objects: u64,
+    /// Blocks here.
+    pub blocks: u64,
+    /// Blocks that peers have announced and that are not here yet.
+    pub missing_blocks: u64,
+    /// Devices with which it is replicating.
+    pub peers: Vec<DeviceKey>,
+    /// Feeds whose writers forked them.
+    pub forks: Vec<ForkReport>,
+}
+
+/// A forked feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForkReport {
+    /// The device that forked.
+    pub device: DeviceKey,
+    /// The feed.
+    pub feed: FeedId,
+    /// The first place that no longer counts.
+    pub seq: u64,
+    /// The proof, to show to anyone.
+    pub proof: ForkProof,
+}
+
+/// A member of a space.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// The identity.
+    pub identity: IdentityKey,
+    /// What it may do.
+    pub role: Role,
+    /// What others are shown.
+    pub display_name: Option<String>,
+    /// Its devices that are known in the space.
+    pub devices: Vec<DeviceKey>,
+    /// Whether one of them is replicating with this device now, or is this device.
+    pub online: bool,
+}
+
+/// Asks for the members of a space.
+#[derive(Clone, Copy, Debug)]
+pub struct ListMembers {
+    /// The space.
+    pub space: SpaceKey,
+}
+
+/// When a commit is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// When the operating system has it: it survives a kill of the process; after a loss of
+    /// power the last moments (see the sync interval of the client) may be gone.
+    #[default]
+    Interval,
+    /// When it is on the disk.
+    Synced,
+}
+
+/// Writes a transaction: one block, atomic on every replica.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// The space.
+    pub space: SpaceKey,
+    /// The operations, in order.
+    pub ops: Vec<Op>,
+    /// When to acknowledge.
+    pub durability: Durability,
+}
+
+/// Where a transaction was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Committed {
+    /// The feed of this device.
+    pub feed: FeedId,
+    /// The block.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// Its logical time.
+    pub lamport: u64,
+}
+
+/// Asks for one object, deleted or not.
+#[derive(Clone, Copy, Debug)]
+pub struct GetObject {
+    /// The space.
+    pub space: SpaceKey,
+    /// The object.
+    pub object: ObjectId,
+}
+
+/// Runs a query once.
+#[derive(Clone, Debug)]
+pub struct RunQuery {
+    /// The space.
+    pub space: SpaceKey,
+    /// The query.
+    pub query: Query,
+}
+
+/// Runs a query and keeps it up to date.
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// The space.
+    pub space: SpaceKey,
+    /// The query.
+    pub query: Query,
+}
+
+/// A live query. Dropping it ends it.
+#[derive(Debug)]
+pub struct LiveQuery {
+    /// The result when it began.
+    pub initial: Vec<Object>,
+    /// What changed since; a slow reader gets several changes folded into one, so that no more
+    /// than a fixed number are ever kept.
+    pub changes: mpsc::Receiver<Difference>,
+}
+
+/// Follows a space's report; intermediate reports may be skipped.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchSpace {
+    /// The space.
+    pub space: SpaceKey,
+}
+
+/// Computes the hash of everything visible in a space: objects, with conflicts, and members.
+#[derive(Clone, Copy, Debug)]
+pub struct ComputeStateHash {
+    /// The space.
+    pub space: SpaceKey,
+}
+
+/// Puts everything that was acknowledged onto the disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Flush;
+
+/// Why ECHO did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EchoError {
+    /// The identity is a member already.
+    #[error("{identity} is a member of the space already")]
+    AlreadyMember {
+        /// The identity.
+        identity: IdentityKey,
+    },
+    /// The space is on this device already.
+    #[error("space {space} has been joined already; open it instead")]
+    AlreadyJoined {
+        /// The space.
+        space: SpaceKey,
+    },
+    /// The ticket does not prove an admission.
+    #[error("the admission does not hold: {reason}; ask for a new invitation")]
+    BadTicket {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The invitation was used.
+    #[error("invitation {invitation} was used already; ask for a new one")]
+    InvitationUsed {
+        /// The invitation.
+        invitation: InvitationId,
+    },
+    /// The operations cannot be applied as they are.
+    #[error("the transaction cannot be written: {reason}")]
+    InvalidTransaction {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The key that seals new content has not arrived yet. Wait until the space has synchronised.
+    #[error("the content key of space {space} has not arrived yet; wait for a peer")]
+    NoContentKey {
+        /// The space.
+        space: SpaceKey,
+    },
+    /// The profile has no identity yet.
+    #[error("this profile has no identity yet; create one first")]
+    NoIdentity,
+    /// The role does not allow it.
+    #[error("role {role:?} may not {action} in space {space}")]
+    NotPermitted {
+        /// The space.
+        space: SpaceKey,
+        /// The role, `None` for no member at all.
+        role: Option<Role>,
+        /// What was tried.
+        action: &'static str,
+    },
+    /// The client is shutting down, or the space failed; restart it.
+    #[error("ECHO has stopped: {reason}")]
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+    /// The store failed.
+    #[error("the store failed: {reason}")]
+    Store {
+        /// What it said.
+        reason: String,
+    },
+    /// The space is not on this device.
+    #[error("space {space} is not on this device")]
+    UnknownSpace {
+        /// The space.
+        space: SpaceKey,
+    },
+}
+
+request! {
+    CreateSpace => Result<SpaceReport, EchoError>,
+    JoinSpace => Result<SpaceReport, EchoError>,
+    AdmitMember => Result<AdmissionTicket, EchoError>,
+    ListSpaces => Vec<SpaceReport>,
+    GetSpace => Result<SpaceReport, EchoError>,
+    WatchSpace => Result<watch::Receiver<SpaceReport>, EchoError>,
+    ListMembers => Result<Vec<MemberReport>, EchoError>,
+    Commit => Result<Committed, EchoError>,
+    GetObject => Result<Option<Object>, EchoError>,
+    RunQuery => Result<Vec<Object>, EchoError>,
+    Subscribe => Result<LiveQuery, EchoError>,
+    ComputeStateHash => Result<StateHash, EchoError>,
+    Flush => Result<(), EchoError>,
+}

@@ -1,0 +1,180 @@
+//! What two replicas of a space say to each other once each knows the other for a member.
+//!
+//! Each first sends the heads of all its feeds; from both it follows exactly what is missing,
+//! in one exchange and at a cost of the number of feeds. A replica asks for what it lacks
+//! ([`Message::Want`]), so that what it takes in is paced by itself; what a device writes from
+//! then on it sends to its peers unasked.
+
+use dxos_feed::{Designation, FeedDescriptor, ForkProof, Run};
+use dxos_keys::{BlockHash, DeviceKey, FeedId, SpaceKey, Topic};
+use serde::{Deserialize, Serialize};
+
+use crate::{request, wire_message};
+
+/// The head of one feed, as a replica has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedHead {
+    /// The feed's device.
+    pub device: DeviceKey,
+    /// What the feed carries.
+    pub designation: Designation,
+    /// The feed's incarnation.
+    pub incarnation: u32,
+    /// How many blocks the replica has.
+    pub length: u64,
+    /// The hash of the last one, zeros when there is none.
+    pub head: BlockHash,
+}
+
+impl FeedHead {
+    /// The descriptor of the feed in `space`.
+    pub const fn descriptor(&self, space: SpaceKey) -> FeedDescriptor {
+        FeedDescriptor::new(self.device, space, self.designation, self.incarnation)
+    }
+}
+
+/// Blocks `from..until` of a feed that follow a given block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The feed.
+    pub feed: FeedId,
+    /// The first block that is wanted.
+    pub from: u64,
+    /// The one after the last.
+    pub until: u64,
+    /// The hash of the block before `from`, zeros when there is none. A replica that has another
+    /// one there does not answer: the feed was forked, and it begins to look where.
+    pub prev: BlockHash,
+}
+
+/// A message between two replicas of a space. Order matters: it is the order in which variants
+/// are numbered on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Message {
+    /// Heads of feeds: all of them when the session begins (`complete` in the last part), later
+    /// those that changed.
+    Heads {
+        /// At most [`dxos_wire::limits::FEEDS_PER_MESSAGE_MAX`].
+        feeds: Vec<FeedHead>,
+        /// Whether the sender has now named all its feeds once.
+        complete: bool,
+    },
+    /// Asks for blocks.
+    Want {
+        /// At most [`dxos_wire::limits::FEEDS_PER_MESSAGE_MAX`].
+        ranges: Vec<Range>,
+    },
+    /// Blocks, asked for or just written.
+    Run(Run),
+    /// Proof that a device forked its feed.
+    ForkProof(Box<ForkProof>),
+    /// Asks for the block before a place where the heads of a feed differ, to find a fork.
+    Probe {
+        /// The feed.
+        feed: FeedId,
+        /// The block whose hash is wanted.
+        seq: u64,
+    },
+    /// Answers a probe.
+    ProbeReply {
+        /// The feed.
+        feed: FeedId,
+        /// The block.
+        seq: u64,
+        /// Its hash, `None` when the sender has no such block.
+        hash: Option<BlockHash>,
+    },
+    /// Asks for a cut branch of a forked feed, up to the block with this hash.
+    WantBranch {
+        /// The feed.
+        feed: FeedId,
+        /// The last block that is wanted.
+        hash: BlockHash,
+    },
+    /// Blocks of a cut branch, from the cut on.
+    Branch(Run),
+}
+
+wire_message!(Message, 1);
+
+/// The name of a session between two replicas, unique within one client while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// MESH tells ECHO that a peer was authenticated for a space.
+#[derive(Clone, Debug)]
+pub struct OpenSession {
+    /// The session.
+    pub session: SessionId,
+    /// The swarm's topic.
+    pub topic: Topic,
+    /// The peer.
+    pub device: DeviceKey,
+}
+
+/// MESH hands a message of the peer to ECHO and reads no more before the reply.
+#[derive(Clone, Debug)]
+pub struct Receive {
+    /// The session.
+    pub session: SessionId,
+    /// The message.
+    pub message: Message,
+}
+
+/// MESH asks ECHO what to send next; it does so when [`crate::mesh::Wake`] told it that there is
+/// something and the stream has room.
+#[derive(Clone, Debug)]
+pub struct Produce {
+    /// The session.
+    pub session: SessionId,
+    /// About how many bytes to produce at most; a single larger block may exceed it.
+    pub bytes_max: usize,
+}
+
+/// What to send next.
+#[derive(Clone, Debug, Default)]
+pub struct Produced {
+    /// The messages, in order.
+    pub messages: Vec<Message>,
+    /// Whether there is more to ask for at once.
+    pub more: bool,
+}
+
+/// MESH tells ECHO that the connection or stream of a session ended.
+#[derive(Clone, Debug)]
+pub struct CloseSession {
+    /// The session.
+    pub session: SessionId,
+}
+
+/// Why ECHO wants a session ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer is no member any more.
+    #[error("the peer is not a member of the space")]
+    NotMember,
+    /// The peer sent what no honest peer sends, too often. Do not connect again for a while.
+    #[error("the peer broke the protocol: {reason}")]
+    Offence {
+        /// What it did.
+        reason: String,
+    },
+    /// The space is closed, or failed.
+    #[error("the space is not open here: {reason}")]
+    SpaceClosed {
+        /// Why.
+        reason: String,
+    },
+    /// There is no such session.
+    #[error("no such session")]
+    Unknown,
+}
+
+request! {
+    OpenSession => Result<(), SessionError>,
+    Receive => Result<(), SessionError>,
+    Produce => Result<Produced, SessionError>,
+    CloseSession => (),
+}

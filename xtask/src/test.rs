@@ -1,0 +1,227 @@
+//! `cargo xtask test`: every test, every doc test, every example.
+
+use std::{
+    io::IsTerminal,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use cargo_metadata::Metadata;
+
+use crate::{
+    cargo,
+    counts::{Counts, Libtest, Nextest},
+    examples,
+};
+
+/// Run every test, doc test and example.
+///
+/// Tests run with cargo-nextest when it is installed and with `cargo test` otherwise. Every
+/// example under crates/*/examples is a small program that ends by itself within 60 seconds.
+/// Fails when anything failed or could not be counted.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Options {
+    /// Run only what has one of these texts in its name
+    filters: Vec<String>,
+
+    /// Test only these packages
+    #[arg(short, long, value_name = "NAME")]
+    package: Vec<String>,
+
+    /// Build with this cargo profile
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+
+    /// Use `cargo test` even when cargo-nextest is installed
+    #[arg(long)]
+    no_nextest: bool,
+}
+
+impl Options {
+    /// The packages to build: `--workspace`, or those that were asked for.
+    pub(crate) fn selection(&self) -> Vec<String> {
+        if self.package.is_empty() {
+            return vec!["--workspace".to_owned()];
+        }
+        let named = |name: &String| ["--package".to_owned(), name.clone()];
+        self.package.iter().flat_map(named).collect()
+    }
+
+    /// Whether the package was asked for.
+    pub(crate) fn has_package(&self, name: &str) -> bool {
+        self.package.is_empty() || self.package.iter().any(|package| package == name)
+    }
+
+    /// Whether a test of this name was asked for.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter))
+    }
+
+    /// The cargo profile to build with, if not the usual one.
+    pub(crate) fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
+    }
+}
+
+/// How a part of the run ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// Every test of it is counted.
+    Counted(Counts),
+    /// It did not run to its end, for this reason: nothing is known of the tests in it.
+    Incomplete(String),
+}
+
+/// Runs the task.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let metadata = cargo::metadata()?;
+    let nextest = (!options.no_nextest)
+        .then(|| cargo::subcommand_version("nextest"))
+        .flatten();
+    match (&nextest, options.no_nextest) {
+        (Some(version), _) => eprintln!("tests run with {version}"),
+        (None, true) => eprintln!("tests run with `cargo test`"),
+        (None, false) => eprintln!("cargo-nextest is not installed: tests run with `cargo test`"),
+    }
+    let mut report = Report::default();
+    report.part("tests", || match nextest {
+        Some(_) => with_nextest(options),
+        None => with_cargo(options),
+    })?;
+    // A crate that does not compile fails every part in the same way: once is enough.
+    if !report.is_incomplete() && has_library(&metadata, options) {
+        report.part("doc tests", || doc_tests(options))?;
+    }
+    if !report.is_incomplete() {
+        report.part("examples", || examples::run(&metadata, options))?;
+    }
+    Ok(report.print(options))
+}
+
+fn with_nextest(options: &Options) -> Result<Outcome> {
+    let mut command = cargo::cargo();
+    command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"]);
+    command.args(options.selection());
+    if let Some(profile) = &options.profile {
+        command.args(["--cargo-profile", profile]);
+    }
+    if std::io::stderr().is_terminal() {
+        command.args(["--color", "always"]);
+    }
+    command.args(&options.filters);
+    cargo::announce(&command);
+    let mut child = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start `cargo nextest`")?;
+    let mut summary = Nextest::default();
+    if let Some(stream) = child.stderr.take() {
+        cargo::lines(stream, |line| {
+            eprintln!("{line}");
+            summary.line(line);
+        })?;
+    }
+    let status = child.wait().context("cannot wait for `cargo nextest`")?;
+    Ok(outcome(summary.finish(status.success()), "cargo nextest"))
+}
+
+fn with_cargo(options: &Options) -> Result<Outcome> {
+    let mut command = cargo::cargo();
+    command.args(["test", "--no-fail-fast", "--tests"]);
+    libtest(&mut command, options)
+}
+
+fn doc_tests(options: &Options) -> Result<Outcome> {
+    let mut command = cargo::cargo();
+    command.args(["test", "--no-fail-fast", "--doc"]);
+    libtest(&mut command, options)
+}
+
+fn libtest(command: &mut Command, options: &Options) -> Result<Outcome> {
+    command.args(options.selection());
+    if let Some(profile) = &options.profile {
+        command.args(["--profile", profile]);
+    }
+    command.arg("--").args(&options.filters);
+    cargo::announce(command);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start `cargo test`")?;
+    let mut results = Libtest::default();
+    if let Some(stream) = child.stdout.take() {
+        cargo::lines(stream, |line| {
+            println!("{line}");
+            results.line(line);
+        })?;
+    }
+    let status = child.wait().context("cannot wait for `cargo test`")?;
+    Ok(outcome(results.finish(status.success()), "cargo test"))
+}
+
+fn outcome(counts: Option<Counts>, runner: &str) -> Outcome {
+    counts.map_or_else(
+        || Outcome::Incomplete(format!("{runner} stopped before every test had a result")),
+        Outcome::Counted,
+    )
+}
+
+/// `cargo test --doc` refuses a selection without any library.
+fn has_library(metadata: &Metadata, options: &Options) -> bool {
+    metadata.workspace_packages().iter().any(|package| {
+        options.has_package(package.name.as_str())
+            && package.targets.iter().any(cargo_metadata::Target::is_lib)
+    })
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    parts: Vec<(&'static str, Outcome, Duration)>,
+}
+
+impl Report {
+    fn part(&mut self, name: &'static str, run: impl FnOnce() -> Result<Outcome>) -> Result<()> {
+        let start = Instant::now();
+        let outcome = run()?;
+        self.parts.push((name, outcome, start.elapsed()));
+        Ok(())
+    }
+
+    fn is_incomplete(&self) -> bool {
+        let mut outcomes = self.parts.iter().map(|(_, outcome, _)| outcome);
+        outcomes.any(|outcome| matches!(outcome, Outcome::Incomplete(_)))
+    }
+
+    fn print(&self, options: &Options) -> ExitCode {
+        let mut total = Counts::default();
+        println!();
+        for (name, outcome, time) in &self.parts {
+            let time = cargo::time(*time);
+            match outcome {
+                Outcome::Counted(counts) => {
+                    total += *counts;
+                    println!(
+                        "{name:<10} {:>5} passed {:>5} failed {time:>13}",
+                        counts.passed, counts.failed
+                    );
+                }
+                Outcome::Incomplete(reason) => println!("{name:<10} {reason} {time:>13}"),
+            }
+        }
+        if self.is_incomplete() {
+            println!("not everything ran: see the first error above");
+            return ExitCode::FAILURE;
+        }
+        if total == Counts::default() && !options.filters.is_empty() {
+            println!("no test has {} in its name", options.filters.join(" or "));
+            return ExitCode::FAILURE;
+        }
+        println!("{} passed, {} failed", total.passed, total.failed);
+        if total.failed > 0 {
+            return ExitCode::FAILURE;
+        }
+        ExitCode::SUCCESS
+    }
+}
