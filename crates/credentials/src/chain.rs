@@ -128,6 +128,11 @@ impl DeviceChain {
         self.end
     }
 
+    /// The devices that lead to it, the first device of the identity first.
+    pub(crate) fn devices(&self) -> impl Iterator<Item = DeviceKey> {
+        self.parts.links.iter().map(|link| link.device)
+    }
+
     /// The credentials that make it up, the genesis first.
     pub fn credentials(&self) -> Vec<Credential> {
         let mut issuer = Issuer::Identity(self.end.identity);

@@ -180,6 +180,9 @@ pub enum CredentialError {
     /// The issuer did not sign this.
     #[error("the credential's signature does not match its issuer")]
     Signature,
+    /// The same credential is written in another way than the one way there is. Refuse it.
+    #[error("the credential is not in its canonical form")]
+    NotCanonical,
     /// The credential is too large.
     #[error("credential of {found} bytes, more than the {CREDENTIAL_BYTES_MAX} allowed")]
     TooLarge {
@@ -188,7 +191,8 @@ pub enum CredentialError {
     },
 }
 
-/// Checks a name that will be shown to others: at most 256 bytes, no control characters.
+/// Checks a name that will be shown to others: at most 256 bytes, something to see, no control
+/// characters, nothing that breaks lines or turns the direction of text.
 ///
 /// # Errors
 ///
@@ -197,11 +201,18 @@ pub fn check_display_name(name: &str) -> Result<(), CredentialError> {
     if name.len() > DISPLAY_NAME_BYTES_MAX {
         return Err(CredentialError::DisplayName("longer than 256 bytes"));
     }
-    if name.trim().is_empty() {
+    // Letters that show nothing: joiners, fillers, variation selectors, tags.
+    let unseen = |c: char| {
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    if name.chars().all(|c| c.is_whitespace() || unseen(c)) {
         return Err(CredentialError::DisplayName("empty"));
     }
-    // Control characters and the marks that turn the direction of text could disguise a name.
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    // Control characters, line breaks and the marks that turn the direction of text could
+    // disguise a name.
+    let turns = |c: char| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if name.chars().any(|c| c.is_control() || turns(c)) {
         return Err(CredentialError::DisplayName("it holds control characters"));
     }
@@ -209,7 +220,8 @@ pub fn check_display_name(name: &str) -> Result<(), CredentialError> {
 }
 
 impl Credential {
-    /// Signs an assertion with a device.
+    /// Signs an assertion with a device. Check names with [`check_display_name`] first: what
+    /// [`Credential::decode`] would refuse counts nowhere.
     pub fn by_device(signer: &dyn Signer, assertion: Assertion) -> Self {
         let issuer = Issuer::Device(signer.device());
         let signature = signer.sign(Domain::Credential, &message(&issuer, &assertion));
@@ -311,7 +323,25 @@ impl Credential {
             return Err(CredentialError::TooLarge { found: bytes.len() });
         }
         let (issuer, assertion, signature) = dxos_wire::decode(VERSION, bytes)?;
-        Self::from_parts(issuer, assertion, signature)
+        let credential = Self::from_parts(issuer, assertion, signature)?;
+        // Numbers can be written longer than they need to be.
+        if credential.encode() == bytes {
+            Ok(credential)
+        } else {
+            Err(CredentialError::NotCanonical)
+        }
+    }
+
+    /// Whether [`Credential::decode`] reads it, for one that was made here by signing.
+    pub(crate) fn is_readable(&self) -> bool {
+        // The others are small whatever they say.
+        let fits = match &self.assertion {
+            Assertion::ContentKey { .. } | Assertion::Epoch { .. } => {
+                self.encode().len() <= CREDENTIAL_BYTES_MAX
+            }
+            _ => true,
+        };
+        fits && check_names(&self.assertion).is_ok()
     }
 
     pub(crate) fn from_parts(
@@ -319,18 +349,7 @@ impl Credential {
         assertion: Assertion,
         signature: Signature,
     ) -> Result<Self, CredentialError> {
-        match &assertion {
-            Assertion::SpaceMember {
-                display_name: Some(name),
-                ..
-            }
-            | Assertion::MemberProfile {
-                display_name: Some(name),
-                ..
-            }
-            | Assertion::DeviceProfile { name, .. } => check_display_name(name)?,
-            _ => {}
-        }
+        check_names(&assertion)?;
         let message = message(&issuer, &assertion);
         let verified = match &issuer {
             Issuer::Space(key) => key.verify(Domain::Credential, &message, &signature),
@@ -344,6 +363,21 @@ impl Credential {
             assertion,
             signature,
         })
+    }
+}
+
+fn check_names(assertion: &Assertion) -> Result<(), CredentialError> {
+    match assertion {
+        Assertion::SpaceMember {
+            display_name: Some(name),
+            ..
+        }
+        | Assertion::MemberProfile {
+            display_name: Some(name),
+            ..
+        }
+        | Assertion::DeviceProfile { name, .. } => check_display_name(name),
+        _ => Ok(()),
     }
 }
 

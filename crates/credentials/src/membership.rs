@@ -22,19 +22,32 @@
 //! 5. **Among concurrent acts about one member** a removal wins over an admission, and the lesser
 //!    role over the greater: what was taken away on purpose is not given back by accident.
 
+mod authority;
+mod derived;
 mod evaluate;
+mod hope;
+mod insert;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use dxos_feed::{Designation, FeedDescriptor, Timeframe};
 use dxos_keys::{
     BlockHash, ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, SealingKey, SpaceKey,
 };
 
-use crate::{Credential, CredentialError, Right, Role, VerifiedDevice};
+use self::derived::Derived;
+use self::hope::Hope;
+use self::view::View;
+use crate::{Credential, CredentialError, DeviceChain, Right, Role};
+
+/// Where a block stands in the causal order that is the same everywhere: logical time, feed,
+/// place in the feed.
+type Order = (u64, FeedId, u64);
 
 /// A control block: a verified credential and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +92,7 @@ impl ControlBlock {
         })
     }
 
-    fn order(&self) -> (u64, FeedId, u64) {
+    fn order(&self) -> Order {
         (self.lamport, self.feed, self.seq)
     }
 }
@@ -141,62 +154,10 @@ pub struct Change {
 pub struct Membership {
     space: SpaceKey,
     /// All control blocks, in a causal order that is the same everywhere.
-    blocks: BTreeMap<(u64, FeedId, u64), ControlBlock>,
+    blocks: BTreeMap<Order, Arc<ControlBlock>>,
+    /// What could count if nobody had ever been restricted.
+    hope: Hope,
     derived: Derived,
-}
-
-/// What follows from the blocks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Derived {
-    genesis: Option<(FeedId, u64, IdentityKey)>,
-    /// Acts about each identity that count, in causal order.
-    acts: BTreeMap<IdentityKey, Vec<Act>>,
-    /// Where each device's chain was shown.
-    devices: BTreeMap<DeviceKey, Vec<Shown>>,
-    /// Effective removals, reductions and revocations.
-    restrictions: Vec<Restriction>,
-    keys: Vec<(u64, FeedId, u64, ContentKeyId)>,
-    invitations: BTreeSet<InvitationId>,
-    names: BTreeMap<IdentityKey, ((u64, FeedId, u64), Option<String>)>,
-    counting: BTreeSet<(u64, FeedId, u64)>,
-}
-
-/// Something that was decided about an identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Act {
-    feed: FeedId,
-    seq: u64,
-    past: Timeframe,
-    /// `None` for a removal.
-    role: Option<Role>,
-    rank: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Shown {
-    feed: FeedId,
-    seq: u64,
-    device: VerifiedDevice,
-}
-
-/// An effective removal, reduction or revocation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Restriction {
-    at: (u64, FeedId, u64),
-    past: Timeframe,
-    who: Who,
-    /// What is still allowed, `None` for nothing.
-    role: Option<Role>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
-    Identity(IdentityKey),
-    Device(DeviceKey),
-}
-
-fn covers(past: &Timeframe, feed: &FeedId, seq: u64) -> bool {
-    past.get(feed) > seq
 }
 
 impl Membership {
@@ -205,18 +166,20 @@ impl Membership {
         Self {
             space,
             blocks: BTreeMap::new(),
+            hope: Hope::default(),
             derived: Derived::default(),
         }
     }
 
-    /// The membership that a set of control blocks makes: the definition. Blocks of other spaces
-    /// or in data feeds are ignored.
+    /// The membership that a set of control blocks makes: the definition. Blocks of other spaces,
+    /// in data feeds, or with a credential that [`Credential::decode`] would refuse are ignored.
+    /// No two blocks may stand at one place of a feed: forks are cut before.
     pub fn evaluate(space: SpaceKey, blocks: impl IntoIterator<Item = ControlBlock>) -> Self {
         let mut membership = Self::new(space);
         for block in blocks {
             membership.keep(block);
         }
-        membership.derived = Derived::of(&membership);
+        membership.evaluate_again();
         membership
     }
 
@@ -224,44 +187,33 @@ impl Membership {
     /// would give.
     pub fn insert(&mut self, block: ControlBlock) -> Change {
         let key = block.order();
-        if self.blocks.contains_key(&key) || !self.keep(block) {
+        if self.blocks.contains_key(&key) {
             return Change::default();
         }
-        let Some(block) = self.blocks.get(&key) else {
-            return Change::default();
-        };
-        if self.derived.is_restriction(block) || self.derived.is_genesis(self.space, block) {
-            // These reach blocks that were judged before.
-            let before = std::mem::take(&mut self.derived);
-            self.derived = Derived::of(self);
-            let retroactive = before.restrictions != self.derived.restrictions
-                || before.genesis.is_some() && before.genesis != self.derived.genesis;
-            return Change {
-                counts: self.derived.counting.contains(&key),
-                retroactive,
-            };
-        }
-        let counts = self.derived.apply(self.space, block);
-        Change {
-            counts,
-            retroactive: false,
+        match self.keep(block) {
+            Some(block) => self.take_in(&block),
+            None => Change::default(),
         }
     }
 
-    fn keep(&mut self, block: ControlBlock) -> bool {
+    fn keep(&mut self, block: ControlBlock) -> Option<Arc<ControlBlock>> {
         let ours = block.descriptor.space == self.space
-            && block.descriptor.designation == Designation::Control;
-        if ours {
-            self.blocks.insert(block.order(), block);
+            && block.descriptor.designation == Designation::Control
+            && block.credential.is_readable();
+        if !ours {
+            return None;
         }
-        ours
+        let block = Arc::new(block);
+        self.blocks.insert(block.order(), Arc::clone(&block));
+        Some(block)
     }
 
-    /// Forgets the blocks of `feed` from `seq` on: the feed was forked there.
+    /// Forgets the blocks of `feed` from `seq` on: the feed was forked there. Blocks that were
+    /// judged before may be judged differently now.
     pub fn cut(&mut self, feed: &FeedId, seq: u64) {
         self.blocks
             .retain(|_, block| block.feed != *feed || block.seq < seq);
-        self.derived = Derived::of(self);
+        self.evaluate_again();
     }
 
     /// The space.
@@ -276,7 +228,7 @@ impl Membership {
 
     /// The control blocks, in causal order.
     pub fn blocks(&self) -> impl Iterator<Item = &ControlBlock> {
-        self.blocks.values()
+        self.blocks.values().map(Arc::as_ref)
     }
 
     /// Whether a control block takes effect.
@@ -294,58 +246,53 @@ impl Membership {
 
     /// One member.
     pub fn member(&self, identity: &IdentityKey) -> Option<Member> {
-        let (role, rank) = self.derived.role_at(identity, None)?;
-        let devices = self.derived.devices.iter().filter_map(|(device, shown)| {
-            let shown = shown
-                .iter()
-                .find(|shown| shown.device.identity == *identity)?;
-            let revoked = self
-                .derived
-                .restrictions
-                .iter()
-                .any(|r| r.who == Who::Device(*device));
-            (!revoked).then_some((*device, shown.device.sealing))
-        });
-        let display_name = self
-            .derived
-            .names
-            .get(identity)
-            .and_then(|(_, name)| name.clone());
+        let (role, rank) = self.derived.role_at(identity, View::all())?;
+        let name = self.derived.names.get(identity);
         Some(Member {
             role,
-            display_name,
+            display_name: name.map(|(_, name)| name.clone()),
             rank,
-            devices: devices.collect(),
+            devices: self.derived.devices_of(identity).collect(),
         })
     }
 
     /// The role of an identity, as of now.
     pub fn role_of(&self, identity: &IdentityKey) -> Option<Role> {
-        self.derived.role_at(identity, None).map(|(role, _)| role)
+        let found = self.derived.role_at(identity, View::all());
+        found.map(|(role, _)| role)
     }
 
-    /// What a device may do, as of now.
+    /// What a device may do, as of now: what [`Membership::judge`] would say of a block that knows
+    /// everything.
     pub fn authority_of(&self, device: &DeviceKey) -> Option<Authority> {
+        let identity = self.derived.acting(device, View::all())?;
         let revoked = self
             .derived
-            .restrictions
-            .iter()
-            .any(|r| r.who == Who::Device(*device));
-        if revoked {
-            return None;
-        }
-        let shown = self.derived.devices.get(device)?;
-        shown.iter().find_map(|shown| {
-            let identity = shown.device.identity;
-            Some(Authority {
-                identity,
-                role: self.role_of(&identity)?,
-            })
+            .is_revoked(&identity, device, View::all(), None);
+        let role = self.role_of(&identity)?;
+        (!revoked).then_some(Authority { identity, role })
+    }
+
+    /// Whether a device, or one that its authority comes from, was revoked, so that nothing new of
+    /// it counts.
+    pub fn is_revoked(&self, device: &DeviceKey) -> bool {
+        let identity = self.derived.acting(device, View::all());
+        identity.is_some_and(|identity| {
+            self.derived
+                .is_revoked(&identity, device, View::all(), None)
         })
     }
 
+    /// Whether a device that shows this chain for the first time acts for a member: its identity
+    /// is one, and no device in the chain was revoked before it was known here to have authorized
+    /// the next.
+    pub fn accepts(&self, chain: &DeviceChain) -> bool {
+        self.role_of(&chain.device().identity).is_some() && self.derived.would_hold_up(chain)
+    }
+
     /// Whether a block counts: whether its device had the `right` in the block's own `past`, and
-    /// no removal that is known takes it back.
+    /// no removal that is known takes it back. It does not matter whether `past` holds the block
+    /// itself.
     ///
     /// # Errors
     ///
@@ -357,21 +304,26 @@ impl Membership {
         past: &Timeframe,
         right: Right,
     ) -> Result<Authority, Refused> {
-        self.derived.judge(device, (feed, seq), past, right)
+        let view = View::before((*feed, seq), past);
+        self.derived.judge(device, (feed, seq), view, right)
     }
 
     /// Every device that may read, with the key to seal for.
     pub fn readers(&self) -> BTreeMap<DeviceKey, SealingKey> {
-        let members = self.members();
-        let readers = members
-            .into_values()
-            .filter(|member| member.role.allows(Right::Read));
-        readers.flat_map(|member| member.devices).collect()
+        let readers = self.derived.acts.keys().filter(|identity| {
+            self.role_of(identity)
+                .is_some_and(|role| role.allows(Right::Read))
+        });
+        readers
+            .flat_map(|identity| self.derived.devices_of(identity))
+            .collect()
     }
 
-    /// The content key that seals what is written now: the one issued last.
+    /// The content key that seals what is written now: of those whose issuers knew of the most
+    /// removals and revocations, the one issued last. A key that was issued concurrently with a
+    /// removal may have been sealed for the removed, so it does not replace one issued after.
     pub fn content_key(&self) -> Option<ContentKeyId> {
-        self.derived.keys.iter().max().map(|(_, _, _, key)| *key)
+        self.derived.content_key.map(|(_, _, key)| key)
     }
 
     /// Whether an invitation was used by an admission that counts.

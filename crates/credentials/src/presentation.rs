@@ -1,6 +1,6 @@
 //! Presentations: a device proves to a third party that it acts for an identity.
 
-use dxos_keys::{Domain, HashDomain, Hasher, Signature, Signer};
+use dxos_keys::{Domain, HashDomain, Hasher, IdentityKey, Signature, Signer};
 use serde::{Deserialize, Serialize};
 
 use crate::{DeviceChain, VerifiedDevice};
@@ -34,8 +34,11 @@ pub enum PresentationError {
     },
 }
 
-fn message(challenge: &[u8], audience: &str) -> [u8; 32] {
+/// The identity is part of it: whoever authorizes somebody else's device for an identity of its
+/// own cannot put that chain under the device's signature.
+fn message(identity: &IdentityKey, challenge: &[u8], audience: &str) -> [u8; 32] {
     Hasher::new(HashDomain::Credential)
+        .part(identity.as_bytes())
         .part(challenge)
         .part(audience.as_bytes())
         .finish()
@@ -45,7 +48,8 @@ impl Presentation {
     /// Signs `challenge`, which the third party drew, for `audience`, such as its host name, so
     /// that it cannot show the result to somebody else as its own.
     pub fn sign(signer: &dyn Signer, chain: DeviceChain, challenge: &[u8], audience: &str) -> Self {
-        let signature = signer.sign(Domain::Presentation, &message(challenge, audience));
+        let message = message(&chain.device().identity, challenge, audience);
+        let signature = signer.sign(Domain::Presentation, &message);
         Self { chain, signature }
     }
 
@@ -64,7 +68,7 @@ impl Presentation {
             .device
             .verify(
                 Domain::Presentation,
-                &message(challenge, audience),
+                &message(&verified.identity, challenge, audience),
                 &self.signature,
             )
             .map_err(|_| PresentationError::Signature)?;

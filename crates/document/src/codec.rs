@@ -77,10 +77,18 @@ pub(crate) struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    pub(crate) fn interning() -> Self {
+    /// Makes room for `capacity` bytes.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
-            out: Vec::new(),
+            out: Vec::with_capacity(capacity),
+            names: None,
+        }
+    }
+
+    pub(crate) fn interning(capacity: usize) -> Self {
+        Self {
             names: Some(BTreeMap::new()),
+            ..Self::with_capacity(capacity)
         }
     }
 
@@ -130,18 +138,25 @@ impl<'a> Encoder<'a> {
         self.raw(name.as_bytes());
     }
 
+    pub(crate) fn values(&mut self, values: impl IntoIterator<Item = &'a Value>) {
+        for value in values {
+            self.value(value);
+        }
+    }
+
     pub(crate) fn value(&mut self, value: &'a Value) {
         match value {
             Value::Null => self.byte(NULL),
             Value::Bool(false) => self.byte(FALSE),
             Value::Bool(true) => self.byte(TRUE),
-            Value::Int(number) => match u8::try_from(*number) {
-                Ok(small @ 0..=SMALL_MAX) => self.byte(SMALL_INT | small),
-                _ => {
+            Value::Int(number) => {
+                if let Ok(small @ 0..=SMALL_MAX) = u8::try_from(*number) {
+                    self.byte(SMALL_INT | small);
+                } else {
                     self.byte(INT);
                     self.signed(*number);
                 }
-            },
+            }
             Value::Float(float) => {
                 self.byte(FLOAT);
                 self.raw(&canonical(*float).to_bits().to_le_bytes());
@@ -155,12 +170,11 @@ impl<'a> Encoder<'a> {
                 self.signed(*number);
             }
             Value::Text(text) => {
-                match u8::try_from(text.len()) {
-                    Ok(short @ 0..=SMALL_MAX) => self.byte(SHORT_TEXT | short),
-                    _ => {
-                        self.byte(TEXT);
-                        self.count(text.len());
-                    }
+                if let Ok(short @ 0..=SMALL_MAX) = u8::try_from(text.len()) {
+                    self.byte(SHORT_TEXT | short);
+                } else {
+                    self.byte(TEXT);
+                    self.count(text.len());
                 }
                 self.raw(text.as_bytes());
             }
@@ -182,12 +196,12 @@ impl<'a> Encoder<'a> {
             Value::List(items) => {
                 self.byte(LIST);
                 self.count(items.len());
-                items.iter().for_each(|item| self.value(item));
+                self.values(items);
             }
             Value::Set(members) => {
                 self.byte(SET);
                 self.count(members.len());
-                members.iter().for_each(|member| self.value(member));
+                self.values(members);
             }
             Value::Map(map) => {
                 self.byte(MAP);
@@ -297,6 +311,17 @@ impl<'a> Decoder<'a> {
     pub(crate) fn signed(&mut self, what: &'static str) -> Result<i64, DecodeError> {
         let number = self.varint(what)?;
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+    }
+
+    /// A name written by an encoder that does not intern.
+    pub(crate) fn plain_name(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
+        let head = self.varint(what)?;
+        if head & 1 == 1 {
+            return Err(DecodeError::Malformed { what });
+        }
+        let text = self.text(head >> 1, what)?;
+        self.limits.name(text)?;
+        Ok(text)
     }
 
     fn text(&mut self, length: u64, what: &'static str) -> Result<&'a str, DecodeError> {

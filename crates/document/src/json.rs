@@ -30,7 +30,9 @@ pub enum JsonError {
     },
     /// A special value such as `{"@bytes": ...}` whose content is not what it says. Correct it,
     /// or write the key with two `@` if it is a key of your own.
-    #[error("the content of \"{tag}\" is not {expected}; correct it, or write \"@{tag}\" for a key")]
+    #[error(
+        "the content of \"{tag}\" is not {expected}; correct it, or write \"@{tag}\" for a key"
+    )]
     Tag {
         /// The key.
         tag: &'static str,

@@ -1,1 +1,108 @@
-//! Object CRDTs: registers, maps, counters and sets that merge the way people mean.
+//! Objects that many edit at once: what a transaction is, how its operations apply to objects,
+//! how concurrent operations merge, and what a query finds.
+//!
+//! It is pure data and functions. It knows nothing of feeds, signatures, storage or networks:
+//! the position of a transaction, and what its writer had seen, are passed in.
+//!
+//! ```
+//! use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe, Value};
+//! use dxos_keys::{FeedId, ObjectId};
+//!
+//! let task = ObjectId::from_bytes([1; 16]);
+//! let (ann, ben) = (FeedId::from_bytes([1; 32]), FeedId::from_bytes([2; 32]));
+//! let mut state = ObjectState::default();
+//! let mut apply = |feed, seq, lamport, past: &Timeframe, op: Op| {
+//!     let stamp = Stamp { lamport, feed, seq };
+//!     state.apply(&op, &Context { stamp, past, time_ms: 0 }, 0).unwrap();
+//! };
+//! let title = |text: &str| Op::Set { object: task, path: "title".into(), value: text.into() };
+//!
+//! // Ann creates a task; Ben sees it. Then both name it without seeing each other.
+//! let nothing = Timeframe::new();
+//! let first = Timeframe::from(crdts::Dot::new(ann, 1));
+//! let properties = [("title".into(), "?".into())].into();
+//! apply(ann, 0, 1, &nothing, Op::Create { object: task, type_name: "task".into(), properties });
+//! apply(ann, 1, 2, &first, title("Write"));
+//! apply(ben, 0, 2, &first, title("Read"));
+//!
+//! let object = state.object(task).unwrap();
+//! assert_eq!(object.get("title"), Some(&Value::from("Read")));
+//! assert_eq!(object.conflicts("title")[0].value, Value::from("Write"));
+//! ```
+//!
+//! # How concurrent operations merge
+//!
+//! Everything rests on one relation. A write is **covered** by an operation at the same place
+//! whose writer had seen it ([`Context::past`]); a write that nothing covers is **live**. What is
+//! live depends only on which operations there are, never on the order in which they arrive, as
+//! long as causes come before effects. Of all that is live at one place the **latest** shows, by
+//! (`lamport`, `feed`, index in the transaction); what loses stays readable as a [`Conflict`]
+//! until someone who has seen it assigns again.
+//!
+//! - **Properties** are such registers. Equal values assigned concurrently are no conflict.
+//! - **Maps merge by leaf.** Assigning a map assigns each of its leaves, after covering what the
+//!   writer had seen there and below. Entries that others put into it concurrently stay. A map
+//!   that was assigned stays when it has no entries left; one that came to be because something
+//!   was assigned below it is gone with its last entry.
+//! - **A value against a map.** Assigning below a place covers what its writer had seen there
+//!   other than a map. If both are live because they are concurrent, the latest shows, where a
+//!   map is as late as the latest thing in it; the other is a conflict, the map as a whole.
+//! - **Unsetting** covers what its writer had seen at the place and below, and leaves nothing
+//!   behind: a concurrent edit inside survives it, and so shows.
+//! - **Lists** are assigned as a whole.
+//! - **Counters.** An increment counts on every number, assigned or counter, that its writer had
+//!   seen at the path; of several that are live it shows once in their sum. Concurrently started
+//!   counters add up. Assigning over a number covers it with everything that was counted on it,
+//!   increments that the writer had not seen included. Per feed and in sum a counter stops at its
+//!   bounds instead of overflowing, the same way on every replica.
+//! - **Sets.** A removal takes out the additions that its writer had seen: a concurrent addition
+//!   wins. Unsetting a set, or assigning over it, does the same with all its members; adding
+//!   covers anything but a set at the path.
+//! - **Deletion and restoration** are a register of their own. Edits to a deleted object are kept
+//!   and show when it is restored; they do not restore it.
+//! - **Creation.** Two concurrent creations of one object merge: the latest type shows, and
+//!   properties merge as if they were assigned. An object whose creation was never applied keeps
+//!   what was assigned to it and shows nowhere.
+
+mod branch;
+mod codec;
+mod context;
+mod counter;
+mod diff;
+mod difference;
+mod filter;
+mod json;
+mod key;
+mod limits;
+mod node;
+mod object;
+mod op;
+mod path;
+mod query;
+mod register;
+mod set;
+mod state;
+mod state_decode;
+mod state_encode;
+mod state_tables;
+mod transaction_codec;
+mod value;
+mod view;
+
+pub use codec::DecodeError;
+pub use context::{Context, Moment, OpId, Stamp, Timeframe};
+pub use diff::diff;
+pub use difference::{Difference, LiveResults, Placed};
+pub use filter::{Comparison, Filter};
+pub use json::JsonError;
+pub use key::{Key, TypeName};
+pub use limits::{LimitError, Limits};
+pub use object::{Conflict, Object};
+pub use op::{Op, Transaction};
+pub use path::Path;
+pub use query::{Deleted, Direction, OrderBy, Query};
+pub use state::{ApplyError, ObjectState, state_hash};
+pub use value::{Map, ObjectRef, Value};
+
+#[cfg(test)]
+mod tests;

@@ -69,9 +69,7 @@ impl Object {
     /// The values that were assigned at `path` concurrently with the one that shows and differ
     /// from it, the latest first. The next assignment by someone who has seen them ends them.
     pub fn conflicts(&self, path: impl Into<Path>) -> &[Conflict] {
-        self.conflicts
-            .get(&path.into())
-            .map_or(&[], Vec::as_slice)
+        self.conflicts.get(&path.into()).map_or(&[], Vec::as_slice)
     }
 
     /// All paths that have conflicts, with them.

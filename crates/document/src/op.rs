@@ -7,6 +7,10 @@ use crate::value::properties_of;
 use crate::{Key, Map, Path, TypeName, Value};
 
 /// One change to one object. How concurrent ones merge is in the documentation of the crate.
+///
+/// An operation names no other operation: what its writer had seen comes with the
+/// [`Context`](crate::Context). So it can be written again, in another transaction of another
+/// feed, as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Op {
@@ -112,7 +116,9 @@ impl Op {
             Self::Set { path, value, .. } => value.check(limits, path.check(limits)?),
             Self::SetAdd { path, values, .. } | Self::SetRemove { path, values, .. } => {
                 let left = limits.descend(path.check(limits)?, 1)?;
-                values.iter().try_for_each(|value| value.check(limits, left))
+                values
+                    .iter()
+                    .try_for_each(|value| value.check(limits, left))
             }
         }
     }

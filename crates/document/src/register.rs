@@ -69,7 +69,9 @@ impl<T> Register<T> {
                 if winner.id < id {
                     std::mem::swap(winner, &mut write);
                 }
-                let place = self.losers.binary_search_by(|loser| write.id.cmp(&loser.id));
+                let place = self
+                    .losers
+                    .binary_search_by(|loser| write.id.cmp(&loser.id));
                 if let Err(place) = place {
                     self.losers.insert(place, write);
                 }

@@ -67,6 +67,11 @@ impl AddWinsSet {
         clock.filter(|dot| dot.counter > 0).collect()
     }
 
+    /// The feeds that it names.
+    pub(crate) fn feeds(&self) -> impl Iterator<Item = &FeedId> {
+        self.lamports.keys()
+    }
+
     pub(crate) fn values(&self) -> BTreeSet<Value> {
         self.members.read().val.into_iter().collect()
     }

@@ -36,7 +36,8 @@ pub struct ObjectState {
     pub(crate) created: Option<Moment>,
     pub(crate) updated: Option<Moment>,
     pub(crate) types: Register<TypeName>,
-    pub(crate) deleted: Register<bool>,
+    // Boxed, as few objects are ever deleted.
+    pub(crate) deleted: Option<Box<Register<bool>>>,
     pub(crate) root: Branch,
 }
 
@@ -68,26 +69,20 @@ impl ObjectState {
             stamp: context.stamp,
             time_ms: context.time_ms,
         };
-        if self
-            .updated
-            .is_none_or(|updated| updated.stamp < now.stamp)
-        {
+        if self.updated.is_none_or(|updated| updated.stamp < now.stamp) {
             self.updated = Some(now);
         }
-        let root = &mut self.root;
         match op {
             Op::Create {
                 type_name,
                 properties,
                 ..
             } => {
-                if self
-                    .created
-                    .is_none_or(|created| now.stamp < created.stamp)
-                {
+                if self.created.is_none_or(|created| now.stamp < created.stamp) {
                     self.created = Some(now);
                 }
                 self.types.assign(type_name.clone(), &seen);
+                let root = &mut self.root;
                 if root.is_empty() {
                     root.reserve(properties.len());
                 }
@@ -95,17 +90,25 @@ impl ObjectState {
                     node::assign(root, std::slice::from_ref(key), value, &seen);
                 }
             }
-            Op::Delete { .. } => self.deleted.assign(true, &seen),
-            Op::Increment { path, by, .. } => node::increment(root, path.parts(), *by, &seen),
-            Op::Restore { .. } => self.deleted.assign(false, &seen),
-            Op::Set { path, value, .. } => node::assign(root, path.parts(), value, &seen),
-            Op::SetAdd { path, values, .. } => node::set_add(root, path.parts(), values, &seen),
-            Op::SetRemove { path, values, .. } => {
-                node::set_remove(root, path.parts(), values, &seen);
+            Op::Delete { .. } => self.deletion().assign(true, &seen),
+            Op::Increment { path, by, .. } => {
+                node::increment(&mut self.root, path.parts(), *by, &seen)
             }
-            Op::Unset { path, .. } => node::unset(root, path.parts(), &seen),
+            Op::Restore { .. } => self.deletion().assign(false, &seen),
+            Op::Set { path, value, .. } => node::assign(&mut self.root, path.parts(), value, &seen),
+            Op::SetAdd { path, values, .. } => {
+                node::set_add(&mut self.root, path.parts(), values, &seen)
+            }
+            Op::SetRemove { path, values, .. } => {
+                node::set_remove(&mut self.root, path.parts(), values, &seen);
+            }
+            Op::Unset { path, .. } => node::unset(&mut self.root, path.parts(), &seen),
         }
         Ok(())
+    }
+
+    fn deletion(&mut self) -> &mut Register<bool> {
+        self.deleted.get_or_insert_default()
     }
 
     /// Whether a creation was applied; without one the object does not show.
@@ -115,7 +118,8 @@ impl ObjectState {
 
     /// Whether the object is deleted.
     pub fn is_deleted(&self) -> bool {
-        self.deleted.winner().is_some_and(|write| write.content)
+        let winner = self.deleted.as_ref().and_then(|deleted| deleted.winner());
+        winner.is_some_and(|write| write.content)
     }
 
     /// Its type, `None` when it was never created.

@@ -36,7 +36,7 @@ impl Transaction {
     pub fn encode(&self, limits: &Limits) -> Result<Vec<u8>, LimitError> {
         limits.ops(self.ops.len())?;
         let mut writer = Writer {
-            to: Encoder::interning(),
+            to: Encoder::interning(64 + 48 * self.ops.len()),
             objects: BTreeMap::new(),
             shapes: Vec::new(),
         };
@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
             } => {
                 self.head(CREATE, *object);
                 self.shape(type_name, properties);
-                properties.values().for_each(|value| self.to.value(value));
+                self.to.values(properties.values());
             }
             Op::Delete { object } => self.head(DELETE, *object),
             Op::Increment { object, path, by } => {
@@ -125,7 +125,7 @@ impl<'a> Writer<'a> {
                 self.head(if is_add { SET_ADD } else { SET_REMOVE }, *object);
                 self.path(path);
                 self.to.count(values.len());
-                values.iter().for_each(|value| self.to.value(value));
+                self.to.values(values);
             }
             Op::Unset { object, path } => {
                 self.head(UNSET, *object);
@@ -150,7 +150,9 @@ impl<'a> Writer<'a> {
 
     fn path(&mut self, path: &'a Path) {
         self.to.count(path.parts().len());
-        path.parts().iter().for_each(|part| self.to.name(part));
+        for part in path.parts() {
+            self.to.name(part);
+        }
     }
 
     fn shape(&mut self, type_name: &'a TypeName, properties: &'a Map) {
@@ -172,7 +174,9 @@ impl<'a> Writer<'a> {
             self.to.byte(0);
             self.to.name(type_name);
             self.to.count(properties.len());
-            properties.keys().for_each(|key| self.to.name(key));
+            for key in properties.keys() {
+                self.to.name(key);
+            }
         }
     }
 }
@@ -270,7 +274,10 @@ impl Reader<'_> {
             return Err(DecodeError::Malformed { what: WHAT });
         }
         self.from.limits.parts(count)?;
-        let left = self.from.limits.descend(self.from.limits.depth_max, count)?;
+        let left = self
+            .from
+            .limits
+            .descend(self.from.limits.depth_max, count)?;
         let parts: Result<Vec<_>, _> = (0..count).map(|_| self.from.name(WHAT)).collect();
         Ok((Path::of(parts?), left))
     }
@@ -289,8 +296,9 @@ impl Reader<'_> {
                 self.shapes.push(Shape { type_name, keys });
                 self.shapes.len() - 1
             }
-            number => usize::try_from(number - 1)
-                .map_err(|_| DecodeError::Malformed { what: WHAT })?,
+            number => {
+                usize::try_from(number - 1).map_err(|_| DecodeError::Malformed { what: WHAT })?
+            }
         };
         let shape = self
             .shapes

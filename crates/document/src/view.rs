@@ -100,11 +100,7 @@ fn single(content: &Content) -> Option<Value> {
 
 /// What shows at one place: of all that is live there the latest, a map being as late as the
 /// latest thing in it. The rest are conflicts.
-fn show_node(
-    node: &Node,
-    trail: &Trail<'_>,
-    conflicts: &mut Conflicts,
-) -> Option<(Value, OpId)> {
+fn show_node(node: &Node, trail: &Trail<'_>, conflicts: &mut Conflicts) -> Option<(Value, OpId)> {
     let (set, children) = (node.set(), node.children());
     if let (None, None, 1, Some(only)) =
         (set, children, node.register.len(), node.register.winner())
@@ -149,7 +145,7 @@ fn show_node(
         candidates.push((latest, Value::Map(map)));
     }
 
-    candidates.sort_by(|one, two| two.0.cmp(&one.0));
+    candidates.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
     let mut candidates = candidates.into_iter();
     let (id, value) = candidates.next()?;
     if latest_in_map == Some(id) {

@@ -137,19 +137,34 @@ fn hash_front(
     }
 }
 
+fn header_hash(
+    place: (&FeedId, u64, &BlockHash),
+    front: (u64, u64, &[Dep]),
+    (body_hash, body_bytes): (&BodyHash, u32),
+) -> [u8; 32] {
+    let mut hasher = HEADER.clone();
+    hash_front(&mut hasher, place, front);
+    hasher
+        .update(body_hash.as_bytes())
+        .update(&body_bytes.to_le_bytes());
+    hasher.finish()
+}
+
+/// The hash of the block with this header hash and signature.
+pub(crate) fn block_hash(header: &[u8; 32], signature: &Signature) -> BlockHash {
+    let mut hasher = BLOCK.clone();
+    hasher.update(header).update(signature.as_bytes());
+    BlockHash::from_bytes(hasher.finish())
+}
+
 impl Header {
     /// The hash that the device signs.
     pub fn hash(&self) -> [u8; 32] {
-        let mut hasher = HEADER.clone();
-        hash_front(
-            &mut hasher,
+        header_hash(
             (&self.feed, self.seq, &self.prev),
             (self.lamport, self.time_ms, &self.deps),
-        );
-        hasher
-            .update(self.body_hash.as_bytes())
-            .update(&self.body_bytes.to_le_bytes());
-        hasher.finish()
+            (&self.body_hash, self.body_bytes),
+        )
     }
 
     /// What the body of this block is bound to when it is sealed.
@@ -165,9 +180,7 @@ impl Header {
 
     /// The hash of the block with this header and signature.
     pub fn block_hash(&self, signature: &Signature) -> BlockHash {
-        let mut hasher = BLOCK.clone();
-        hasher.update(&self.hash()).update(signature.as_bytes());
-        BlockHash::from_bytes(hasher.finish())
+        block_hash(&self.hash(), signature)
     }
 
     /// Verifies that the feed's device signed this header.
@@ -195,13 +208,27 @@ impl Block {
             time_ms: self.time_ms,
             deps: self.deps.clone(),
             body_hash: body_hash(&self.body),
-            body_bytes: u32::try_from(self.body.len()).unwrap_or(u32::MAX),
+            body_bytes: length(&self.body),
         }
+    }
+
+    /// [`Header::hash`] of [`Block::header`], without copying the dependencies.
+    pub(crate) fn header_hash(&self, feed: &FeedId, seq: u64, prev: &BlockHash) -> [u8; 32] {
+        header_hash(
+            (feed, seq, prev),
+            (self.lamport, self.time_ms, &self.deps),
+            (&body_hash(&self.body), length(&self.body)),
+        )
     }
 
     /// The length of the compact form.
     pub fn encoded_bytes(&self) -> usize {
-        FIXED_BYTES + self.deps.len() * DEP_BYTES + Signature::LENGTH + self.body.len()
+        self.header_bytes() + self.body.len()
+    }
+
+    /// The length of the compact form without the body.
+    pub(crate) const fn header_bytes(&self) -> usize {
+        FIXED_BYTES + self.deps.len() * DEP_BYTES + Signature::LENGTH
     }
 
     /// Appends the compact form to `out`.
@@ -287,6 +314,10 @@ impl Reader<'_> {
         self.0 = rest;
         Ok(*front)
     }
+}
+
+pub(crate) fn length(body: &[u8]) -> u32 {
+    u32::try_from(body.len()).unwrap_or(u32::MAX)
 }
 
 pub(crate) fn body_hash(body: &[u8]) -> BodyHash {

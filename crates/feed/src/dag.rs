@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dxos_keys::{BlockHash, Domain, FeedId, Signature, Signer, SpaceKey};
+use dxos_keys::{BlockHash, Domain, FeedId, Signer, SpaceKey};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{GENESIS, SealingContext};
 use crate::waiting::Waiting;
-use crate::{
-    Block, BlockIndex, Dep, Entry, FeedDescriptor, FeedLimits, ForkProof, Header, IndexError,
-    Timeframe,
-};
+use crate::{Block, Dep, Entry, FeedDescriptor, FeedLimits, ForkProof, Header, Timeframe};
 
 /// The state of one feed on one replica; store it with the block that changed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +23,8 @@ pub struct FeedState {
     pub lamport: u64,
     /// What the writer had applied when it wrote the last one, that one included.
     pub clock: Timeframe,
-    /// Proof that the writer forked the feed; it was cut there and takes no more blocks.
+    /// Proof that the writer forked the feed; it was cut there and takes no blocks from there on.
+    /// Those before it are as good as any: a replica that is shorter goes on to the cut.
     pub fork: Option<ForkProof>,
 }
 
@@ -42,8 +40,8 @@ pub struct Dag {
     pub(crate) waiting: Waiting,
     /// Blocks accepted since [`Dag::stored`], which the caller's index may not have yet.
     pub(crate) recent: BTreeMap<(FeedId, u64), Entry>,
-    /// The same for blocks of cut branches.
-    pub(crate) recent_branches: BTreeMap<BlockHash, u64>,
+    /// The same for blocks of cut branches, with their logical times.
+    pub(crate) recent_branches: BTreeMap<(FeedId, u64, BlockHash), u64>,
 }
 
 /// Why a feed cannot be added.
@@ -117,6 +115,11 @@ impl std::fmt::Debug for Append<'_> {
 }
 
 impl FeedState {
+    /// The place from which on the feed takes no blocks.
+    pub(crate) fn closed_from(&self) -> Option<u64> {
+        self.fork.as_ref().map(ForkProof::seq)
+    }
+
     fn empty(descriptor: FeedDescriptor) -> Self {
         Self {
             descriptor,
@@ -209,21 +212,8 @@ impl Dag {
     /// The hash of the block before [`Dag::next_needed`], zeros when there is none.
     pub fn head_needed(&self, feed: &FeedId) -> BlockHash {
         let tail = self.waiting.tail(feed).map(|(_, hash)| hash);
-        tail.or_else(|| self.feeds.get(feed).map(|state| state.head)).unwrap_or(GENESIS)
-    }
-
-    /// The hash of the accepted block at `seq` of `feed`.
-    ///
-    /// # Errors
-    ///
-    /// [`IndexError`] when stored blocks cannot be read.
-    pub fn hash_at(
-        &self,
-        feed: &FeedId,
-        seq: u64,
-        index: &dyn BlockIndex,
-    ) -> Result<Option<BlockHash>, IndexError> {
-        Ok(self.entry(feed, seq, index)?.map(|entry| entry.hash))
+        tail.or_else(|| self.feeds.get(feed).map(|state| state.head))
+            .unwrap_or(GENESIS)
     }
 
     /// How many blocks wait for others.
@@ -268,12 +258,13 @@ impl Dag {
         if state.descriptor.device != signer.device() {
             return Err(AppendError::OtherDevice { feed });
         }
+        // What is beyond the limit is named by a later block. The count is sent in 16 bits.
+        let deps_max = self.limits.deps_max.min(usize::from(u16::MAX));
         let mut lamport = state.lamport;
         let mut deps = Vec::new();
         for (other, other_state) in &self.feeds {
             if *other != feed && other_state.length > state.clock.get(other) {
-                // What is beyond the limit is named by a later block.
-                if deps.len() == self.limits.deps_max {
+                if deps.len() == deps_max {
                     break;
                 }
                 lamport = lamport.max(other_state.lamport);
@@ -288,7 +279,7 @@ impl Dag {
             feed,
             seq: state.length,
             prev: state.head,
-            lamport: lamport + 1,
+            lamport: lamport.saturating_add(1),
             time_ms,
             deps,
             body_hash: crate::block::body_hash(&[]),
@@ -303,9 +294,10 @@ impl Dag {
             });
         }
         header.body_hash = crate::block::body_hash(&body);
-        header.body_bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
-        let signature: Signature = signer.sign(Domain::Block, &header.hash());
-        let hash = header.block_hash(&signature);
+        header.body_bytes = crate::block::length(&body);
+        let header_hash = header.hash();
+        let signature = signer.sign(Domain::Block, &header_hash);
+        let hash = crate::block::block_hash(&header_hash, &signature);
         let block = Block {
             lamport: header.lamport,
             time_ms,

@@ -4,18 +4,15 @@
 //! which a proof is known, on every replica alike; blocks from there on are kept only as causes
 //! of honest blocks that name them.
 
-use dxos_keys::{BlockHash, FeedId, Signature};
+use dxos_keys::{BlockHash, BodyHash, FeedId, Signature};
 use serde::{Deserialize, Serialize};
 
+use crate::check::{Linked, Position};
 use crate::dag::extend_clock;
-use crate::insert::Linked;
 use crate::{
-    Block, BlockIndex, Dag, FeedDescriptor, Header, IndexError, InsertError, MissingDep, Run,
-    Timeframe,
+    Accepted, Block, BlockIndex, Dag, Dep, FeedDescriptor, Header, IndexError, InsertError,
+    Inserted, MissingDep, Run, Timeframe,
 };
-
-/// How many headers may stand between a block and the signature that vouches for it.
-const REST_MAX: usize = 4096;
 
 /// A header that its device vouched for: by its own signature, or, when the writer put rubbish
 /// there, by that of a later block, which covers all before it.
@@ -26,28 +23,76 @@ pub struct SignedHeader {
     /// The device's signature of it.
     pub signature: Signature,
     /// The blocks that follow, up to the first whose signature is valid; mostly none.
-    pub rest: Vec<(Header, Signature)>,
+    rest: Vec<Later>,
+}
+
+/// What of a later header does not follow from the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Later {
+    lamport: u64,
+    time_ms: u64,
+    deps: Vec<Dep>,
+    body_hash: BodyHash,
+    body_bytes: u32,
+    signature: Signature,
 }
 
 impl SignedHeader {
+    /// A header with its signature.
+    pub const fn new(header: Header, signature: Signature) -> Self {
+        Self {
+            header,
+            signature,
+            rest: Vec::new(),
+        }
+    }
+
     /// Takes from a chain of headers as many as it needs for a valid signature.
-    pub(crate) fn new(
+    pub(crate) fn collect(
         feed: &FeedDescriptor,
         mut chain: impl Iterator<Item = (Header, Signature)>,
     ) -> Option<Self> {
         let (header, signature) = chain.next()?;
-        let mut signed = Self {
-            header,
-            signature,
-            rest: Vec::new(),
-        };
-        while signed.verify(feed).is_err() {
-            if signed.rest.len() == REST_MAX {
+        let mut signed = header.verify(feed, &signature).is_ok();
+        let mut collected = Self::new(header, signature);
+        while !signed {
+            if collected.rest.len() >= Run::BLOCKS_MAX {
                 return None;
             }
-            signed.rest.push(chain.next()?);
+            let (header, signature) = chain.next()?;
+            signed = header.verify(feed, &signature).is_ok();
+            collected.rest.push(Later {
+                lamport: header.lamport,
+                time_ms: header.time_ms,
+                deps: header.deps,
+                body_hash: header.body_hash,
+                body_bytes: header.body_bytes,
+                signature,
+            });
         }
-        Some(signed)
+        Some(collected)
+    }
+
+    /// The header and those that follow, each with its signature.
+    fn chain(&self) -> impl Iterator<Item = (Header, Signature)> {
+        let mut later = self.rest.iter();
+        std::iter::successors(
+            Some((self.header.clone(), self.signature)),
+            move |(before, signature)| {
+                let later = later.next()?;
+                let header = Header {
+                    feed: before.feed,
+                    seq: before.seq.checked_add(1)?,
+                    prev: before.block_hash(signature),
+                    lamport: later.lamport,
+                    time_ms: later.time_ms,
+                    deps: later.deps.clone(),
+                    body_hash: later.body_hash,
+                    body_bytes: later.body_bytes,
+                };
+                Some((header, later.signature))
+            },
+        )
     }
 
     fn hash(&self) -> BlockHash {
@@ -55,20 +100,11 @@ impl SignedHeader {
     }
 
     fn verify(&self, feed: &FeedDescriptor) -> Result<(), ForkProofError> {
-        let mut last = (&self.header, &self.signature);
-        for next in &self.rest {
-            let linked = next.0.feed == last.0.feed
-                && Some(next.0.seq) == last.0.seq.checked_add(1)
-                && next.0.prev == last.0.block_hash(last.1);
-            if !linked {
-                return Err(ForkProofError);
-            }
-            last = (&next.0, &next.1);
-        }
-        if self.rest.len() > REST_MAX {
+        if self.rest.len() > Run::BLOCKS_MAX {
             return Err(ForkProofError);
         }
-        last.0.verify(feed, last.1).map_err(|_| ForkProofError)
+        let (header, signature) = self.chain().last().ok_or(ForkProofError)?;
+        header.verify(feed, &signature).map_err(|_| ForkProofError)
     }
 }
 
@@ -92,8 +128,8 @@ pub struct Cut {
     pub feed: FeedId,
     /// The first place that is gone.
     pub from: u64,
-    /// How long the feed was: blocks `from..length` stop counting. Keep hash and logical time of
-    /// each for [`BlockIndex::branch`].
+    /// How long the feed was: blocks `from..length` stop counting. Keep each for
+    /// [`BlockIndex::branch`].
     pub length: u64,
 }
 
@@ -155,13 +191,8 @@ impl ForkProof {
         {
             return Err(ForkProofError);
         }
-        for signed in [one, other] {
-            signed
-                .header
-                .verify(&self.descriptor, &signed.signature)
-                .map_err(|_| ForkProofError)?;
-        }
-        Ok(())
+        one.verify(&self.descriptor)?;
+        other.verify(&self.descriptor)
     }
 
     /// The feed's descriptor; it names the device that forked.
@@ -181,6 +212,18 @@ impl ForkProof {
         one.header.seq
     }
 
+    /// The hash of the block before it, zeros when there is none.
+    pub fn prev(&self) -> BlockHash {
+        let [one, _] = &*self.blocks;
+        one.header.prev
+    }
+
+    /// The headers of one branch, from where they part up to a valid signature.
+    pub(crate) fn chain(&self) -> impl Iterator<Item = (Header, Signature)> {
+        let [one, _] = &*self.blocks;
+        one.chain()
+    }
+
     /// The hashes of the two blocks.
     pub fn hashes(&self) -> [BlockHash; 2] {
         let [one, other] = &*self.blocks;
@@ -190,6 +233,8 @@ impl ForkProof {
 
 impl Dag {
     /// Cuts a feed where the proof says. `None` when it was cut there or earlier already.
+    ///
+    /// Blocks of the feed that wait are dropped: those before the cut are asked for again.
     ///
     /// # Errors
     ///
@@ -209,28 +254,28 @@ impl Dag {
         let length = state.length;
         let mut cut = state.clone();
         if from < length {
-            let (mut clock, mut lamport, mut head) = (Timeframe::new(), 0, crate::block::GENESIS);
+            cut.clock = Timeframe::new();
+            cut.lamport = 0;
             for seq in 0..from {
-                let lost = || IndexError(format!("block {seq} of feed {feed} is not stored"));
-                let block = index.block(&feed, seq)?.ok_or_else(lost)?;
-                let entry = self.entry(&feed, seq, index)?.ok_or_else(lost)?;
-                extend_clock(&mut clock, feed, seq + 1, &block.deps);
-                (lamport, head) = (entry.lamport, entry.hash);
+                let block = index
+                    .block(&feed, seq)?
+                    .ok_or_else(|| not_stored(&feed, seq))?;
+                extend_clock(&mut cut.clock, feed, seq + 1, &block.deps);
+                cut.lamport = block.lamport;
             }
-            (cut.length, cut.lamport, cut.head, cut.clock) = (from, lamport, head, clock);
+            cut.length = from;
+            cut.head = self
+                .prev_of(&feed, from, index)?
+                .ok_or_else(|| not_stored(&feed, from))?;
         }
         cut.fork = Some(proof.clone());
         self.feeds.insert(feed, cut);
-        self.waiting.drop_feed(&feed);
-        let gone: Vec<_> = self
-            .recent
-            .range((feed, from)..=(feed, u64::MAX))
-            .map(|(k, _)| *k)
-            .collect();
-        for key in gone {
-            if let Some(entry) = self.recent.remove(&key) {
-                self.recent_branches.insert(entry.hash, entry.lamport);
-            }
+        self.waiting.take(&feed);
+        let mut gone = self.recent.split_off(&(feed, from));
+        self.recent.append(&mut gone.split_off(&(feed, u64::MAX)));
+        for ((feed, seq), entry) in gone {
+            self.recent_branches
+                .insert((feed, seq, entry.hash), entry.lamport);
         }
         Ok(Some(Cut {
             feed,
@@ -240,47 +285,99 @@ impl Dag {
     }
 
     /// Takes in blocks of a cut branch, from the cut on, so that honest blocks that name them
-    /// can be checked. Passes `(hash, block)` of each to `keep`, which stores them for
-    /// [`BlockIndex::branch`], and then accepts what waited for them.
+    /// can be checked. Passes `(hash, block)` of each, in order from `run.first` on, to `keep`,
+    /// which stores them for [`BlockIndex::branch`], and then accepts what waited for them.
+    ///
+    /// A branch that does not fit one run goes on with [`Dag::insert_branch_after`].
     ///
     /// # Errors
     ///
-    /// [`InsertError`]: such blocks are held to the same rules as any others.
+    /// [`InsertError`]: such blocks are held to the rules of any others, but that dependencies
+    /// may be older than what the branch named before.
     pub fn insert_branch(
         &mut self,
         run: Run,
         index: &dyn BlockIndex,
         keep: &mut dyn FnMut(BlockHash, &Block),
-        accept: &mut dyn FnMut(crate::Accepted<'_>),
-    ) -> Result<crate::Inserted, InsertError> {
-        let feed = run.feed;
-        let first = run.first;
+        accept: &mut dyn FnMut(Accepted<'_>),
+    ) -> Result<Inserted, InsertError> {
+        let (feed, first) = (run.feed, run.first);
         let state = self.feeds.get(&feed).ok_or(InsertError::Unknown { feed })?;
-        if state.fork.is_none() || first != state.length {
+        if state.closed_from() != Some(first) || state.length != first {
+            let needed = state.length;
             return Err(InsertError::Gap {
                 feed,
-                needed: state.length,
+                needed,
                 first,
             });
         }
-        let (mut lamport, mut clock) = (state.lamport, state.clock.clone());
-        let mut result = crate::Inserted::default();
-        for (seq, Linked { hash, block, .. }) in (first..).zip(self.verify(run, index)?) {
-            match self.check_at(&feed, (seq, lamport, &clock), &block, index)? {
-                None => {
-                    lamport = block.lamport;
-                    extend_clock(&mut clock, feed, seq + 1, &block.deps);
-                    self.recent_branches.insert(hash, lamport);
+        let before = (state.head, state.lamport);
+        self.keep_branch(run, before, index, keep, accept)
+    }
+
+    /// The same for blocks that follow `prev`, a block of a cut branch that was kept before.
+    ///
+    /// # Errors
+    ///
+    /// [`InsertError`], as for [`Dag::insert_branch`]; [`InsertError::Gap`] when `prev` is not
+    /// kept at the place before the run.
+    pub fn insert_branch_after(
+        &mut self,
+        prev: BlockHash,
+        run: Run,
+        index: &dyn BlockIndex,
+        keep: &mut dyn FnMut(BlockHash, &Block),
+        accept: &mut dyn FnMut(Accepted<'_>),
+    ) -> Result<Inserted, InsertError> {
+        let (feed, first) = (run.feed, run.first);
+        let state = self.feeds.get(&feed).ok_or(InsertError::Unknown { feed })?;
+        let needed = state.length;
+        let lamport = match (state.closed_from(), first.checked_sub(1)) {
+            (Some(from), Some(before)) if from <= before => {
+                self.branch(&feed, before, &prev, index)?
+            }
+            _ => None,
+        };
+        let lamport = lamport.ok_or(InsertError::Gap {
+            feed,
+            needed,
+            first,
+        })?;
+        self.keep_branch(run, (prev, lamport), index, keep, accept)
+    }
+
+    fn keep_branch(
+        &mut self,
+        run: Run,
+        (prev, lamport): (BlockHash, u64),
+        index: &dyn BlockIndex,
+        keep: &mut dyn FnMut(BlockHash, &Block),
+        accept: &mut dyn FnMut(Accepted<'_>),
+    ) -> Result<Inserted, InsertError> {
+        let (feed, first) = (run.feed, run.first);
+        let mut position = Position::branch(first, lamport);
+        let mut result = Inserted::default();
+        let mut refused = None;
+        for (seq, Linked { hash, block, .. }) in (first..).zip(self.verify(run, prev)?) {
+            match self.check(&feed, &position, &block, index) {
+                Ok(None) => {
+                    position.advance(&block);
+                    self.recent_branches
+                        .insert((feed, seq, hash), block.lamport);
                     keep(hash, &block);
                 }
-                Some(missing) => {
+                Ok(Some(missing)) => {
                     result.missing = Some(missing);
+                    break;
+                }
+                Err(error) => {
+                    refused = Some(error);
                     break;
                 }
             }
         }
         self.release(index, accept, &mut result)?;
-        Ok(result)
+        refused.map_or(Ok(result), Err)
     }
 
     /// The dependencies of waiting blocks that lie on branches this replica never saw.
@@ -288,7 +385,7 @@ impl Dag {
     /// # Errors
     ///
     /// [`IndexError`] when stored blocks cannot be read.
-    pub fn missing_branches(&self, index: &dyn BlockIndex) -> Result<Vec<crate::Dep>, IndexError> {
+    pub fn missing_branches(&self, index: &dyn BlockIndex) -> Result<Vec<Dep>, IndexError> {
         let missing = self.missing(index)?.into_iter();
         Ok(missing
             .filter_map(|missing| match missing {
@@ -297,4 +394,8 @@ impl Dag {
             })
             .collect())
     }
+}
+
+fn not_stored(feed: &FeedId, seq: u64) -> IndexError {
+    IndexError(format!("block {seq} of feed {feed} is not stored"))
 }

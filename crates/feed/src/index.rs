@@ -21,6 +21,10 @@ pub struct Entry {
 pub struct IndexError(pub String);
 
 /// Blocks that were accepted and stored by the caller.
+///
+/// Between [`crate::Dag::stored`] and the next one, [`BlockIndex::entry`] and
+/// [`BlockIndex::branch`] need not know what was accepted meanwhile; [`BlockIndex::block`] must, or
+/// a fork that is found there cannot be proven and ends in an [`IndexError`].
 pub trait BlockIndex {
     /// Hash and logical time of the block at `seq` of `feed`, if it is stored.
     fn entry(&self, feed: &FeedId, seq: u64) -> Result<Option<Entry>, IndexError>;
@@ -28,15 +32,17 @@ pub trait BlockIndex {
     /// The block at `seq` of `feed`, if it is stored.
     fn block(&self, feed: &FeedId, seq: u64) -> Result<Option<Block>, IndexError>;
 
-    /// Logical time of a block of a cut branch, by its hash, if it is kept.
-    fn branch(&self, hash: &BlockHash) -> Result<Option<u64>, IndexError>;
+    /// Logical time of the block with this hash that stood at `seq` of `feed` on a branch that was
+    /// cut, if it is kept. The hash alone is not enough: a writer could name it for any other
+    /// place, and claim to have seen what does not exist yet.
+    fn branch(&self, feed: &FeedId, seq: u64, hash: &BlockHash) -> Result<Option<u64>, IndexError>;
 }
 
 /// Blocks in memory: for tests, examples and programs that store nothing.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryIndex {
     blocks: BTreeMap<(FeedId, u64), (BlockHash, Block)>,
-    branches: BTreeMap<BlockHash, u64>,
+    branches: BTreeMap<(FeedId, u64, BlockHash), u64>,
 }
 
 impl MemoryIndex {
@@ -51,9 +57,9 @@ impl MemoryIndex {
         self.blocks.insert((*feed, seq), (hash, block.clone()));
     }
 
-    /// Keeps a block of a cut branch.
-    pub fn insert_branch(&mut self, hash: BlockHash, lamport: u64) {
-        self.branches.insert(hash, lamport);
+    /// Keeps a block of a cut branch, with its logical time.
+    pub fn insert_branch(&mut self, feed: &FeedId, seq: u64, hash: BlockHash, lamport: u64) {
+        self.branches.insert((*feed, seq, hash), lamport);
     }
 
     /// Moves the blocks of `feed` from `seq` on to the branches.
@@ -65,7 +71,7 @@ impl MemoryIndex {
             .collect();
         for key in rest {
             if let Some((hash, block)) = self.blocks.remove(&key) {
-                self.branches.insert(hash, block.lamport);
+                self.branches.insert((key.0, key.1, hash), block.lamport);
             }
         }
     }
@@ -87,7 +93,7 @@ impl BlockIndex for MemoryIndex {
             .map(|(_, block)| block.clone()))
     }
 
-    fn branch(&self, hash: &BlockHash) -> Result<Option<u64>, IndexError> {
-        Ok(self.branches.get(hash).copied())
+    fn branch(&self, feed: &FeedId, seq: u64, hash: &BlockHash) -> Result<Option<u64>, IndexError> {
+        Ok(self.branches.get(&(*feed, seq, *hash)).copied())
     }
 }

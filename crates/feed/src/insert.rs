@@ -1,166 +1,31 @@
 //! Taking in what others wrote: verify, order, hold back, detect forks.
 
-use dxos_keys::{BlockHash, FeedId};
+use std::collections::VecDeque;
+
+use dxos_keys::{BlockHash, Domain, FeedId};
 
 use crate::block::GENESIS;
+use crate::check::{Linked, Position};
+use crate::waiting::Held;
 use crate::{
-    Block, BlockIndex, Dag, Dep, Entry, FeedDescriptor, ForkProof, IndexError, Run, SignedHeader,
-    Timeframe,
+    Accepted, Block, BlockIndex, Dag, FeedState, ForkProof, IndexError, InsertError, Inserted,
+    MissingDep, Run, SignedHeader,
 };
 
-/// A block that was accepted, in causal order: everything it depends on was accepted before.
-#[derive(Debug)]
-pub struct Accepted<'a> {
-    /// The feed's descriptor.
-    pub descriptor: &'a FeedDescriptor,
-    /// The feed.
-    pub feed: FeedId,
-    /// The block's place in it.
-    pub seq: u64,
-    /// The hash of the block before it.
-    pub prev: BlockHash,
-    /// The block's hash.
-    pub hash: BlockHash,
-    /// The block.
-    pub block: &'a Block,
-    /// What its writer had applied, this block included.
-    pub past: &'a Timeframe,
-}
-
-/// What became of a run that is not an error.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inserted {
-    /// How many blocks were accepted, of this run and of others that waited for it.
-    pub accepted: usize,
-    /// How many blocks were known already.
-    pub duplicates: usize,
-    /// What the next block of this run's feed waits for, if it does.
-    pub missing: Option<MissingDep>,
-}
-
-/// A dependency that has to arrive first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingDep {
-    /// The block, or the feed itself, is not here yet.
-    Block(Dep),
-    /// The feed has another block at that place: its writer forked it, and whoever sent the
-    /// waiting block can show the other branch.
-    OtherBranch(Dep),
-}
-
-/// Why a run, or the rest of one, was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InsertError {
-    /// The run is not what the feed's device signed: altered, forged or reordered. An offence.
-    #[error("blocks {first}..{end} of feed {feed} are not what its device signed")]
-    BadSignature {
-        /// The feed.
-        feed: FeedId,
-        /// The run's first block.
-        first: u64,
-        /// The place after its last block.
-        end: u64,
-    },
-    /// Dependencies are unsorted, repeated, of the feed itself, too many, or older than ones
-    /// that the same writer named before. An offence of the writer.
-    #[error("block {seq} of feed {feed} names its dependencies wrongly")]
-    BadDeps {
-        /// The feed.
-        feed: FeedId,
-        /// The block.
-        seq: u64,
-    },
-    /// Logical time is not one more than the greatest among the causes. An offence of the
-    /// writer: it tries to win conflicts, or to lose them.
-    #[error("block {seq} of feed {feed} has logical time {found} where {expected} follows")]
-    BadLamport {
-        /// The feed.
-        feed: FeedId,
-        /// The block.
-        seq: u64,
-        /// What it claims.
-        found: u64,
-        /// What follows from its causes.
-        expected: u64,
-    },
-    /// The body is larger than a block may have. An offence.
-    #[error("block {seq} of feed {feed} has {found} bytes, more than the {max} allowed")]
-    BodyTooLarge {
-        /// The feed.
-        feed: FeedId,
-        /// The block.
-        seq: u64,
-        /// Its length.
-        found: usize,
-        /// The limit.
-        max: usize,
-    },
-    /// The run holds no block. An offence.
-    #[error("run of feed {feed} holds no block")]
-    Empty {
-        /// The feed.
-        feed: FeedId,
-    },
-    /// The feed's writer signed another block at the same place. Not the sender's fault: call
-    /// [`Dag::cut`] with the proof, store it and pass it on.
-    #[error("feed {} was forked by its writer at block {}", .0.feed(), .0.seq())]
-    Fork(Box<ForkProof>),
-    /// The feed was cut before. Not an offence: the sender may not know yet; send it the proof.
-    #[error("feed {feed} was forked and is closed")]
-    Forked {
-        /// The feed.
-        feed: FeedId,
-    },
-    /// Blocks before the run are missing. Ask for them from [`Dag::next_needed`].
-    #[error("blocks {needed}..{first} of feed {feed} are missing before this run")]
-    Gap {
-        /// The feed.
-        feed: FeedId,
-        /// The next block that can be used.
-        needed: u64,
-        /// The run's first block.
-        first: u64,
-    },
-    /// The caller's index failed.
-    #[error(transparent)]
-    Index(#[from] IndexError),
-    /// The feed is not registered.
-    #[error("feed {feed} is not known")]
-    Unknown {
-        /// The feed.
-        feed: FeedId,
-    },
-    /// Too many blocks wait for missing causes. Ask for the causes, then for this run again.
-    #[error("too many blocks wait for missing causes")]
-    WaitingFull,
-}
-
-impl InsertError {
-    /// Whether the sender did something that no honest replica does.
-    pub const fn is_offence(&self) -> bool {
-        matches!(
-            self,
-            Self::BadSignature { .. }
-                | Self::BadDeps { .. }
-                | Self::BadLamport { .. }
-                | Self::BodyTooLarge { .. }
-                | Self::Empty { .. }
-        )
-    }
-}
-
-/// A block with the hashes that follow from its place.
-pub(crate) struct Linked {
-    pub(crate) prev: BlockHash,
-    pub(crate) hash: BlockHash,
-    pub(crate) block: Block,
+/// Why not all blocks of a chain can be accepted.
+enum Stop {
+    Bad(InsertError),
+    Missing(MissingDep),
 }
 
 impl Dag {
     /// Takes in a run: verifies all of it with one signature, skips what is known, and passes
     /// every block that can be accepted now to `accept`, in causal order, together with blocks
     /// of other feeds that waited for it. The caller stores them, then calls [`Dag::stored`].
+    ///
+    /// Blocks are accepted up to one whose own signature is valid, so that every replica can
+    /// show each block that it has to others, and prove it. A writer that puts rubbish in the
+    /// place of signatures only makes its own blocks wait.
     ///
     /// # Errors
     ///
@@ -174,269 +39,153 @@ impl Dag {
         accept: &mut dyn FnMut(Accepted<'_>),
     ) -> Result<Inserted, InsertError> {
         let feed = run.feed;
-        let first = run.first;
+        let (first, end) = (run.first, run.end());
         let state = self.feeds.get(&feed).ok_or(InsertError::Unknown { feed })?;
-        if state.fork.is_some() {
+        let closed_from = state.closed_from().unwrap_or(u64::MAX);
+        if first >= closed_from {
             return Err(InsertError::Forked { feed });
         }
         let needed = self.next_needed(&feed);
-        if first > needed {
+        let prev = if first <= needed {
+            self.prev_of(&feed, first, index)?
+        } else {
+            None
+        };
+        let Some(prev) = prev else {
             return Err(InsertError::Gap {
                 feed,
                 needed,
                 first,
             });
-        }
-        let linked = self.verify(run, index)?;
+        };
         let mut result = Inserted::default();
-        let mut fresh = Vec::new();
-        let mut linked = (first..).zip(linked);
+        let mut fresh = VecDeque::new();
+        let mut linked = (first..).zip(self.verify(run, prev)?);
         while let Some((seq, link)) = linked.next() {
-            match self.known_hash(&feed, seq, index)? {
+            if seq >= closed_from {
+                break;
+            }
+            match self.hash_at(&feed, seq, index)? {
                 Some(hash) if hash == link.hash => result.duplicates += 1,
                 Some(_) => {
                     let branch = std::iter::once(link).chain(linked.map(|(_, link)| link));
                     return Err(self.prove_fork(feed, seq, branch, index)?);
                 }
-                None => fresh.push((link.hash, link.block)),
+                None => fresh.push_back(Held {
+                    hash: link.hash,
+                    block: link.block,
+                    signed: None,
+                }),
             }
+        }
+        if end <= closed_from {
+            if let Some(last) = fresh.back_mut() {
+                last.signed = Some(true);
+            }
+        } else if let Some(state) = self.feeds.get(&feed) {
+            // What vouched for the last blocks lies beyond the cut.
+            let place = (&feed, needed, self.head_needed(&feed));
+            let signed = signed_prefix(state, place, &mut fresh, usize::MAX);
+            fresh.truncate(signed);
         }
         if fresh.is_empty() {
-            return Ok(result);
+            return if result.duplicates == 0 {
+                Err(InsertError::Forked { feed })
+            } else {
+                Ok(result)
+            };
         }
-        let held = self.waiting.tail(&feed).is_some();
-        if !held {
-            // The common case: nothing waits, so blocks are accepted without being buffered.
-            let mut rest = fresh.into_iter();
-            let mut accepted_any = false;
-            while let Some((hash, block)) = rest.next() {
-                match self.check(&feed, &block, index) {
-                    Ok(None) => {
-                        self.accept_block(feed, hash, &block, accept);
-                        accepted_any = true;
-                        result.accepted += 1;
-                    }
-                    Ok(Some(missing)) => {
-                        result.missing = Some(missing);
-                        let waiting = std::iter::once((hash, block))
-                            .chain(rest)
-                            .collect::<Vec<_>>();
-                        if !self.waiting.push(feed, waiting.into_iter(), &self.limits) {
-                            if accepted_any {
-                                break;
-                            }
-                            return Err(InsertError::WaitingFull);
-                        }
-                        break;
-                    }
-                    Err(error) if accepted_any => {
-                        // What was accepted before is valid and stays; the rest is refused.
-                        self.release(index, accept, &mut result)?;
-                        return Err(error);
-                    }
-                    Err(error) => return Err(error),
+        match self.waiting.lacks(&feed) {
+            None => self.take_in(feed, fresh, index, accept, &mut result)?,
+            Some(lacks) => {
+                if !self.waiting.push(feed, fresh, lacks, &self.limits) {
+                    return Err(InsertError::WaitingFull);
                 }
             }
-        } else if !self.waiting.push(feed, fresh.into_iter(), &self.limits) {
-            return Err(InsertError::WaitingFull);
         }
-        self.release(index, accept, &mut result)?;
+        if let Some(lacks) = self.waiting.lacks(&feed) {
+            result.missing = self.dep_lamport(&lacks, index)?.err();
+        }
         Ok(result)
     }
 
-    /// Links the blocks of a run by hash from the last known block on and verifies the last
-    /// signature, which vouches for all before it.
-    pub(crate) fn verify(
-        &self,
-        Run {
-            feed,
-            first,
-            blocks,
-        }: Run,
+    /// Accepts what can be of blocks that follow the head of a feed; the rest waits or is
+    /// refused.
+    fn take_in(
+        &mut self,
+        feed: FeedId,
+        mut fresh: VecDeque<Held>,
         index: &dyn BlockIndex,
-    ) -> Result<Vec<Linked>, InsertError> {
-        let state = self.feeds.get(&feed).ok_or(InsertError::Unknown { feed })?;
-        let mut prev = match first.checked_sub(1) {
-            None => GENESIS,
-            Some(seq) => match self.known_hash(&feed, seq, index)? {
-                Some(hash) => hash,
-                None => {
-                    let needed = self.next_needed(&feed);
-                    return Err(InsertError::Gap {
-                        feed,
-                        needed,
-                        first,
-                    });
-                }
-            },
-        };
-        let end = first.saturating_add(blocks.len() as u64);
-        let mut linked = Vec::with_capacity(blocks.len());
-        let mut last = None;
-        for (seq, block) in (first..).zip(blocks) {
-            if block.body.len() > self.limits.body_bytes_max {
-                let max = self.limits.body_bytes_max;
-                return Err(InsertError::BodyTooLarge {
-                    feed,
-                    seq,
-                    found: block.body.len(),
-                    max,
-                });
+        accept: &mut dyn FnMut(Accepted<'_>),
+        result: &mut Inserted,
+    ) -> Result<(), InsertError> {
+        let (count, stop) = self.acceptable(&feed, &mut fresh, index)?;
+        for held in fresh.drain(..count) {
+            self.accept_block(feed, &held, accept);
+        }
+        result.accepted += count;
+        if let Some(Stop::Missing(missing)) = stop
+            && !self.waiting.push(feed, fresh, missing.dep(), &self.limits)
+        {
+            if count == 0 {
+                return Err(InsertError::WaitingFull);
             }
-            let header = block.header(feed, seq, prev);
-            let hash = header.block_hash(&block.signature);
-            last = Some((header, block.signature));
-            linked.push(Linked { prev, hash, block });
-            prev = hash;
+            result.missing = Some(missing);
         }
-        let (header, signature) = last.ok_or(InsertError::Empty { feed })?;
-        header
-            .verify(&state.descriptor, &signature)
-            .map_err(|_| InsertError::BadSignature { feed, first, end })?;
-        Ok(linked)
-    }
-
-    /// The hash of a block of this feed that was accepted or waits.
-    fn known_hash(
-        &self,
-        feed: &FeedId,
-        seq: u64,
-        index: &dyn BlockIndex,
-    ) -> Result<Option<BlockHash>, InsertError> {
-        let Some(state) = self.feeds.get(feed) else {
-            return Ok(None);
-        };
-        if let Some(offset) = seq.checked_sub(state.length) {
-            return Ok(usize::try_from(offset)
-                .ok()
-                .and_then(|offset| self.waiting.hash_at(feed, offset)));
+        if count > 0 {
+            self.release(index, accept, result)?;
         }
-        Ok(self.entry(feed, seq, index)?.map(|entry| entry.hash))
-    }
-
-    pub(crate) fn entry(
-        &self,
-        feed: &FeedId,
-        seq: u64,
-        index: &dyn BlockIndex,
-    ) -> Result<Option<Entry>, IndexError> {
-        match self.feeds.get(feed) {
-            Some(state) if seq + 1 == state.length => Ok(Some(Entry {
-                hash: state.head,
-                lamport: state.lamport,
-            })),
-            Some(state) if seq < state.length => match self.recent.get(&(*feed, seq)) {
-                Some(entry) => Ok(Some(*entry)),
-                None => index.entry(feed, seq),
-            },
-            _ => Ok(None),
+        match stop {
+            Some(Stop::Bad(error)) => Err(error),
+            _ => Ok(()),
         }
     }
 
-    /// Checks dependencies and logical time of the next block of `feed`; tells what is missing.
-    fn check(
+    /// How many of the blocks that follow the head of a feed can be accepted, and why not all.
+    fn acceptable(
         &self,
         feed: &FeedId,
-        block: &Block,
+        blocks: &mut VecDeque<Held>,
         index: &dyn BlockIndex,
-    ) -> Result<Option<MissingDep>, InsertError> {
+    ) -> Result<(usize, Option<Stop>), InsertError> {
         let Some(state) = self.feeds.get(feed) else {
             return Err(InsertError::Unknown { feed: *feed });
         };
-        self.check_at(
-            feed,
-            (state.length, state.lamport, &state.clock),
-            block,
-            index,
-        )
-    }
-
-    /// The same for a block that follows a given position.
-    pub(crate) fn check_at(
-        &self,
-        feed: &FeedId,
-        (seq, lamport, clock): (u64, u64, &Timeframe),
-        block: &Block,
-        index: &dyn BlockIndex,
-    ) -> Result<Option<MissingDep>, InsertError> {
-        let bad_deps = InsertError::BadDeps { feed: *feed, seq };
-        let sorted = block.deps.is_sorted_by(|a, b| a.feed < b.feed);
-        if !sorted || block.deps.len() > self.limits.deps_max {
-            return Err(bad_deps);
-        }
-        let mut greatest = lamport;
-        for dep in &block.deps {
-            if dep.feed == *feed || dep.seq < clock.get(&dep.feed) {
-                return Err(bad_deps);
+        let mut position = Position::head(state);
+        let mut stop = None;
+        let mut count = 0;
+        for held in &*blocks {
+            match self.check(feed, &position, &held.block, index) {
+                Ok(None) => {}
+                Ok(Some(missing)) => stop = Some(Stop::Missing(missing)),
+                Err(InsertError::Index(error)) => return Err(error.into()),
+                Err(error) => stop = Some(Stop::Bad(error)),
             }
-            match self.dep_lamport(dep, index)? {
-                Ok(lamport) => greatest = greatest.max(lamport),
-                Err(missing) => return Ok(Some(missing)),
+            if stop.is_some() {
+                break;
             }
+            position.advance(&held.block);
+            count += 1;
         }
-        let expected = greatest.saturating_add(1);
-        if block.lamport != expected {
-            let found = block.lamport;
-            return Err(InsertError::BadLamport {
-                feed: *feed,
-                seq,
-                found,
-                expected,
-            });
+        if stop.is_some() {
+            let place = (feed, state.length, state.head);
+            count = signed_prefix(state, place, blocks, count);
         }
-        Ok(None)
+        Ok((count, stop))
     }
 
-    /// The logical time of a dependency, when this replica has it.
-    fn dep_lamport(
-        &self,
-        dep: &Dep,
-        index: &dyn BlockIndex,
-    ) -> Result<Result<u64, MissingDep>, InsertError> {
-        let Some(state) = self.feeds.get(&dep.feed) else {
-            return Ok(Err(MissingDep::Block(*dep)));
-        };
-        if let Some(entry) = self.entry(&dep.feed, dep.seq, index)?
-            && entry.hash == dep.hash
-        {
-            return Ok(Ok(entry.lamport));
-        }
-        // A block of a cut branch counts as a cause: its writer's fork is not the fault of
-        // whoever had applied it in good faith.
-        if let Some(lamport) = self.recent_branches.get(&dep.hash) {
-            return Ok(Ok(*lamport));
-        }
-        if let Some(lamport) = index.branch(&dep.hash)? {
-            return Ok(Ok(lamport));
-        }
-        let other = state.fork.is_some() || dep.seq < state.length;
-        Ok(Err(if other {
-            MissingDep::OtherBranch(*dep)
-        } else {
-            MissingDep::Block(*dep)
-        }))
-    }
-
-    fn accept_block(
-        &mut self,
-        feed: FeedId,
-        hash: BlockHash,
-        block: &Block,
-        accept: &mut dyn FnMut(Accepted<'_>),
-    ) {
+    fn accept_block(&mut self, feed: FeedId, held: &Held, accept: &mut dyn FnMut(Accepted<'_>)) {
         let prev = self.feeds.get(&feed).map_or(GENESIS, |state| state.head);
-        self.advance(feed, hash, block);
+        self.advance(feed, held.hash, &held.block);
         if let Some(state) = self.feeds.get(&feed) {
-            let seq = state.length - 1;
-            let (descriptor, past) = (&state.descriptor, &state.clock);
             accept(Accepted {
-                descriptor,
+                descriptor: &state.descriptor,
                 feed,
-                seq,
+                seq: state.length - 1,
                 prev,
-                hash,
-                block,
-                past,
+                hash: held.hash,
+                block: &held.block,
+                past: &state.clock,
             });
         }
     }
@@ -448,31 +197,36 @@ impl Dag {
         accept: &mut dyn FnMut(Accepted<'_>),
         result: &mut Inserted,
     ) -> Result<(), InsertError> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        loop {
-            let mut progress = false;
+        let mut progress = !self.waiting.is_empty();
+        while progress {
+            progress = false;
             for feed in self.waiting.feeds() {
-                while let Some((_, block)) = self.waiting.first(&feed) {
-                    match self.check(&feed, block, index) {
-                        Ok(None) => {
-                            if let Some((hash, block)) = self.waiting.pop(&feed) {
-                                self.accept_block(feed, hash, &block, accept);
-                                result.accepted += 1;
-                                progress = true;
-                            }
-                        }
-                        Ok(Some(_)) => break,
-                        Err(InsertError::Index(error)) => return Err(InsertError::Index(error)),
-                        Err(_) => self.waiting.drop_feed(&feed),
+                let Some(lacks) = self.waiting.lacks(&feed) else {
+                    continue;
+                };
+                // One look-up a feed, however many blocks wait and however much they depend on.
+                if self.dep_lamport(&lacks, index)?.is_err() {
+                    continue;
+                }
+                let mut blocks = self.waiting.take(&feed);
+                let (count, stop) = match self.acceptable(&feed, &mut blocks, index) {
+                    Ok(found) => found,
+                    Err(error) => {
+                        self.waiting.put(feed, blocks, lacks);
+                        return Err(error);
                     }
+                };
+                for held in blocks.drain(..count) {
+                    self.accept_block(feed, &held, accept);
+                }
+                result.accepted += count;
+                progress |= count > 0;
+                if let Some(Stop::Missing(missing)) = stop {
+                    self.waiting.put(feed, blocks, missing.dep());
                 }
             }
-            if !progress {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     /// What the waiting blocks lack, one dependency a feed.
@@ -483,15 +237,36 @@ impl Dag {
     pub fn missing(&self, index: &dyn BlockIndex) -> Result<Vec<MissingDep>, IndexError> {
         let mut missing = Vec::new();
         for feed in self.waiting.feeds() {
-            if let Some((_, block)) = self.waiting.first(&feed) {
-                match self.check(&feed, block, index) {
-                    Ok(found) => missing.extend(found),
-                    Err(InsertError::Index(error)) => return Err(error),
-                    Err(_) => {}
-                }
+            if let Some(lacks) = self.waiting.lacks(&feed) {
+                missing.extend(self.dep_lamport(&lacks, index)?.err());
             }
         }
         Ok(missing)
+    }
+
+    /// How many leading blocks of a run that was read from the store others can verify: up to
+    /// the last one whose own signature is valid, which for an honest writer is all of them. One
+    /// signature is verified then. When it is 0, read more blocks at once: within
+    /// [`Run::BLOCKS_MAX`] there is a valid signature.
+    ///
+    /// # Errors
+    ///
+    /// [`IndexError`] when stored blocks cannot be read.
+    pub fn verifiable(&self, run: &Run, index: &dyn BlockIndex) -> Result<usize, IndexError> {
+        let Some(state) = self.feeds.get(&run.feed) else {
+            return Ok(0);
+        };
+        for (offset, block) in (0..run.blocks.len()).zip(&run.blocks).rev() {
+            let seq = run.first.saturating_add(offset as u64);
+            let prev = self.prev_of(&run.feed, seq, index)?;
+            let hash = self.hash_at(&run.feed, seq, index)?;
+            if let (Some(prev), Some(hash)) = (prev, hash)
+                && is_signed(state, (&run.feed, seq, &prev), (&hash, block))
+            {
+                return Ok(offset + 1);
+            }
+        }
+        Ok(0)
     }
 
     /// Two blocks that the device vouched for stand at one place: the proof.
@@ -505,36 +280,87 @@ impl Dag {
         let Some(state) = self.feeds.get(&feed) else {
             return Err(InsertError::Unknown { feed });
         };
-        let mut others = others.peekable();
-        let prev = others.peek().map_or(GENESIS, |linked| linked.prev);
-        let others = (seq..).zip(others).map(|(seq, linked)| {
-            (
-                linked.block.header(feed, seq, linked.prev),
-                linked.block.signature,
-            )
+        let mut others = (seq..).zip(others).peekable();
+        let mut prev = others.peek().map_or(GENESIS, |(_, linked)| linked.prev);
+        let others = others.map(|(seq, linked)| {
+            let block = linked.block;
+            (block.header(feed, seq, linked.prev), block.signature)
         });
-        let mut ours = Vec::new();
-        let mut hash = prev;
-        for seq in seq.. {
-            let block = match seq.checked_sub(state.length) {
-                None => index.block(&feed, seq)?,
-                Some(offset) => self.waiting.block_at(&feed, offset).cloned(),
+        let mut failed = None;
+        let mut places = seq..;
+        let mut proven = state.fork.iter().flat_map(ForkProof::chain);
+        let ours = std::iter::from_fn(|| {
+            let seq = places.next()?;
+            let found = match seq.checked_sub(state.length) {
+                None => index.block(&feed, seq).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    None
+                }),
+                Some(offset) => self
+                    .waiting
+                    .at(&feed, offset)
+                    .map(|held| held.block.clone()),
             };
-            let Some(block) = block else { break };
-            let header = block.header(feed, seq, hash);
-            let valid = header.verify(&state.descriptor, &block.signature).is_ok();
-            hash = header.block_hash(&block.signature);
-            ours.push((header, block.signature));
-            if valid {
-                break;
-            }
+            let (header, signature) = match found {
+                Some(block) => (block.header(feed, seq, prev), block.signature),
+                // The blocks before a cut may be vouched for by the proof alone.
+                None => proven.next().filter(|(header, _)| header.prev == prev)?,
+            };
+            prev = header.block_hash(&signature);
+            Some((header, signature))
+        });
+        let ours = SignedHeader::collect(&state.descriptor, ours);
+        if let Some(error) = failed {
+            return Err(error.into());
         }
-        let proof = SignedHeader::new(&state.descriptor, ours.into_iter())
-            .zip(SignedHeader::new(&state.descriptor, others))
-            .and_then(|(one, other)| ForkProof::new(state.descriptor, one, other).ok());
-        Ok(match proof {
-            Some(proof) => InsertError::Fork(Box::new(proof)),
-            None => InsertError::Index(IndexError(format!("block {seq} of feed {feed} is lost"))),
-        })
+        ours.zip(SignedHeader::collect(&state.descriptor, others))
+            .and_then(|(one, other)| ForkProof::new(state.descriptor, one, other).ok())
+            .map(|proof| InsertError::Fork(Box::new(proof)))
+            .ok_or_else(|| IndexError(format!("block {seq} of feed {feed} is lost")).into())
     }
+}
+
+/// How many of the first `count` blocks, which stand at `first` of `feed` behind `prev`, end with
+/// one whose own signature is valid, or that stands right before a proven fork.
+fn signed_prefix(
+    state: &FeedState,
+    (feed, first, prev): (&FeedId, u64, BlockHash),
+    blocks: &mut VecDeque<Held>,
+    count: usize,
+) -> usize {
+    let mut count = count.min(blocks.len());
+    while let Some(last) = count.checked_sub(1) {
+        let before = last.checked_sub(1).and_then(|before| blocks.get(before));
+        let prev = before.map_or(prev, |held| held.hash);
+        let Some(Held {
+            hash,
+            block,
+            signed,
+        }) = blocks.get_mut(last)
+        else {
+            break;
+        };
+        let place = (feed, first.saturating_add(last as u64), &prev);
+        if *signed.get_or_insert_with(|| is_signed(state, place, (hash, block))) {
+            break;
+        }
+        count = last;
+    }
+    count
+}
+
+fn is_signed(
+    state: &FeedState,
+    (feed, seq, prev): (&FeedId, u64, &BlockHash),
+    (hash, block): (&BlockHash, &Block),
+) -> bool {
+    let fork = state.fork.as_ref();
+    if fork.is_some_and(|fork| fork.seq() == seq.saturating_add(1) && fork.prev() == *hash) {
+        return true;
+    }
+    let header = block.header_hash(feed, seq, prev);
+    let device = &state.descriptor.device;
+    device
+        .verify(Domain::Block, &header, &block.signature)
+        .is_ok()
 }

@@ -36,12 +36,14 @@
 //! ```
 
 mod block;
+mod check;
 mod dag;
 mod descriptor;
 mod fork;
 mod index;
 mod insert;
 mod limits;
+mod outcome;
 mod run;
 mod waiting;
 
@@ -50,8 +52,8 @@ pub use dag::{Append, AppendError, Dag, FeedState, RegisterError};
 pub use descriptor::{Designation, FeedDescriptor};
 pub use fork::{Cut, CutError, ForkProof, ForkProofError, SignedHeader};
 pub use index::{BlockIndex, Entry, IndexError, MemoryIndex};
-pub use insert::{Accepted, InsertError, Inserted, MissingDep};
 pub use limits::FeedLimits;
+pub use outcome::{Accepted, InsertError, Inserted, MissingDep};
 pub use run::Run;
 
 /// A vector clock over feeds: for each feed, how many of its blocks are covered. The block with

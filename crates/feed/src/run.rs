@@ -20,6 +20,14 @@ pub struct Run {
 }
 
 impl Run {
+    /// Blocks of one run. So many may stand between a block and the signature that vouches for
+    /// it, at most.
+    pub const BLOCKS_MAX: usize = 4096;
+
+    /// Bytes of the headers and signatures of one run: everything but the bodies. Together with
+    /// [`Run::BLOCKS_MAX`] it keeps every [`crate::ForkProof`] below 1 MiB.
+    pub const HEADER_BYTES_MAX: usize = 344 * 1024;
+
     /// The sequence number after the last block.
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.blocks.len() as u64)
@@ -51,6 +59,9 @@ impl Run {
             let length = bytes.get_u32_le() as usize;
             if length > bytes.len() {
                 return Err("run is cut short");
+            }
+            if blocks.len() == Self::BLOCKS_MAX {
+                return Err("run holds too many blocks");
             }
             let block = bytes.split_to(length);
             blocks.push(Block::decode(&block, &limits).map_err(|_| "run holds a malformed block")?);

@@ -231,7 +231,7 @@ secret!(
 );
 
 /// Something that signs as a device: the secret itself, or whatever guards it.
-pub trait Signer: Send + Sync {
+pub trait Signer: Send + Sync + fmt::Debug {
     /// The device that signs.
     fn device(&self) -> DeviceKey;
 

@@ -13,6 +13,14 @@ use tokio::sync::{mpsc, watch};
 
 use crate::request;
 
+/// Hands ECHO what this device signs and opens with, and opens the spaces of the profile. Sent
+/// once an identity exists; sending it again changes nothing.
+#[derive(Clone, Debug)]
+pub struct UseAuthority {
+    /// The authority.
+    pub authority: crate::halo::Authority,
+}
+
 /// Creates a space whose first member and admin is this profile's identity.
 #[derive(Clone, Debug, Default)]
 pub struct CreateSpace {
@@ -304,6 +312,7 @@ pub enum EchoError {
 }
 
 request! {
+    UseAuthority => Result<(), EchoError>,
     CreateSpace => Result<SpaceReport, EchoError>,
     JoinSpace => Result<SpaceReport, EchoError>,
     AdmitMember => Result<AdmissionTicket, EchoError>,

@@ -85,7 +85,7 @@ pub(crate) fn block_value(hash: &BlockHash, block: &Block) -> Bytes {
     value.freeze()
 }
 
-fn split_block(value: &Bytes) -> Option<(BlockHash, Block)> {
+pub(crate) fn split_block(value: &Bytes) -> Option<(BlockHash, Block)> {
     let hash = BlockHash::from_slice(value.get(..32)?)?;
     let block = Block::decode(&value.slice(32..), &FeedLimits::default()).ok()?;
     Some((hash, block))
@@ -136,8 +136,15 @@ impl BlockIndex for StoredBlocks<'_> {
         Ok(self.load(feed, seq)?.map(|(_, block)| block))
     }
 
-    fn branch(&self, hash: &BlockHash) -> Result<Option<u64>, IndexError> {
-        Ok(self.branch_record(hash)?.map(|record| record.lamport))
+    fn branch(
+        &self,
+        feed: &FeedId,
+        seq: u64,
+        hash: &BlockHash,
+    ) -> Result<Option<u64>, IndexError> {
+        let record = self.branch_record(hash)?;
+        let at_place = record.filter(|record| record.feed == *feed && record.seq == seq);
+        Ok(at_place.map(|record| record.lamport))
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Sync {
     sessions: BTreeMap<SessionId, Session>,
     /// Which session was asked for which blocks, so that each is asked of one peer only.
     requested: BTreeMap<FeedId, Request>,
+    /// Feeds whose devices are not known to belong here; asked for again when members change.
+    blocked: BTreeSet<FeedId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +86,14 @@ pub(crate) struct Effects {
     pub(crate) wake: BTreeSet<SessionId>,
     /// Sessions to end.
     pub(crate) end: Vec<(SessionId, SessionError)>,
+}
+
+impl Effects {
+    /// Adds what another step wants.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.wake.extend(other.wake);
+        self.end.extend(other.end);
+    }
 }
 
 impl Sync {
@@ -310,6 +320,26 @@ impl Sync {
         self.requested.remove(feed);
     }
 
+    /// Asks nobody for a feed until [`Sync::unblock`].
+    pub(crate) fn block(&mut self, feed: FeedId) {
+        self.requested.remove(&feed);
+        if self.blocked.len() < FEEDS_MAX {
+            self.blocked.insert(feed);
+        }
+    }
+
+    /// Members have changed: feeds that were not welcome may be now.
+    pub(crate) fn unblock(&mut self) {
+        self.blocked.clear();
+    }
+
+    /// Sends a peer the proof that a feed was forked.
+    pub(crate) fn send_proof(&mut self, session: SessionId, feed: FeedId) {
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.proofs.insert(feed);
+        }
+    }
+
     /// Gives up on peers that were asked and stay silent. Returns whom to wake.
     pub(crate) fn tick(&mut self, now_ms: u64) -> Effects {
         let before = self.requested.len();
@@ -376,7 +406,7 @@ impl Sync {
         (dag, blocks): (&Dag, &dyn Blocks),
         now_ms: u64,
     ) -> Result<Produced, SessionError> {
-        let Self { sessions, requested } = self;
+        let Self { sessions, requested, blocked } = self;
         let state = sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
         let mut messages = Vec::new();
         state.greet(dag, &mut messages);
@@ -387,7 +417,7 @@ impl Sync {
         }
         messages.extend(state.outbox.drain(..));
         state.announce(dag, &mut messages);
-        state.ask(session, dag, requested, now_ms, &mut messages);
+        state.ask(session, dag, (requested, blocked), now_ms, &mut messages);
         let more = serve(&mut state.serving, bytes_max, (dag, blocks), &mut messages)?;
         for message in &messages {
             if let Message::Run(run) = message
@@ -433,7 +463,7 @@ impl Session {
         &mut self,
         session: SessionId,
         dag: &Dag,
-        requested: &mut BTreeMap<FeedId, Request>,
+        (requested, blocked): (&mut BTreeMap<FeedId, Request>, &BTreeSet<FeedId>),
         now_ms: u64,
         messages: &mut Vec<Message>,
     ) {
@@ -443,6 +473,7 @@ impl Session {
             let own = dag.feed(feed);
             if peer.head.length <= from
                 || requested.contains_key(feed)
+                || blocked.contains(feed)
                 || self.searches.contains_key(feed)
                 || own.is_some_and(|own| own.fork.is_some())
                 || ranges.len() == FEEDS_PER_MESSAGE_MAX

@@ -73,8 +73,8 @@ pub fn ops(bytes: &[u8]) -> Vec<Op> {
 
 fn key(byte: u8) -> Bytes {
     match byte % 32 {
-        short @ 0..8 => Bytes::from(vec![short | 0xfc]),
-        long => Bytes::from(vec![long / 8 | 0xfc, long]),
+        short @ 0..8 => Bytes::from(vec![0xfc + short % 4]),
+        long => Bytes::from(vec![0xfc + (long / 8) % 4, long]),
     }
 }
 

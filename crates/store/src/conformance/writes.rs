@@ -76,8 +76,8 @@ pub fn bytes_of_any_kind(open: &impl Opener) {
         batch.put(A, vec![byte], vec![byte; usize::from(byte)]);
         batch.put(A, vec![byte, 0xff, 0x00, 0xc3, 0x28], "");
     }
-    let large: Vec<u8> = (0..1_u32 << 20)
-        .map(|n| n.wrapping_mul(2_654_435_761) as u8)
+    let large: Vec<u8> = (0..1_u32 << 18)
+        .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
         .collect();
     batch.put(B, "large", large.clone());
     batch.put(B, vec![0xfe; KEY_BYTES_MAX], "longest key");
@@ -109,7 +109,7 @@ pub fn bytes_of_any_kind(open: &impl Opener) {
 /// What is too long is refused with the limit, and what is just short enough is not.
 pub fn limits(open: &impl Opener) {
     let store = open().unwrap();
-    let mut commit = |key: Vec<u8>, value: Bytes, count: usize| {
+    let commit = |key: Vec<u8>, value: Bytes, count: usize| {
         let mut batch = Batch::new();
         for _ in 0..count {
             batch.put(A, key.clone(), value.clone());

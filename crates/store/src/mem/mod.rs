@@ -95,7 +95,7 @@ impl Read for MemStore {
             Err(error) => Scan::failed(error),
             Ok(state) => match state.rows(keyspace) {
                 None => Scan::empty(),
-                Some(rows) => Scan::new(Rows {
+                Some(rows) => Scan::new(MemScan {
                     rows: Arc::clone(rows),
                     range: Some(range),
                     direction,
@@ -151,13 +151,13 @@ impl Drop for Handle {
 }
 
 /// A scan: shares the rows as they were when it began, and looks up one row at a time.
-struct Rows {
+struct MemScan {
     rows: Arc<BTreeMap<Bytes, Bytes>>,
     range: Option<KeyRange>,
     direction: Direction,
 }
 
-impl Iterator for Rows {
+impl Iterator for MemScan {
     type Item = Result<(Bytes, Bytes), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {

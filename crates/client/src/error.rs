@@ -1,0 +1,55 @@
+//! What can go wrong when a client is used.
+
+use dxos_actors::PortError;
+use dxos_protocol::echo::EchoError;
+use dxos_protocol::halo::HaloError;
+use dxos_protocol::mesh::MeshError;
+
+use crate::{ConfigError, InvitationError, NodeError};
+
+/// Why a client did not do what it was asked to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// ECHO refused.
+    #[error(transparent)]
+    Echo(#[from] EchoError),
+    /// HALO refused.
+    #[error(transparent)]
+    Halo(#[from] HaloError),
+    /// An invitation failed.
+    #[error(transparent)]
+    Invitation(#[from] InvitationError),
+    /// MESH refused.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// The client could not be brought up or down.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The client is not initialized.
+    #[error("the client is not initialized; call initialize() first")]
+    NotInitialized,
+    /// The client has no network.
+    #[error("the network is disabled in the configuration; set network.enabled to use it")]
+    NoNetwork,
+    /// The profile was wiped.
+    #[error("this client was reset and must not be used any more; make a new one")]
+    Reset,
+    /// A part of the client did not answer.
+    #[error("{part} did not answer: {error}; the log says why")]
+    Unanswered {
+        /// Which part.
+        part: &'static str,
+        /// What became of the request.
+        error: PortError,
+    },
+}
+
+impl ClientError {
+    pub(crate) fn unanswered(part: &'static str) -> impl Fn(PortError) -> Self {
+        move |error| Self::Unanswered { part, error }
+    }
+}

@@ -1,0 +1,117 @@
+//! Queries of a space: run once, or kept up to date.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use dxos_document::{Deleted, Difference, Object, Path, Query};
+use dxos_protocol::echo::{RunQuery, Subscribe};
+use futures_core::Stream;
+use tokio::sync::mpsc;
+
+use crate::{ClientError, Space};
+
+const ECHO: &str = "ECHO";
+/// A query over a large space takes its time.
+const DEADLINE: Duration = Duration::from_secs(600);
+
+/// A query that has not been run yet.
+#[derive(Clone, Debug)]
+#[must_use = "run it or subscribe to it"]
+pub struct PendingQuery {
+    space: Space,
+    query: Query,
+}
+
+impl PendingQuery {
+    pub(crate) const fn new(space: Space, query: Query) -> Self {
+        Self { space, query }
+    }
+
+    /// With a further key of the order, the smallest first.
+    pub fn order_by(mut self, path: impl Into<Path>) -> Self {
+        self.query = self.query.order_by(path);
+        self
+    }
+
+    /// With a further key of the order, the greatest first.
+    pub fn descending(mut self, path: impl Into<Path>) -> Self {
+        self.query = self.query.descending(path);
+        self
+    }
+
+    /// With at most `limit` results.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.query = self.query.limit(limit);
+        self
+    }
+
+    /// With deleted objects as `deleted` says.
+    pub fn deleted(mut self, deleted: Deleted) -> Self {
+        self.query = self.query.deleted(deleted);
+        self
+    }
+
+    /// Runs it once.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] when the space is gone or cannot be read.
+    pub async fn run(self) -> Result<Vec<Object>, ClientError> {
+        let node = self.space.client().node()?;
+        let run = RunQuery { space: self.space.key(), query: self.query };
+        let port = node.echo.run_query().with_deadline(DEADLINE);
+        Ok(port.ask(run).await.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// Runs it and keeps it up to date until the result is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] when the space is gone or cannot be read.
+    pub async fn subscribe(self) -> Result<LiveQuery, ClientError> {
+        let node = self.space.client().node()?;
+        let subscribe = Subscribe { space: self.space.key(), query: self.query };
+        let port = node.echo.subscribe().with_deadline(DEADLINE);
+        let live = port.ask(subscribe).await.map_err(ClientError::unanswered(ECHO))??;
+        Ok(LiveQuery { results: live.initial, changes: live.changes })
+    }
+}
+
+/// A query that is kept up to date: a stream of differences. Folding each into
+/// [`LiveQuery::results`] has happened when it is yielded. It ends when the space is closed;
+/// dropping it unsubscribes. A reader that falls behind gets several changes as one.
+#[derive(Debug)]
+pub struct LiveQuery {
+    results: Vec<Object>,
+    changes: mpsc::Receiver<Difference>,
+}
+
+impl LiveQuery {
+    /// The result, with every difference folded in that was yielded so far.
+    pub fn results(&self) -> &[Object] {
+        &self.results
+    }
+
+    /// Waits for the next difference; `None` when the space is closed.
+    pub async fn next(&mut self) -> Option<Difference> {
+        let difference = self.changes.recv().await?;
+        difference.clone().fold(&mut self.results);
+        Some(difference)
+    }
+}
+
+impl Stream for LiveQuery {
+    type Item = Difference;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Self::Item>> {
+        let polled = self.changes.poll_recv(context);
+        if let Poll::Ready(Some(difference)) = &polled {
+            difference.clone().fold(&mut self.results);
+        }
+        polled
+    }
+}

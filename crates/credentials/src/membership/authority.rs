@@ -1,0 +1,270 @@
+//! Who may do what, as of some point of the history.
+
+use dxos_keys::{DeviceKey, FeedId, IdentityKey, SealingKey, SpaceKey};
+
+use super::derived::{Act, Derived, Limit, Shown};
+use super::view::{View, covers};
+use super::{Authority, ControlBlock, Refused};
+use crate::{Assertion, DeviceChain, Issuer, Right, Role};
+
+/// The right that a credential needs, were nothing else to be asked. `None` for those that no
+/// right allows.
+pub(super) fn right_needed(assertion: &Assertion) -> Option<Right> {
+    match assertion {
+        Assertion::SpaceMember { .. }
+        | Assertion::ContentKey { .. }
+        | Assertion::Epoch { .. }
+        | Assertion::DelegatedInvitation { .. }
+        | Assertion::InvitationCancelled { .. } => Some(Right::Admit),
+        // Anyone may leave.
+        Assertion::MemberRemoved { .. }
+        | Assertion::MemberProfile { .. }
+        | Assertion::DeviceRevoked { .. }
+        | Assertion::AuthorizedDevice { .. }
+        | Assertion::DeviceProfile { .. } => Some(Right::Replicate),
+        Assertion::SpaceGenesis { .. }
+        | Assertion::DevicePresented { .. }
+        | Assertion::IdentityGenesis { .. }
+        | Assertion::IdentityRecovery { .. } => None,
+    }
+}
+
+/// Whether a block says what it says of this space, and by the one who may say it at all: nobody
+/// writes for somebody else.
+pub(super) fn in_its_place(space: SpaceKey, block: &ControlBlock) -> bool {
+    let claimed = match block.credential.assertion() {
+        Assertion::SpaceGenesis { space, .. }
+        | Assertion::SpaceMember { space, .. }
+        | Assertion::MemberRemoved { space, .. }
+        | Assertion::MemberProfile { space, .. }
+        | Assertion::ContentKey { space, .. }
+        | Assertion::Epoch { space, .. }
+        | Assertion::DelegatedInvitation { space, .. }
+        | Assertion::InvitationCancelled { space, .. }
+        | Assertion::DevicePresented { space, .. } => *space,
+        Assertion::IdentityGenesis { .. }
+        | Assertion::AuthorizedDevice { .. }
+        | Assertion::DeviceRevoked { .. }
+        | Assertion::DeviceProfile { .. }
+        | Assertion::IdentityRecovery { .. } => space,
+    };
+    let device = block.descriptor.device;
+    let by_right_one = match block.credential.assertion() {
+        Assertion::SpaceGenesis { .. } => *block.credential.issuer() == Issuer::Space(space),
+        Assertion::DevicePresented { chain, .. } => {
+            *block.credential.issuer() == Issuer::Device(device) && chain.device().device == device
+        }
+        _ => *block.credential.issuer() == Issuer::Device(device),
+    };
+    claimed == space && by_right_one
+}
+
+impl Derived {
+    /// The issuer of a block, if it may issue what the block says.
+    pub(super) fn issuer(
+        &self,
+        space: SpaceKey,
+        block: &ControlBlock,
+    ) -> Result<Authority, Refused> {
+        if !in_its_place(space, block) {
+            return Err(Refused::Role);
+        }
+        let device = &block.descriptor.device;
+        let view = View::of(block);
+        let judge = |right| self.judge(device, (&block.feed, block.seq), view, right);
+        let assertion = block.credential.assertion();
+        let authority = judge(right_needed(assertion).ok_or(Refused::Role)?)?;
+        let own = authority.identity;
+        let allowed = match assertion {
+            Assertion::MemberRemoved { identity, .. } if *identity != own => {
+                return judge(Right::Admit);
+            }
+            Assertion::DeviceRevoked {
+                identity,
+                device: revoked,
+            } => own == *identity && revoked != device,
+            Assertion::AuthorizedDevice { identity, .. } => own == *identity,
+            Assertion::DeviceProfile { device: named, .. } => {
+                named == device || self.acting(named, view) == Some(own)
+            }
+            _ => true,
+        };
+        if allowed {
+            Ok(authority)
+        } else {
+            Err(Refused::Role)
+        }
+    }
+
+    /// The identity for which a device acts, as of `view`. A device can be authorized for several
+    /// identities, also without its consent: what it showed itself goes before what others showed
+    /// of it, and what came first before what came later.
+    pub(super) fn acting(&self, device: &DeviceKey, view: View<'_>) -> Option<IdentityKey> {
+        let shown = self.shown.get(device)?;
+        let known = |shown: &&Shown| view.holds(&shown.at.1, shown.at.2);
+        let own = shown.iter().filter(|shown| shown.own).find(known);
+        let found = own.or_else(|| shown.iter().find(known));
+        found.map(|shown| shown.device.identity)
+    }
+
+    /// The chains of a device for an identity that were shown as of `view`, its own first.
+    fn chains(
+        &self,
+        identity: &IdentityKey,
+        device: &DeviceKey,
+        view: View<'_>,
+    ) -> impl Iterator<Item = &Shown> {
+        let shown = self.shown.get(device).map(Vec::as_slice);
+        let shown = shown.unwrap_or_default();
+        let own = shown.iter().filter(|shown| shown.own);
+        own.chain(shown.iter().filter(|shown| !shown.own))
+            .filter(move |shown| {
+                shown.device.identity == *identity && view.holds(&shown.at.1, shown.at.2)
+            })
+    }
+
+    /// How far from the identity's genesis a device is, as of `view`.
+    pub(super) fn depth(
+        &self,
+        identity: &IdentityKey,
+        device: &DeviceKey,
+        view: View<'_>,
+    ) -> usize {
+        let chains = self.chains(identity, device, view);
+        let depths = chains.map(|shown| shown.chain.len());
+        depths.min().unwrap_or(usize::MAX)
+    }
+
+    /// The devices that act for an identity now, with their encryption keys.
+    pub(super) fn devices_of(
+        &self,
+        identity: &IdentityKey,
+    ) -> impl Iterator<Item = (DeviceKey, SealingKey)> {
+        let devices = self.devices.get(identity).into_iter().flatten();
+        devices.filter_map(|device| {
+            if self.acting(device, View::all()) != Some(*identity) {
+                return None;
+            }
+            let mut chains = self.chains(identity, device, View::all());
+            let shown = chains.find(|shown| self.holds_up(shown, None))?;
+            Some((*device, shown.device.sealing))
+        })
+    }
+
+    /// Whether a block at `place`, or anything new, of a device comes too late: the device, or
+    /// one that its authority comes from, was revoked.
+    pub(super) fn is_revoked(
+        &self,
+        identity: &IdentityKey,
+        device: &DeviceKey,
+        view: View<'_>,
+        place: Option<(&FeedId, u64)>,
+    ) -> bool {
+        // Mostly nobody ever was.
+        let mut chains = self.chains(identity, device, view);
+        !self.revocations.is_empty() && !chains.any(|shown| self.holds_up(shown, place))
+    }
+
+    /// Whether a chain survives the revocation of devices in it. What a device authorized stays
+    /// authorized when it is revoked, if whoever revoked it knew: otherwise a stolen device could
+    /// go on making new ones.
+    fn holds_up(&self, shown: &Shown, place: Option<(&FeedId, u64)>) -> bool {
+        self.stands(&shown.device.identity, &shown.chain, place)
+    }
+
+    /// The same for a chain that nobody has shown here yet.
+    pub(super) fn would_hold_up(&self, chain: &DeviceChain) -> bool {
+        let devices: Vec<_> = chain.devices().collect();
+        self.stands(&chain.device().identity, &devices, None)
+    }
+
+    fn stands(
+        &self,
+        identity: &IdentityKey,
+        chain: &[DeviceKey],
+        place: Option<(&FeedId, u64)>,
+    ) -> bool {
+        let next = chain.iter().skip(1).map(Some).chain([None]);
+        chain.iter().zip(next).all(|(device, next)| {
+            let Some(revocations) = self.revocations.get(&(*identity, *device)) else {
+                return true;
+            };
+            let links = next.and_then(|next| self.links.get(&(*identity, *device, *next)));
+            revocations.values().all(|revocation| {
+                let reaches = |feed: &FeedId, seq| covers(&revocation.past, feed, seq);
+                place.is_some_and(|(feed, seq)| reaches(feed, seq))
+                    || links.is_some_and(|links| links.iter().any(|(feed, seq)| reaches(feed, *seq)))
+            })
+        })
+    }
+
+    /// The role and rank of an identity as of `view`.
+    pub(super) fn role_at(&self, identity: &IdentityKey, view: View<'_>) -> Option<(Role, u32)> {
+        let acts = self.acts.get(identity)?;
+        if let [act] = acts.as_slice() {
+            let known = view.holds(&act.block.feed, act.block.seq);
+            return known.then_some((act.role?, act.rank));
+        }
+        let known: Vec<&Act> = acts
+            .iter()
+            .filter(|act| view.holds(&act.block.feed, act.block.seq))
+            .collect();
+        let (mut role, mut rank) = (None, u32::MAX);
+        for (at, act) in known.iter().enumerate() {
+            let knew = |later: &&&Act| later.knew(&act.block.feed, act.block.seq);
+            let later = || known.iter().skip(at + 1);
+            // What another known act came after no longer says anything.
+            if !later().rev().any(|later| knew(&later)) {
+                role = Some(role.map_or(act.role, |least: Option<Role>| least.min(act.role)));
+            }
+            // A member keeps its place in the tree of admissions until it is removed.
+            let removed = || later().filter(|later| later.role.is_none()).any(|later| knew(&later));
+            if act.role.is_some() && act.rank < rank && !removed() {
+                rank = act.rank;
+            }
+        }
+        Some((role??, rank))
+    }
+
+    pub(super) fn rank_at(&self, identity: &IdentityKey, view: View<'_>) -> u32 {
+        self.role_at(identity, view).map_or(u32::MAX, |(_, rank)| rank)
+    }
+
+    pub(super) fn judge(
+        &self,
+        device: &DeviceKey,
+        (feed, seq): (&FeedId, u64),
+        view: View<'_>,
+        right: Right,
+    ) -> Result<Authority, Refused> {
+        let identity = self.acting(device, view).ok_or(Refused::UnknownDevice)?;
+        let (role, _) = self.role_at(&identity, view).ok_or(Refused::NotMember)?;
+        if !role.allows(right) {
+            return Err(Refused::Role);
+        }
+        if self.is_revoked(&identity, device, view, Some((feed, seq))) {
+            return Err(Refused::Revoked);
+        }
+        let limits = self.limits.get(&identity).into_iter().flatten();
+        for (_, limit) in limits {
+            if !covers(&limit.block.past, feed, seq)
+                && !limit.role.is_some_and(|role| role.allows(right))
+                && !self.readmitted(&identity, limit, view)
+            {
+                return Err(Refused::Removed);
+            }
+        }
+        Ok(Authority { identity, role })
+    }
+
+    /// Whether `view` holds an act that came after the limit and gave a role.
+    fn readmitted(&self, identity: &IdentityKey, limit: &Limit, view: View<'_>) -> bool {
+        let acts = self.acts.get(identity).map(Vec::as_slice);
+        acts.unwrap_or_default().iter().rev().any(|act| {
+            act.role.is_some()
+                && !act.is(&limit.block)
+                && act.knew(&limit.block.feed, limit.block.seq)
+                && view.holds(&act.block.feed, act.block.seq)
+        })
+    }
+}

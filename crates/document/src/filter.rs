@@ -1,0 +1,271 @@
+//! Which objects a query finds.
+
+use std::cell::Cell;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use dxos_keys::ObjectId;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::{Object, Path, TypeName, Value};
+
+/// How a property is compared with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Comparison {
+    /// Equal.
+    Eq,
+    /// At or after.
+    Ge,
+    /// After.
+    Gt,
+    /// At or before.
+    Le,
+    /// Before.
+    Lt,
+    /// Not equal.
+    Ne,
+}
+
+/// A condition on an object; data only.
+///
+/// **Comparing.** Numbers are compared as numbers, whatever their kind and without rounding.
+/// `eq` and `ne` compare any two values; `ne` is exactly what `eq` is not. A property that is
+/// missing is equal to null. `lt`, `le`, `gt` and `ge` match only values of one family (numbers,
+/// texts, timestamps, ...), never a missing property or null. NaN is after every number and
+/// equal to itself.
+///
+/// ```
+/// use dxos_document::Filter;
+///
+/// let filter = Filter::type_name("task")
+///     .and(Filter::eq("done", false))
+///     .and(Filter::gt("priority", 3));
+/// # let json = serde_json::to_string(&filter).unwrap();
+/// # assert_eq!(serde_json::from_str::<Filter>(&json).unwrap(), filter);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Filter {
+    /// All of these hold; none at all: every object.
+    And(Vec<Self>),
+    /// The property at `path` compares so with `value`.
+    Compare {
+        /// The property.
+        path: Path,
+        /// How.
+        comparison: Comparison,
+        /// With what.
+        value: Value,
+    },
+    /// The object is one of these.
+    Ids(BTreeSet<ObjectId>),
+    /// This does not hold.
+    Not(Box<Self>),
+    /// One of these holds; none at all: no object.
+    Or(Vec<Self>),
+    /// The type has this name and version, or this name and no version.
+    TypeExact(TypeName),
+    /// The type has this name, in any version or none.
+    TypeAnyVersion(String),
+}
+
+impl Filter {
+    /// Every object.
+    pub const fn all() -> Self {
+        Self::And(Vec::new())
+    }
+
+    /// Objects of a type: of exactly this version if the name has one (`task@1.0`), otherwise of
+    /// any version.
+    pub fn type_name(name: impl Into<TypeName>) -> Self {
+        let name = name.into();
+        if name.version().is_some() {
+            Self::TypeExact(name)
+        } else {
+            Self::TypeAnyVersion(name.to_string())
+        }
+    }
+
+    /// Objects whose type is exactly this: a name without version finds objects whose type has
+    /// no version.
+    pub fn type_exact(name: impl Into<TypeName>) -> Self {
+        Self::TypeExact(name.into())
+    }
+
+    /// These objects.
+    pub fn ids(ids: impl IntoIterator<Item = ObjectId>) -> Self {
+        Self::Ids(ids.into_iter().collect())
+    }
+
+    /// Objects whose property at `path` compares so with `value`.
+    pub fn compare(path: impl Into<Path>, comparison: Comparison, value: impl Into<Value>) -> Self {
+        Self::Compare {
+            path: path.into(),
+            comparison,
+            value: value.into(),
+        }
+    }
+
+    /// Objects whose property is equal to `value`; to null also those that do not have it.
+    pub fn eq(path: impl Into<Path>, value: impl Into<Value>) -> Self {
+        Self::compare(path, Comparison::Eq, value)
+    }
+
+    /// Objects that [`Filter::eq`] does not find.
+    pub fn ne(path: impl Into<Path>, value: impl Into<Value>) -> Self {
+        Self::compare(path, Comparison::Ne, value)
+    }
+
+    /// Objects whose property is before `value`.
+    pub fn lt(path: impl Into<Path>, value: impl Into<Value>) -> Self {
+        Self::compare(path, Comparison::Lt, value)
+    }
+
+    /// Objects whose property is at or before `value`.
+    pub fn le(path: impl Into<Path>, value: impl Into<Value>) -> Self {
+        Self::compare(path, Comparison::Le, value)
+    }
+
+    /// Objects whose property is after `value`.
+    pub fn gt(path: impl Into<Path>, value: impl Into<Value>) -> Self {
+        Self::compare(path, Comparison::Gt, value)
+    }
+
+    /// Objects whose property is at or after `value`.
+    pub fn ge(path: impl Into<Path>, value: impl Into<Value>) -> Self {
+        Self::compare(path, Comparison::Ge, value)
+    }
+
+    /// Objects for which both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match self {
+            Self::And(mut all) => {
+                all.push(other);
+                Self::And(all)
+            }
+            one => Self::And(vec![one, other]),
+        }
+    }
+
+    /// Objects for which one of both holds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match self {
+            Self::Or(mut any) => {
+                any.push(other);
+                Self::Or(any)
+            }
+            one => Self::Or(vec![one, other]),
+        }
+    }
+
+    /// Objects for which this does not hold.
+    #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "reads as `and` and `or` do")]
+    pub fn not(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+
+    /// Whether it holds for `object`, deleted or not.
+    pub fn matches(&self, object: &Object) -> bool {
+        match self {
+            Self::And(all) => all.iter().all(|filter| filter.matches(object)),
+            Self::Compare {
+                path,
+                comparison,
+                value,
+            } => comparison.holds(object.at(path), value),
+            Self::Ids(ids) => ids.contains(&object.id()),
+            Self::Not(filter) => !filter.matches(object),
+            Self::Or(any) => any.iter().any(|filter| filter.matches(object)),
+            Self::TypeExact(name) => object.type_name() == name,
+            Self::TypeAnyVersion(name) => object.type_name().base() == name,
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether a property, `None` if it is missing, compares so with `value`.
+    pub fn holds(self, property: Option<&Value>, value: &Value) -> bool {
+        let ordered = |holds: fn(Ordering) -> bool| {
+            property
+                .filter(|property| !property.is_null())
+                .and_then(|property| property.compare_within_family(value))
+                .is_some_and(holds)
+        };
+        let is_equal = || property.unwrap_or(&Value::Null).is_same(value);
+        match self {
+            Self::Eq => is_equal(),
+            Self::Ne => !is_equal(),
+            Self::Ge => ordered(Ordering::is_ge),
+            Self::Gt => ordered(Ordering::is_gt),
+            Self::Le => ordered(Ordering::is_le),
+            Self::Lt => ordered(Ordering::is_lt),
+        }
+    }
+}
+
+/// Filters come from other programs: reading one must not exhaust the stack.
+const NESTING_MAX: u32 = 64;
+
+impl<'de> Deserialize<'de> for Filter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename = "Filter", rename_all = "snake_case")]
+        enum Read {
+            And(Vec<Filter>),
+            Compare {
+                path: Path,
+                comparison: Comparison,
+                value: Value,
+            },
+            Ids(BTreeSet<ObjectId>),
+            Not(Box<Filter>),
+            Or(Vec<Filter>),
+            TypeExact(TypeName),
+            TypeAnyVersion(String),
+        }
+
+        thread_local! {
+            static NESTING: Cell<u32> = const { Cell::new(0) };
+        }
+
+        struct Leave;
+
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                NESTING.set(NESTING.get().saturating_sub(1));
+            }
+        }
+
+        NESTING.set(NESTING.get() + 1);
+        let _leave = Leave;
+        if NESTING.get() > NESTING_MAX {
+            return Err(D::Error::custom(
+                "the filter is nested deeper than 64 levels",
+            ));
+        }
+        Ok(match Read::deserialize(deserializer)? {
+            Read::And(all) => Self::And(all),
+            Read::Compare {
+                path,
+                comparison,
+                value,
+            } => Self::Compare {
+                path,
+                comparison,
+                value,
+            },
+            Read::Ids(ids) => Self::Ids(ids),
+            Read::Not(filter) => Self::Not(filter),
+            Read::Or(any) => Self::Or(any),
+            Read::TypeExact(name) => Self::TypeExact(name),
+            Read::TypeAnyVersion(name) => Self::TypeAnyVersion(name),
+        })
+    }
+}

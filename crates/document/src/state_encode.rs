@@ -1,0 +1,190 @@
+//! Object states to bytes: canonical, so that equal states have equal bytes.
+//!
+//! A version; the feeds, transactions and operations that are referred to, each once, sorted;
+//! creation and last change; type and deletion; the tree of properties.
+
+use dxos_keys::FeedId;
+use serde::{Serialize, Serializer};
+
+use crate::branch::Branch;
+use crate::codec::{Encoder, MAP_MARK, TALLY_MARK};
+use crate::context::{Moment, OpId};
+use crate::node::{Content, Node};
+use crate::set::SetParts;
+use crate::state_tables::{HAS_CHILDREN, HAS_SET, Tables, VERSION, WRITES_INLINE_MAX, place};
+use crate::{ObjectState, Value};
+
+impl ObjectState {
+    /// This state as compact bytes; equal states have equal bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let tables = Tables::of(self);
+        let mut writer = Writer {
+            to: Encoder::with_capacity(192),
+            tables: &tables,
+        };
+        writer.to.byte(VERSION);
+        writer.tables();
+        writer.moments(self.created, self.updated);
+        writer.to.count(self.types.len());
+        for write in self.types.iter() {
+            writer.id(&write.id);
+            writer.to.name(&write.content);
+        }
+        writer
+            .to
+            .count(self.deleted.as_ref().map_or(0, |deleted| deleted.len()));
+        for write in self.deleted.iter().flat_map(|deleted| deleted.iter()) {
+            writer.id(&write.id);
+            writer.to.byte(u8::from(write.content));
+        }
+        writer.branch(&self.root);
+        writer.to.out
+    }
+}
+
+struct Writer<'a> {
+    to: Encoder<'a>,
+    tables: &'a Tables,
+}
+
+impl<'a> Writer<'a> {
+    fn tables(&mut self) {
+        let tables = self.tables;
+        self.to.count(tables.feeds.len());
+        for feed in &tables.feeds {
+            self.to.raw(feed.as_bytes());
+        }
+        self.to.count(tables.stamps.len());
+        for stamp in &tables.stamps {
+            self.feed(&stamp.feed);
+            self.to.varint(stamp.lamport);
+            self.to.varint(stamp.seq);
+        }
+        self.to.count(tables.ids.len());
+        for id in &tables.ids {
+            self.to.count(place(&tables.stamps, &id.stamp));
+            self.to.varint(id.index.into());
+        }
+    }
+
+    fn feed(&mut self, feed: &FeedId) {
+        self.to.count(place(&self.tables.feeds, feed));
+    }
+
+    fn id(&mut self, id: &OpId) {
+        self.to.count(place(&self.tables.ids, id));
+    }
+
+    /// For each moment 0 for none, else the number of its transaction and the time; the last
+    /// change is 1 when it is the creation.
+    fn moments(&mut self, created: Option<Moment>, updated: Option<Moment>) {
+        let mut moment = |moment: Option<Moment>, base: usize| match moment {
+            None => self.to.byte(0),
+            Some(moment) => {
+                self.to
+                    .count(base + place(&self.tables.stamps, &moment.stamp));
+                self.to.varint(moment.time_ms);
+            }
+        };
+        moment(created, 1);
+        if updated.is_some() && updated == created {
+            self.to.byte(1);
+        } else {
+            moment(updated, 2);
+        }
+    }
+
+    fn branch(&mut self, branch: &'a Branch) {
+        self.to.count(branch.len());
+        for (key, node) in branch.iter() {
+            self.to.name(key);
+            self.node(node);
+        }
+    }
+
+    fn node(&mut self, node: &'a Node) {
+        let count = node.register.len();
+        let inline = u8::try_from(count).map_or(WRITES_INLINE_MAX, |n| n.min(WRITES_INLINE_MAX));
+        let mut head = inline;
+        if node.set().is_some() {
+            head |= HAS_SET;
+        }
+        if node.children().is_some() {
+            head |= HAS_CHILDREN;
+        }
+        self.to.byte(head);
+        if inline == WRITES_INLINE_MAX {
+            self.to.count(count);
+        }
+        for write in node.register.iter() {
+            self.id(&write.id);
+            self.content(&write.content);
+        }
+        if let Some(set) = node.set() {
+            self.set(&set.parts());
+        }
+        if let Some(children) = node.children() {
+            self.branch(children);
+        }
+    }
+
+    fn content(&mut self, content: &'a Content) {
+        match content {
+            Content::Map => self.to.byte(MAP_MARK),
+            Content::Whole(value) => self.to.value(value),
+            Content::Count {
+                base,
+                is_counter,
+                tally,
+            } => {
+                if tally.is_some() {
+                    self.to.byte(TALLY_MARK);
+                }
+                let value = if *is_counter {
+                    Value::Counter(*base)
+                } else {
+                    Value::Int(*base)
+                };
+                self.to.raw(&value.encode());
+                let Some(tally) = tally else { return };
+                self.to.count(tally.spans.len());
+                for (feed, (first, last)) in &tally.spans {
+                    self.feed(feed);
+                    self.to.varint(*first);
+                    self.to.varint(*last);
+                    self.to.varint(tally.plus.get(feed));
+                    self.to.varint(tally.minus.get(feed));
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, parts: &SetParts) {
+        self.to.count(parts.clock.len());
+        for (feed, dot, lamport) in &parts.clock {
+            self.feed(feed);
+            self.to.varint(*dot);
+            self.to.varint(*lamport);
+        }
+        self.to.count(parts.members.len());
+        for (member, dots) in &parts.members {
+            self.to.raw(&member.encode());
+            self.to.count(dots.len());
+            for (feed, dot) in dots {
+                self.feed(feed);
+                self.to.varint(*dot);
+            }
+        }
+    }
+}
+
+impl Serialize for ObjectState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let bytes = self.encode();
+        if serializer.is_human_readable() {
+            serializer.serialize_str(&data_encoding::BASE64.encode(&bytes))
+        } else {
+            serializer.serialize_bytes(&bytes)
+        }
+    }
+}

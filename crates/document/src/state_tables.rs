@@ -1,0 +1,138 @@
+//! The feeds, transactions and operations that an encoded state refers to by number.
+
+use dxos_keys::FeedId;
+
+use crate::ObjectState;
+use crate::branch::Branch;
+use crate::codec::{DecodeError, Decoder};
+use crate::context::{INDEX_BITS, OpId, SEQ_END, Stamp};
+use crate::node::Content;
+
+/// The version that a state begins with.
+pub(crate) const VERSION: u8 = 1;
+/// So many writes, or more, at one place are counted apart.
+pub(crate) const WRITES_INLINE_MAX: u8 = 3;
+/// A place has a set.
+pub(crate) const HAS_SET: u8 = 0x04;
+/// A place has children.
+pub(crate) const HAS_CHILDREN: u8 = 0x08;
+
+pub(crate) const fn malformed(what: &'static str) -> DecodeError {
+    DecodeError::Malformed { what }
+}
+
+/// What is referred to by number: sorted, without repetition.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) feeds: Vec<FeedId>,
+    pub(crate) stamps: Vec<Stamp>,
+    pub(crate) ids: Vec<OpId>,
+}
+
+fn note<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if list.last() != Some(&item) {
+        list.push(item);
+    }
+}
+
+impl Tables {
+    pub(crate) fn of(state: &ObjectState) -> Self {
+        let mut tables = Self::default();
+        for moment in [state.created, state.updated].into_iter().flatten() {
+            note(&mut tables.stamps, moment.stamp);
+        }
+        for write in state.types.iter() {
+            note(&mut tables.ids, write.id);
+        }
+        for write in state.deleted.iter().flat_map(|deleted| deleted.iter()) {
+            note(&mut tables.ids, write.id);
+        }
+        tables.collect(&state.root);
+        tables.ids.sort_unstable();
+        tables.ids.dedup();
+        for id in &tables.ids {
+            note(&mut tables.stamps, id.stamp);
+        }
+        tables.stamps.sort_unstable();
+        tables.stamps.dedup();
+        for stamp in &tables.stamps {
+            note(&mut tables.feeds, stamp.feed);
+        }
+        tables.feeds.sort_unstable();
+        tables.feeds.dedup();
+        tables
+    }
+
+    fn collect(&mut self, branch: &Branch) {
+        for (_, node) in branch.iter() {
+            for write in node.register.iter() {
+                note(&mut self.ids, write.id);
+                if let Content::Count {
+                    tally: Some(tally), ..
+                } = &write.content
+                {
+                    self.feeds.extend(tally.spans.keys());
+                }
+            }
+            if let Some(set) = node.set() {
+                self.feeds.extend(set.feeds());
+            }
+            if let Some(children) = node.children() {
+                self.collect(children);
+            }
+        }
+    }
+
+    pub(crate) fn read(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+        const WHAT: &str = "the operations of a state";
+        let mut tables = Self::default();
+        for _ in 0..from.count(WHAT)? {
+            tables.feeds.push(from.feed(WHAT)?);
+        }
+        for _ in 0..from.count(WHAT)? {
+            let feed = tables.feed(from.varint(WHAT)?)?;
+            let (lamport, seq) = (from.varint(WHAT)?, from.varint(WHAT)?);
+            if seq >= SEQ_END {
+                return Err(malformed(WHAT));
+            }
+            tables.stamps.push(Stamp { lamport, feed, seq });
+        }
+        for _ in 0..from.count(WHAT)? {
+            let stamp = tables.stamp(from.varint(WHAT)?)?;
+            let index = u32::try_from(from.varint(WHAT)?)
+                .ok()
+                .filter(|index| *index < 1 << INDEX_BITS)
+                .ok_or(malformed(WHAT))?;
+            tables.ids.push(OpId { stamp, index });
+        }
+        let sorted = tables.feeds.is_sorted_by(|one, two| one < two)
+            && tables.stamps.is_sorted_by(|one, two| one < two)
+            && tables.ids.is_sorted_by(|one, two| one < two);
+        if sorted {
+            Ok(tables)
+        } else {
+            Err(malformed(WHAT))
+        }
+    }
+
+    pub(crate) fn feed(&self, number: u64) -> Result<FeedId, DecodeError> {
+        pick(&self.feeds, number)
+    }
+
+    pub(crate) fn stamp(&self, number: u64) -> Result<Stamp, DecodeError> {
+        pick(&self.stamps, number)
+    }
+}
+
+pub(crate) fn pick<T: Copy>(list: &[T], number: u64) -> Result<T, DecodeError> {
+    usize::try_from(number)
+        .ok()
+        .and_then(|number| list.get(number))
+        .copied()
+        .ok_or(malformed("the operations of a state"))
+}
+
+pub(crate) fn place<T: Ord>(list: &[T], item: &T) -> usize {
+    // Everything that is looked up was collected before.
+    list.binary_search(item).unwrap_or_default()
+}

@@ -1,0 +1,198 @@
+//! Random histories: replicas that saw the same operations are equal, byte for byte, whatever
+//! the order, and show what the reference model shows.
+
+use proptest::prelude::*;
+
+use super::{KEYS, Replica, Sent, any_op, id, model};
+use crate::{Key, ObjectState, Op, Path, Value};
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// A replica commits these.
+    Commit(usize, Vec<Op>),
+    /// A replica counts where it sees something.
+    Count(usize, Path, i64),
+    /// One replica takes from another what it is missing, at most so many.
+    Pull(usize, usize, usize),
+}
+
+fn small_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        (0_i64..3).prop_map(Value::Int),
+        (0_i64..3).prop_map(Value::Counter),
+        "[x-z]".prop_map(Value::Text),
+        proptest::collection::btree_set((0_i64..3).prop_map(Value::Int), 0..3).prop_map(Value::Set),
+    ];
+    let map = |values: BoxedStrategy<Value>| {
+        let key = proptest::sample::select(&KEYS[..2]).prop_map(Key::from);
+        proptest::collection::btree_map(key, values, 0..3)
+            .prop_map(Value::Map)
+            .boxed()
+    };
+    let leaf = leaf.boxed();
+    prop_oneof![3 => leaf.clone(), 2 => map(leaf.clone()), 1 => map(map(leaf))]
+}
+
+/// Few paths and values, so that operations meet.
+fn meeting_op() -> impl Strategy<Value = Op> {
+    let path = prop_oneof![
+        3 => proptest::sample::select(["a", "a.a", "a.b"].as_slice()).prop_map(Path::from),
+        1 => proptest::collection::vec(proptest::sample::select(&KEYS[..2]), 1..4)
+            .prop_map(Path::of),
+    ];
+    let numbers = proptest::collection::vec((0_i64..3).prop_map(Value::Int), 0..3);
+    prop_oneof![
+        6 => (path.clone(), small_value()).prop_map(|(path, value)| Op::Set {
+            object: id(0),
+            path,
+            value
+        }),
+        5 => path.clone().prop_map(|path| Op::Unset { object: id(0), path }),
+        3 => (path.clone(), -3_i64..4).prop_map(|(path, by)| Op::Increment {
+            object: id(0),
+            path,
+            by
+        }),
+        3 => (path.clone(), numbers.clone()).prop_map(|(path, values)| Op::SetAdd {
+            object: id(0),
+            path,
+            values
+        }),
+        3 => (path, numbers).prop_map(|(path, values)| Op::SetRemove {
+            object: id(0),
+            path,
+            values
+        }),
+        1 => any_op(),
+    ]
+}
+
+fn steps(replicas: usize) -> impl Strategy<Value = Vec<Step>> {
+    let path = proptest::sample::select(["a", "a.a", "b"].as_slice()).prop_map(Path::from);
+    let step = prop_oneof![
+        3 => (0..replicas, proptest::collection::vec(meeting_op(), 1..4))
+            .prop_map(|(replica, ops)| Step::Commit(replica, ops)),
+        2 => (0..replicas, path, -3_i64..4).prop_map(|(replica, path, by)| {
+            Step::Count(replica, path, by)
+        }),
+        2 => (0..replicas, 0..replicas, 1_usize..6).prop_map(|(to, from, most)| {
+            Step::Pull(to, from, most)
+        }),
+    ];
+    proptest::collection::vec(step, 1..36)
+}
+
+/// Plays the steps; gives all that was sent, causes before effects, and the replicas.
+fn play(steps: &[Step], replicas: usize) -> (Vec<Sent>, Vec<Replica>) {
+    let mut replicas: Vec<_> = (0..u8::try_from(replicas).unwrap())
+        .map(|number| Replica::new(number + 1))
+        .collect();
+    let mut history: Vec<Sent> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Commit(replica, ops) => history.push(replicas[*replica].commit(ops.clone())),
+            Step::Count(replica, path, by) => {
+                let replica = &mut replicas[*replica];
+                let state = replica.states.entry(id(0)).or_default();
+                let op = state.increment(id(0), path.clone(), *by);
+                history.push(replica.commit(vec![op]));
+            }
+            Step::Pull(to, from, most) => {
+                let known = replicas[*from].timeframe.clone();
+                let mut taken = 0;
+                for sent in &history {
+                    let is_there = known.get(&sent.stamp.feed) > sent.stamp.seq;
+                    if taken < *most && is_there && replicas[*to].is_ready_for(sent) {
+                        replicas[*to].apply(sent);
+                        taken += 1;
+                    }
+                }
+            }
+        }
+    }
+    (history, replicas)
+}
+
+/// Applies everything in an order that `choices` picks among those that are causal.
+fn deliver(replica: &mut Replica, history: &[Sent], choices: &[u8]) {
+    let mut waiting: Vec<_> = history
+        .iter()
+        .filter(|sent| replica.timeframe.get(&sent.stamp.feed) <= sent.stamp.seq)
+        .collect();
+    let mut choices = choices.iter().cycle();
+    while !waiting.is_empty() {
+        let ready: Vec<_> = (0..waiting.len())
+            .filter(|place| replica.is_ready_for(waiting[*place]))
+            .collect();
+        let choice = usize::from(*choices.next().unwrap()) % ready.len();
+        replica.apply(waiting.remove(ready[choice]));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn replicas_converge_whatever_the_order(
+        steps in steps(4),
+        orders in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 40), 3),
+    ) {
+        let (history, mut replicas) = play(&steps, 4);
+        for order in &orders {
+            let mut observer = Replica::new(99);
+            deliver(&mut observer, &history, order);
+            replicas.push(observer);
+        }
+        for (replica, order) in replicas.iter_mut().zip(orders.iter().cycle()) {
+            deliver(replica, &history, order);
+        }
+        let expected = replicas[0].bytes();
+        for replica in &replicas {
+            // `Count` may have left an untouched state behind.
+            prop_assert_eq!(&replica.bytes(), &expected);
+            prop_assert_eq!(&replica.states, &replicas[0].states);
+        }
+        for (id, state) in &replicas[0].states {
+            prop_assert_eq!(&ObjectState::decode(&expected[id]).unwrap(), state);
+            prop_assert_eq!(state.properties(), model::properties(&history, *id));
+        }
+    }
+
+    #[test]
+    fn a_state_read_back_goes_on_as_the_one_that_was_written(
+        steps in steps(3),
+        order in proptest::collection::vec(any::<u8>(), 40),
+    ) {
+        let (history, _) = play(&steps, 3);
+        let (mut kept, mut reread) = (Replica::new(99), Replica::new(99));
+        deliver(&mut kept, &history, &order);
+        for (place, sent) in history.iter().enumerate() {
+            reread.apply(sent);
+            // At every step, not only at the end: what is wrong for a moment is covered later.
+            for (id, state) in &reread.states {
+                let expected = model::properties(&history[..=place], *id);
+                prop_assert_eq!(state.properties(), expected);
+            }
+            for state in reread.states.values_mut() {
+                *state = ObjectState::decode(&state.encode()).unwrap();
+            }
+        }
+        prop_assert_eq!(reread.bytes(), kept.bytes());
+    }
+
+    #[test]
+    fn an_operation_applied_twice_in_a_row_counts_once(steps in steps(2)) {
+        let (history, _) = play(&steps, 2);
+        let (mut once, mut twice) = (Replica::new(99), Replica::new(99));
+        for sent in &history {
+            once.apply(sent);
+            for (index, op) in sent.ops.iter().enumerate() {
+                let state = twice.states.entry(op.object()).or_default();
+                state.apply(op, &sent.context(), index).unwrap();
+                state.apply(op, &sent.context(), index).unwrap();
+            }
+        }
+        prop_assert_eq!(once.bytes(), twice.bytes());
+    }
+}

@@ -1,0 +1,201 @@
+//! Values: order, equality, JSON.
+
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{any_map, any_value, id};
+use crate::{JsonError, Limits, Map, ObjectState, Op, Transaction, Value, diff};
+
+#[test]
+fn numbers_compare_exactly_and_in_one_order() {
+    let ascending = [
+        Value::Float(f64::NEG_INFINITY),
+        Value::Float(-9_223_372_036_854_777_856.0),
+        Value::Int(i64::MIN),
+        Value::Int(i64::MIN + 1),
+        Value::Float(-1.5),
+        Value::Int(-1),
+        Value::Float(-0.5),
+        Value::Int(0),
+        Value::Float(0.0),
+        Value::Float(0.5),
+        Value::Int(1),
+        Value::Float(1.0),
+        Value::Counter(1),
+        Value::Int(9_007_199_254_740_992),
+        Value::Float(9_007_199_254_740_992.0),
+        Value::Int(9_007_199_254_740_993),
+        Value::Int(i64::MAX),
+        Value::Float(9_223_372_036_854_775_808.0),
+        Value::Float(f64::INFINITY),
+        Value::Float(f64::NAN),
+    ];
+    for (place, one) in ascending.iter().enumerate() {
+        for (other, two) in ascending.iter().enumerate() {
+            assert_eq!(one.cmp(two), place.cmp(&other), "{one:?} {two:?}");
+        }
+    }
+    assert!(Value::Int(1).is_same(&Value::Float(1.0)));
+    assert!(!Value::Int(i64::MAX).is_same(&Value::Float(9_223_372_036_854_775_808.0)));
+    assert_eq!(Value::Int(1).compare_within_family(&Value::from("1")), None);
+}
+
+#[test]
+fn there_is_one_nan_and_one_zero() {
+    let odd_nan = f64::from_bits(0xfff8_0000_0000_0001);
+    for (one, two) in [(odd_nan, f64::NAN), (-0.0, 0.0)] {
+        assert_eq!(Value::Float(one), Value::Float(two));
+        assert_eq!(Value::Float(one).encode(), Value::Float(two).encode());
+        assert_eq!(Value::Float(one).to_json(), Value::Float(two).to_json());
+    }
+    assert_eq!(Value::Float(-0.0).to_json().to_string(), "0.0");
+    let not_canonical = [4, 0, 0, 0, 0, 0, 0, 0, 0x80];
+    assert!(Value::decode(&not_canonical, &Limits::default()).is_err());
+}
+
+#[test]
+fn special_values_and_keys_with_an_at_survive_json() {
+    let value = Value::map([
+        ("@ref", Value::Bytes(vec![0, 255])),
+        ("@@ref", Value::Float(f64::NAN)),
+        ("@", Value::Timestamp(i64::MIN)),
+        ("", Value::Float(1.0)),
+        ("имя", Value::set([1, 2])),
+        ("min", Value::Int(i64::MIN)),
+    ]);
+    assert_eq!(
+        value.to_json(),
+        json!({
+            "@@ref": {"@bytes": "AP8="},
+            "@@@ref": {"@float": "NaN"},
+            "@@": {"@time": i64::MIN},
+            "": 1.0,
+            "имя": {"@set": [1, 2]},
+            "min": i64::MIN,
+        })
+    );
+    assert_eq!(Value::from_json(&value.to_json()), Ok(value));
+    let mine = Value::map([("@time", 5)]);
+    assert_eq!(mine.to_json(), json!({"@@time": 5}));
+}
+
+#[test]
+fn foreign_json_is_taken_as_it_is_or_refused_with_a_reason() {
+    let foreign = json!({"@context": "x", "@ref": 1});
+    let expected = Value::map([("@context", Value::from("x")), ("@ref", Value::Int(1))]);
+    assert_eq!(Value::from_json(&foreign), Ok(expected));
+    for wrong in [
+        json!({"@ref": "no id"}),
+        json!({"@bytes": "AP8"}),
+        json!({"@time": 1.5}),
+        json!({"@set": {}}),
+        json!({"@float": "nan"}),
+    ] {
+        let error = Value::from_json(&wrong).unwrap_err();
+        assert!(matches!(error, JsonError::Tag { .. }), "{error}");
+    }
+    assert!(matches!(
+        Value::from_json(&json!(u64::MAX)),
+        Err(JsonError::Number { .. })
+    ));
+    let deep = (0..65).fold(json!(1), |inner, _| json!([inner]));
+    assert!(matches!(
+        Value::from_json(&deep),
+        Err(JsonError::Depth { .. })
+    ));
+    let deep = (0..64).fold(json!({"@time": 1}), |inner, _| json!([inner]));
+    let value = Value::from_json(&deep).unwrap();
+    assert_eq!(
+        Value::decode(&value.encode(), &Limits::default()),
+        Ok(value)
+    );
+}
+
+#[test]
+fn only_what_changed_becomes_operations() {
+    let object = id(1);
+    let old = Value::map([
+        ("title", Value::from("a")),
+        ("gone", Value::Null),
+        ("nan", Value::Float(f64::NAN)),
+        ("likes", Value::Counter(3)),
+        ("tags", Value::set(["x", "y"])),
+        ("m", Value::map([("x", 1), ("y", 2)])),
+    ]);
+    let new = Value::map([
+        ("title", Value::from("b")),
+        ("nan", Value::Float(f64::NAN)),
+        ("likes", Value::Counter(1)),
+        ("tags", Value::set(["y", "z"])),
+        ("m", Value::map([("x", 1), ("y", 3)])),
+    ]);
+    let expected = Transaction::new()
+        .unset(object, "gone")
+        .increment(object, "likes", -2)
+        .set(object, "m.y", 3)
+        .set_remove(object, "tags", ["x"])
+        .set_add(object, "tags", ["z"])
+        .set(object, "title", "b");
+    assert_eq!(
+        diff(object, old.as_map().unwrap(), new.as_map().unwrap()),
+        expected.ops
+    );
+}
+
+proptest! {
+    #[test]
+    fn a_difference_turns_the_old_into_the_new(
+        old in any_map(any_value()),
+        new in any_map(any_value()),
+    ) {
+        let past = crate::Timeframe::new();
+        let mut state = ObjectState::default();
+        let mut apply = |seq, ops: &[Op]| {
+            let stamp = crate::Stamp {
+                lamport: seq + 1,
+                feed: dxos_keys::FeedId::from_bytes([1; 32]),
+                seq,
+            };
+            let context = crate::Context { stamp, past: &past, time_ms: 0 };
+            for (index, op) in ops.iter().enumerate() {
+                state.apply(op, &context, index).unwrap();
+            }
+            state.properties()
+        };
+        let creation = Transaction::new().create(id(1), "t", old.clone());
+        prop_assert_eq!(apply(0, &creation.ops), old.clone());
+        let ops = diff(id(1), &old, &new);
+        prop_assert_eq!(ops.is_empty(), old == new);
+        prop_assert_eq!(apply(1, &ops), new.clone());
+        prop_assert!(diff(id(1), &new, &new).is_empty());
+    }
+
+    #[test]
+    fn values_survive_bytes_json_and_serde(value in any_value()) {
+        let limits = Limits::default();
+        prop_assert_eq!(&Value::decode(&value.encode(), &limits).unwrap(), &value);
+        let json = value.to_json().to_string();
+        let read = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(&Value::from_json(&read).unwrap(), &value);
+        prop_assert_eq!(&serde_json::from_str::<Value>(&json).unwrap(), &value);
+        let bytes = postcard::to_allocvec(&value).unwrap();
+        prop_assert_eq!(&postcard::from_bytes::<Value>(&bytes).unwrap(), &value);
+    }
+
+    #[test]
+    fn the_order_is_total(values in proptest::collection::vec(any_value(), 3)) {
+        let [a, b, c] = &values[..] else { unreachable!() };
+        prop_assert_eq!(a.cmp(b), b.cmp(a).reverse());
+        prop_assert_eq!(a.cmp(b) == Ordering::Equal, a.encode() == b.encode());
+        if a <= b && b <= c {
+            prop_assert!(a <= c);
+        }
+    }
+}
+
+#[test]
+fn no_properties_are_an_empty_map() {
+    assert_eq!(Value::map::<&str, Value>([]), Value::Map(Map::new()));
+}

@@ -1,0 +1,469 @@
+//! The actor that keeps the spaces of a profile and passes requests on to the one concerned.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dxos_actors::{Address, Answer, Behaviour, Clock, Context, Port, Receive, Shutdown, ShutdownError};
+use dxos_credentials::Credential;
+use dxos_document::{Op, Transaction};
+use dxos_keys::{SpaceKey, SpaceSecret, Topic};
+use dxos_protocol::auth::{JudgeEvidence, Judgement, NoEvidence, PresentEvidence, SwarmSecret};
+use dxos_protocol::echo::*;
+use dxos_protocol::halo::Authority;
+use dxos_protocol::mesh::JoinSwarm;
+use dxos_protocol::replicate::{
+    CloseSession, OpenSession, Produce, Receive as ReceiveMessage, SessionError, SessionId,
+};
+use dxos_store::{Direction, Durability as StoreDurability, KeyRange, Read, Store};
+use rand_chacha::ChaCha20Rng;
+
+use crate::api::MeshPorts;
+use crate::core::layout::{SPACES, SpaceNumber, SpaceRecord};
+use crate::core::space::{decode_row, store_failed};
+use crate::core::{PROPERTIES_TYPE, Space};
+use crate::space_actor::{SpaceActor, Start};
+
+/// What all actors of ECHO share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) mesh: Option<MeshPorts>,
+    /// Set when something was written that was not synced yet.
+    pub(crate) unsynced: Arc<AtomicBool>,
+}
+
+pub(crate) struct EchoActor {
+    shared: Shared,
+    rng: ChaCha20Rng,
+    sync_interval: Duration,
+    authority: Option<Authority>,
+    spaces: BTreeMap<SpaceKey, Address<SpaceActor>>,
+    topics: BTreeMap<Topic, SpaceKey>,
+    sessions: BTreeMap<SessionId, SpaceKey>,
+    next_number: u32,
+    stopped: bool,
+}
+
+impl EchoActor {
+    pub(crate) fn new(shared: Shared, rng: ChaCha20Rng, sync_interval: Duration) -> Self {
+        Self {
+            shared,
+            rng,
+            sync_interval,
+            authority: None,
+            spaces: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            next_number: 0,
+            stopped: false,
+        }
+    }
+
+    fn authority(&self) -> Result<Authority, EchoError> {
+        if self.stopped {
+            return Err(EchoError::Stopped { reason: "it is shutting down".to_owned() });
+        }
+        self.authority.clone().ok_or(EchoError::NoIdentity)
+    }
+
+    fn space(&self, space: &SpaceKey) -> Result<&Address<SpaceActor>, EchoError> {
+        if self.authority.is_none() {
+            return Err(EchoError::NoIdentity);
+        }
+        self.spaces.get(space).ok_or(EchoError::UnknownSpace { space: *space })
+    }
+
+    fn session(&self, session: &SessionId) -> Option<&Address<SpaceActor>> {
+        self.spaces.get(self.sessions.get(session)?)
+    }
+
+    /// Starts the actor of a space and joins its swarm.
+    fn start(&mut self, space: SpaceKey, start: Start, ctx: &Context<Self>) {
+        let shared = self.shared.clone();
+        let rng = child_rng(&mut self.rng);
+        let address = ctx.start_child(move || SpaceActor::new(space, start, shared, rng));
+        let topic = Topic::of_space(&space);
+        self.topics.insert(topic, space);
+        self.spaces.insert(space, address);
+        if let Some(mesh) = &self.shared.mesh {
+            let join = mesh.join.clone();
+            ctx.spawn(async move {
+                let secret = SwarmSecret::of_space(&space);
+                if let Err(error) = join.ask(JoinSwarm { topic, secret }).await {
+                    tracing::warn!(%error, "swarm could not be joined");
+                }
+            });
+        }
+    }
+
+    fn stored_spaces(&self) -> Result<Vec<SpaceRecord>, EchoError> {
+        let rows = self.shared.store.scan(SPACES, KeyRange::all(), Direction::Forward);
+        rows.map(|row| {
+            let (_, value) = row.map_err(|error| store_failed(&error))?;
+            decode_row::<SpaceRecord>("space", &value)
+        })
+        .collect()
+    }
+
+    fn number(&mut self) -> SpaceNumber {
+        let number = SpaceNumber(self.next_number);
+        self.next_number += 1;
+        number
+    }
+
+    fn create(
+        &mut self,
+        message: CreateSpace,
+        ctx: &Context<Self>,
+    ) -> Result<SpaceKey, EchoError> {
+        let authority = self.authority()?;
+        let admin = authority.chain.device().identity;
+        let secret = SpaceSecret::generate(&mut self.rng);
+        let space = secret.space();
+        let genesis = Credential::space_genesis(secret, admin);
+        let now_ms = self.shared.clock.wall_ms();
+        let number = self.number();
+        let store: &dyn Read = &self.shared.store;
+        let (mut created, outcome) = Space::create(
+            (number, space),
+            authority,
+            &genesis,
+            now_ms,
+            (store, &mut self.rng),
+        )?;
+        self.commit(outcome.batch)?;
+        created.written();
+        if let Some(op) = properties_op(&created, message.properties) {
+            let store: &dyn Read = &self.shared.store;
+            let (_, outcome) = created.commit(vec![op], now_ms, store)?;
+            self.commit(outcome.batch)?;
+            created.written();
+        }
+        self.start(space, Start::Ready(Box::new(created)), ctx);
+        Ok(space)
+    }
+
+    fn join(&mut self, message: JoinSpace, ctx: &Context<Self>) -> Result<SpaceKey, EchoError> {
+        let authority = self.authority()?;
+        let space = message.ticket.space;
+        if self.spaces.contains_key(&space) {
+            return Err(EchoError::AlreadyJoined { space });
+        }
+        let record = SpaceRecord { number: self.number(), space, incarnation: 0 };
+        let store: &dyn Read = &self.shared.store;
+        let mut joined = Space::open(record, authority, store)?;
+        let outcome = joined.take_up(message.ticket, self.shared.clock.wall_ms(), store)?;
+        self.commit(outcome.batch)?;
+        joined.written();
+        self.start(space, Start::Ready(Box::new(joined)), ctx);
+        Ok(space)
+    }
+
+    fn commit(&self, batch: dxos_store::Batch) -> Result<(), EchoError> {
+        // Creating and joining are rare and must not be lost: synced at once.
+        self.shared
+            .store
+            .commit(batch, StoreDurability::Synced)
+            .map_err(|error| store_failed(&error))
+    }
+
+    fn report(&self, space: SpaceKey) -> Answer<Result<SpaceReport, EchoError>> {
+        pass(self.space(&space), GetSpace { space })
+    }
+
+    /// Syncs what was written, now and then.
+    fn sync_later(&self, ctx: &Context<Self>) {
+        let timer = ctx.run_later(self.sync_interval, |actor, ctx| {
+            if actor.stopped {
+                return;
+            }
+            if actor.shared.unsynced.swap(false, Ordering::AcqRel) {
+                let store = Arc::clone(&actor.shared.store);
+                let spawner = ctx.spawner().clone();
+                let synced = async move { spawner.blocking(move || store.sync()).await };
+                ctx.spawn_then(synced, |actor, result, ctx| {
+                    if let Ok(Err(error)) = result {
+                        tracing::error!(%error, "acknowledged edits could not be synced");
+                        actor.shared.unsynced.store(true, Ordering::Release);
+                    }
+                    actor.sync_later(ctx);
+                });
+            } else {
+                actor.sync_later(ctx);
+            }
+        });
+        drop(timer);
+    }
+}
+
+fn child_rng(rng: &mut ChaCha20Rng) -> ChaCha20Rng {
+    use rand_core::{Rng, SeedableRng};
+    let mut seed = [0; 32];
+    rng.fill_bytes(&mut seed);
+    ChaCha20Rng::from_seed(seed)
+}
+
+/// The operation that makes the properties object of a new space.
+fn properties_op(
+    space: &Space,
+    properties: BTreeMap<String, dxos_document::Value>,
+) -> Option<Op> {
+    let object = space.properties_id();
+    Transaction::new().create(object, PROPERTIES_TYPE, properties).ops.pop()
+}
+
+/// Passes a request on to a space's actor.
+fn pass<M, T>(
+    space: Result<&Address<SpaceActor>, EchoError>,
+    message: M,
+) -> Answer<Result<T, EchoError>>
+where
+    M: dxos_wire::Request<Reply = Result<T, EchoError>>,
+    T: Send + 'static,
+    SpaceActor: Receive<M>,
+{
+    match space {
+        Err(error) => Answer::Now(Err(error)),
+        Ok(space) => {
+            let port: Port<M> = space.port();
+            Answer::later(async move {
+                port.ask(message)
+                    .await
+                    .unwrap_or_else(|error| Err(EchoError::Stopped { reason: error.to_string() }))
+            })
+        }
+    }
+}
+
+impl Behaviour for EchoActor {
+    const NAME: &'static str = "echo";
+    const CREDITS: usize = 1024;
+
+    fn started(&mut self, ctx: &Context<Self>) {
+        self.sync_later(ctx);
+    }
+}
+
+impl Receive<UseAuthority> for EchoActor {
+    fn receive(
+        &mut self,
+        message: UseAuthority,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<(), EchoError>> {
+        if self.authority.is_some() {
+            return Answer::Now(Ok(()));
+        }
+        let records = match self.stored_spaces() {
+            Ok(records) => records,
+            Err(error) => return Answer::Now(Err(error)),
+        };
+        self.authority = Some(message.authority.clone());
+        for record in records {
+            self.next_number = self.next_number.max(record.number.0 + 1);
+            let space = record.space;
+            let authority = message.authority.clone();
+            self.start(space, Start::Stored(record, Box::new(authority)), ctx);
+        }
+        Answer::Now(Ok(()))
+    }
+}
+
+impl Receive<CreateSpace> for EchoActor {
+    fn receive(
+        &mut self,
+        message: CreateSpace,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<SpaceReport, EchoError>> {
+        match self.create(message, ctx) {
+            Ok(space) => self.report(space),
+            Err(error) => Answer::Now(Err(error)),
+        }
+    }
+}
+
+impl Receive<JoinSpace> for EchoActor {
+    fn receive(
+        &mut self,
+        message: JoinSpace,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<SpaceReport, EchoError>> {
+        match self.join(message, ctx) {
+            Ok(space) => self.report(space),
+            Err(error) => Answer::Now(Err(error)),
+        }
+    }
+}
+
+impl Receive<ListSpaces> for EchoActor {
+    fn receive(&mut self, _: ListSpaces, _: &Context<Self>) -> Answer<Vec<SpaceReport>> {
+        let ports: Vec<_> = self
+            .spaces
+            .iter()
+            .map(|(space, address)| (*space, address.port::<GetSpace>()))
+            .collect();
+        Answer::later(async move {
+            let mut reports = Vec::with_capacity(ports.len());
+            for (space, port) in ports {
+                match port.ask(GetSpace { space }).await {
+                    Ok(Ok(report)) => reports.push(report),
+                    Ok(Err(error)) => tracing::warn!(%error, "space left out"),
+                    Err(error) => tracing::warn!(%error, "space left out"),
+                }
+            }
+            reports
+        })
+    }
+}
+
+impl Receive<Flush> for EchoActor {
+    fn receive(&mut self, _: Flush, ctx: &Context<Self>) -> Answer<Result<(), EchoError>> {
+        self.shared.unsynced.store(false, Ordering::Release);
+        let store = Arc::clone(&self.shared.store);
+        let spawner = ctx.spawner().clone();
+        Answer::later(async move { sync(spawner, store).await })
+    }
+}
+
+/// Syncs the store beside the actors.
+pub(crate) async fn sync(
+    spawner: dxos_actors::SpawnerHandle,
+    store: Arc<dyn Store>,
+) -> Result<(), EchoError> {
+    match spawner.blocking(move || store.sync()).await {
+        Ok(result) => result.map_err(|error| store_failed(&error)),
+        Err(error) => Err(EchoError::Stopped { reason: error.to_string() }),
+    }
+}
+
+macro_rules! pass_to_space {
+    ($($message:ident => $reply:ty),* $(,)?) => {$(
+        impl Receive<$message> for EchoActor {
+            fn receive(
+                &mut self,
+                message: $message,
+                _: &Context<Self>,
+            ) -> Answer<Result<$reply, EchoError>> {
+                pass(self.space(&message.space), message)
+            }
+        }
+    )*};
+}
+
+pass_to_space! {
+    AdmitMember => AdmissionTicket,
+    Commit => Committed,
+    ComputeStateHash => dxos_keys::StateHash,
+    GetObject => Option<dxos_document::Object>,
+    GetSpace => SpaceReport,
+    ListMembers => Vec<MemberReport>,
+    RunQuery => Vec<dxos_document::Object>,
+    Subscribe => LiveQuery,
+    WatchSpace => tokio::sync::watch::Receiver<SpaceReport>,
+}
+
+impl Receive<OpenSession> for EchoActor {
+    fn receive(
+        &mut self,
+        message: OpenSession,
+        _: &Context<Self>,
+    ) -> Answer<Result<(), SessionError>> {
+        let space = self.topics.get(&message.topic);
+        let Some((space, address)) =
+            space.and_then(|space| Some((*space, self.spaces.get(space)?)))
+        else {
+            let reason = "it is not open".to_owned();
+            return Answer::Now(Err(SessionError::SpaceClosed { reason }));
+        };
+        self.sessions.insert(message.session, space);
+        let port: Port<OpenSession> = address.port();
+        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(&e))) })
+    }
+}
+
+fn closed(error: &dxos_actors::PortError) -> SessionError {
+    SessionError::SpaceClosed { reason: error.to_string() }
+}
+
+impl Receive<ReceiveMessage> for EchoActor {
+    fn receive(
+        &mut self,
+        message: ReceiveMessage,
+        _: &Context<Self>,
+    ) -> Answer<Result<(), SessionError>> {
+        let Some(address) = self.session(&message.session) else {
+            return Answer::Now(Err(SessionError::Unknown));
+        };
+        let port: Port<ReceiveMessage> = address.port();
+        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(&e))) })
+    }
+}
+
+impl Receive<Produce> for EchoActor {
+    fn receive(
+        &mut self,
+        message: Produce,
+        _: &Context<Self>,
+    ) -> Answer<Result<dxos_protocol::replicate::Produced, SessionError>> {
+        let Some(address) = self.session(&message.session) else {
+            return Answer::Now(Err(SessionError::Unknown));
+        };
+        let port: Port<Produce> = address.port();
+        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(&e))) })
+    }
+}
+
+impl Receive<CloseSession> for EchoActor {
+    fn receive(&mut self, message: CloseSession, _: &Context<Self>) -> Answer<()> {
+        let Some(address) = self.session(&message.session) else { return Answer::Now(()) };
+        let port: Port<CloseSession> = address.port();
+        self.sessions.remove(&message.session);
+        Answer::later(async move {
+            if let Err(error) = port.ask(message).await {
+                tracing::debug!(%error, "session of a space that has stopped");
+            }
+        })
+    }
+}
+
+impl Receive<PresentEvidence> for EchoActor {
+    fn receive(
+        &mut self,
+        message: PresentEvidence,
+        _: &Context<Self>,
+    ) -> Answer<Result<dxos_protocol::auth::Evidence, NoEvidence>> {
+        let space = self.topics.get(&message.topic).and_then(|space| self.spaces.get(space));
+        let Some(address) = space else { return Answer::Now(Err(NoEvidence)) };
+        let port: Port<PresentEvidence> = address.port();
+        Answer::later(async move { port.ask(message).await.unwrap_or(Err(NoEvidence)) })
+    }
+}
+
+impl Receive<JudgeEvidence> for EchoActor {
+    fn receive(&mut self, message: JudgeEvidence, _: &Context<Self>) -> Answer<Judgement> {
+        let space = self.topics.get(&message.topic).and_then(|space| self.spaces.get(space));
+        let Some(address) = space else { return Answer::Now(Judgement::Refused) };
+        let port: Port<JudgeEvidence> = address.port();
+        Answer::later(async move { port.ask(message).await.unwrap_or(Judgement::Refused) })
+    }
+}
+
+impl Receive<Shutdown> for EchoActor {
+    fn receive(
+        &mut self,
+        _: Shutdown,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<(), ShutdownError>> {
+        self.stopped = true;
+        self.topics.clear();
+        self.sessions.clear();
+        self.spaces.clear();
+        self.shared.unsynced.store(false, Ordering::Release);
+        let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
+        Answer::later(async move {
+            sync(spawner, store).await.map_err(|error| ShutdownError::Failed { text: error.to_string() })
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! The handle on ECHO.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
+use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
+use dxos_protocol::echo::{
+    AdmitMember, Commit, ComputeStateHash, CreateSpace, Flush, GetObject, GetSpace, JoinSpace,
+    ListMembers, ListSpaces, RunQuery, Subscribe, UseAuthority, WatchSpace,
+};
+use dxos_protocol::mesh::{EndSession, JoinSwarm, Wake};
+use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
+use dxos_store::Store;
+
+use crate::actor::{EchoActor, Shared};
+
+/// What ECHO tells MESH.
+#[derive(Clone, Debug)]
+pub struct MeshPorts {
+    /// A space was opened: its swarm is to be joined.
+    pub join: Port<JoinSwarm>,
+    /// A session has something to send.
+    pub wake: Port<Wake>,
+    /// A session is to be ended.
+    pub end: Port<EndSession>,
+}
+
+/// How ECHO is to run.
+#[derive(Clone, Copy, Debug)]
+pub struct EchoConfig {
+    /// How long an acknowledged edit may lack its fsync. Default 200 ms.
+    pub sync_interval: Duration,
+}
+
+impl Default for EchoConfig {
+    fn default() -> Self {
+        Self { sync_interval: Duration::from_millis(200) }
+    }
+}
+
+/// A running ECHO. Cheap to clone; it stops when the last clone and port is gone.
+#[derive(Clone, Debug)]
+pub struct Echo {
+    address: Address<EchoActor>,
+}
+
+macro_rules! ports {
+    ($($(#[$meta:meta])* $name:ident: $message:ident),* $(,)?) => {
+        impl Echo {$(
+            $(#[$meta])*
+            pub fn $name(&self) -> Port<$message> {
+                self.address.port()
+            }
+        )*}
+    };
+}
+
+impl Echo {
+    /// Starts ECHO over a store. With `mesh` it replicates; without, it is a local database.
+    pub fn start(
+        spawner: &SpawnerHandle,
+        store: Arc<dyn Store>,
+        config: EchoConfig,
+        mesh: Option<MeshPorts>,
+        clock: Clock,
+        seeds: &SeedTree,
+    ) -> Self {
+        let shared = Shared { store, clock, mesh, unsynced: Arc::new(AtomicBool::new(false)) };
+        let rng = seeds.rng_of("echo");
+        let address =
+            spawner.start(move || EchoActor::new(shared, rng, config.sync_interval));
+        Self { address }
+    }
+}
+
+ports! {
+    /// Hands over what this device signs and opens with, and opens the stored spaces.
+    use_authority: UseAuthority,
+    /// Creates a space.
+    create_space: CreateSpace,
+    /// Takes up a space to which this identity was admitted.
+    join_space: JoinSpace,
+    /// Admits an identity.
+    admit_member: AdmitMember,
+    /// Lists the spaces.
+    list_spaces: ListSpaces,
+    /// Reports on one space.
+    get_space: GetSpace,
+    /// Follows the report on one space.
+    watch_space: WatchSpace,
+    /// Lists the members of a space.
+    list_members: ListMembers,
+    /// Writes a transaction.
+    commit: Commit,
+    /// Reads one object.
+    get_object: GetObject,
+    /// Runs a query once.
+    run_query: RunQuery,
+    /// Runs a query and keeps it up to date.
+    subscribe: Subscribe,
+    /// Computes the hash of everything visible.
+    state_hash: ComputeStateHash,
+    /// Puts everything acknowledged onto the disk.
+    flush: Flush,
+    /// For MESH: what to show in a swarm.
+    present_evidence: PresentEvidence,
+    /// For MESH: what to make of a peer's evidence.
+    judge_evidence: JudgeEvidence,
+    /// For MESH: a peer was authenticated.
+    open_session: OpenSession,
+    /// For MESH: a peer sent a message.
+    receive: Receive,
+    /// For MESH: what to send next.
+    produce: Produce,
+    /// For MESH: a session ended.
+    close_session: CloseSession,
+    /// Syncs and stops taking requests.
+    shutdown: Shutdown,
+}

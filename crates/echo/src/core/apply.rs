@@ -1,0 +1,140 @@
+//! Letting accepted blocks take effect.
+
+use dxos_credentials::{Assertion, Authority, ControlBlock, Refused, Right};
+use dxos_document::{Context, Limits, Stamp, Transaction};
+use dxos_feed::{Accepted, Block, Designation, FeedDescriptor, Timeframe};
+use dxos_keys::{BlockHash, ContentKeyId, FeedId};
+use dxos_protocol::echo::EchoError;
+use dxos_store::Read;
+
+use super::space::{Space, Touched, is_visible, store_failed};
+
+/// A block that was accepted into the DAG.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    pub(super) descriptor: FeedDescriptor,
+    pub(super) feed: FeedId,
+    pub(super) seq: u64,
+    pub(super) prev: BlockHash,
+    pub(super) hash: BlockHash,
+    pub(super) block: Block,
+    pub(super) past: Timeframe,
+}
+
+impl From<Accepted<'_>> for Fresh {
+    fn from(accepted: Accepted<'_>) -> Self {
+        Self {
+            descriptor: *accepted.descriptor,
+            feed: accepted.feed,
+            seq: accepted.seq,
+            prev: accepted.prev,
+            hash: accepted.hash,
+            block: accepted.block.clone(),
+            past: accepted.past.clone(),
+        }
+    }
+}
+
+impl Space {
+    /// Lets a block take effect, if it counts.
+    pub(super) fn apply(&mut self, fresh: &Fresh, store: &dyn Read) -> Result<(), EchoError> {
+        match fresh.descriptor.designation {
+            Designation::Control => {
+                let place = (fresh.feed, fresh.seq, fresh.hash, fresh.block.lamport);
+                self.apply_control(fresh.descriptor, place, &fresh.past, &fresh.block.body);
+                Ok(())
+            }
+            Designation::Data => self.apply_data(fresh, store),
+        }
+    }
+
+    /// Lets a credential take effect.
+    pub(super) fn apply_control(
+        &mut self,
+        descriptor: FeedDescriptor,
+        place: (FeedId, u64, BlockHash, u64),
+        past: &Timeframe,
+        body: &[u8],
+    ) {
+        // What is no credential counts for nothing; the block stays as a link of its feed.
+        let Ok(block) = ControlBlock::read(descriptor, place, past.clone(), body) else { return };
+        let is_key = matches!(block.credential.assertion(), Assertion::ContentKey { .. });
+        let change = self.membership.insert(block.clone());
+        if change.counts {
+            self.sync.unblock();
+        }
+        self.stale |= change.retroactive;
+        // A key that arrives after blocks that it opens: they are read again from the start.
+        if is_key && self.open_key(&block) && self.has_sealed_blocks() {
+            self.stale = true;
+        }
+    }
+
+    /// Whether there are data blocks of others, which a key that was missing may open.
+    fn has_sealed_blocks(&self) -> bool {
+        let device = self.device();
+        self.dag.feeds().any(|(_, state)| {
+            state.descriptor.designation == Designation::Data
+                && state.descriptor.device != device
+                && state.length > 0
+        })
+    }
+
+    /// Whether a data block counts.
+    pub(super) fn judge(&self, fresh: &Fresh) -> Result<Authority, Refused> {
+        let place = (&fresh.feed, fresh.seq);
+        self.membership.judge(&fresh.descriptor.device, place, &fresh.past, Right::Write)
+    }
+
+    fn apply_data(&mut self, fresh: &Fresh, store: &dyn Read) -> Result<(), EchoError> {
+        if let Err(refused) = self.judge(fresh) {
+            tracing::debug!(feed = %fresh.feed.short(), seq = fresh.seq, %refused, "block ignored");
+            return Ok(());
+        }
+        // Whoever may write may write rubbish: it counts for nothing.
+        let Some(transaction) = self.open_body(fresh) else {
+            tracing::debug!(feed = %fresh.feed.short(), seq = fresh.seq, "block cannot be read");
+            return Ok(());
+        };
+        let stamp = Stamp { lamport: fresh.block.lamport, feed: fresh.feed, seq: fresh.seq };
+        let context = Context { stamp, past: &fresh.past, time_ms: fresh.block.time_ms };
+        self.apply_transaction(&transaction, &context, store)
+    }
+
+    fn open_body(&self, fresh: &Fresh) -> Option<Transaction> {
+        let body = &fresh.block.body;
+        let (id, sealed) = body.split_at_checked(ContentKeyId::LENGTH)?;
+        let key = self.keys.get(&ContentKeyId::from_slice(id)?)?;
+        let header = fresh.block.header(fresh.feed, fresh.seq, fresh.prev);
+        let plain = key.open(header.sealing_context().as_bytes(), sealed).ok()?;
+        Transaction::decode(&plain, &Limits::default()).ok()
+    }
+
+    /// Applies the operations of one transaction: all of them.
+    pub(super) fn apply_transaction(
+        &mut self,
+        transaction: &Transaction,
+        context: &Context<'_>,
+        store: &dyn Read,
+    ) -> Result<(), EchoError> {
+        let number = self.record.number;
+        let watched = !self.live.is_empty();
+        for (index, op) in transaction.ops.iter().enumerate() {
+            let object = op.object();
+            let state = self
+                .cache
+                .load(store, number, object)
+                .map_err(|error| store_failed(&error))?;
+            self.touched.entry(object).or_insert_with(|| Touched {
+                was_visible: is_visible(state),
+                before: watched.then(|| state.object(object)).flatten(),
+            });
+            // Decoding has checked the limits, and feeds are far shorter than the other bound.
+            if let Err(error) = state.apply(op, context, index) {
+                tracing::warn!(%error, "operation ignored");
+            }
+            self.cache.touch(object);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,18 @@
+//! The logic of ECHO, without actors: spaces as state machines over a store that is passed in.
+
+mod apply;
+mod cache;
+mod commit;
+mod evidence;
+pub(crate) mod layout;
+mod live;
+mod query;
+mod rebuild;
+mod receive;
+mod serve;
+pub(crate) mod space;
+mod sync;
+
+pub(crate) use query::PROPERTIES_TYPE;
+pub(crate) use space::{Outcome, Space};
+pub(crate) use sync::Effects;

@@ -1,0 +1,398 @@
+//! What peers send: blocks, proofs of forks, questions.
+
+use std::collections::BTreeMap;
+
+use dxos_credentials::{Assertion, Credential};
+use dxos_feed::{
+    Cut, CutError, Designation, FeedDescriptor, ForkProof, Inserted, InsertError, MissingDep, Run,
+};
+use dxos_keys::{DeviceKey, FeedId};
+use dxos_protocol::echo::{AdmissionTicket, EchoError};
+use dxos_protocol::replicate::{Message, Produced, SessionError, SessionId};
+use dxos_store::Read;
+
+use super::apply::Fresh;
+use super::layout::{self, BRANCHES, BranchRecord, in_space};
+use super::space::{Outcome, Space, encode_row};
+use super::sync::{Effects, failed};
+
+impl Space {
+    /// Opens a session with a peer that was found to be a member.
+    pub(crate) fn open_session(&mut self, session: SessionId, device: DeviceKey) {
+        self.sync.open(session, device);
+    }
+
+    /// Forgets a session.
+    pub(crate) fn close_session(&mut self, session: SessionId) -> Effects {
+        self.sync.close(session)
+    }
+
+    /// The sessions that are open.
+    pub(crate) fn sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.sync.sessions().map(|(session, _)| session)
+    }
+
+    /// Looks after peers that were asked for blocks and stay silent.
+    pub(crate) fn tick(&mut self, now_ms: u64) -> Effects {
+        self.sync.tick(now_ms)
+    }
+
+    /// Takes in a message of a peer.
+    pub(crate) fn receive(
+        &mut self,
+        session: SessionId,
+        message: Message,
+        now_ms: u64,
+        store: &dyn Read,
+    ) -> Result<Outcome, SessionError> {
+        if !self.sync.contains(session) {
+            return Err(SessionError::Unknown);
+        }
+        let index = self.blocks(store);
+        let mut outcome = Outcome::default();
+        match message {
+            Message::Heads { feeds, complete } => {
+                self.sync.heads(session, feeds, complete, &self.dag, &index)?;
+            }
+            Message::Want { ranges } => self.sync.want(session, ranges, &self.dag, &index)?,
+            Message::Run(run) => self.receive_run(session, run, now_ms, store, &mut outcome)?,
+            Message::ForkProof(proof) => {
+                self.receive_proof(session, &proof, store, &mut outcome)?;
+            }
+            Message::Probe { feed, seq } => {
+                self.sync.probe(session, feed, seq, &self.dag, &index)?;
+            }
+            Message::ProbeReply { feed, seq, hash } => {
+                self.sync.probe_reply(session, (feed, seq, hash), &self.dag, &index)?;
+            }
+            Message::WantBranch { feed, hash } => {
+                if let Some(run) = self.branch(&feed, hash, store)? {
+                    self.sync.answer_branch(session, run)?;
+                }
+            }
+            Message::Branch(run) => {
+                self.receive_branch(session, run, store, &mut outcome)?;
+            }
+            _ => self.sync.offence(session, "a message that is not known")?,
+        }
+        outcome.effects.wake.insert(session);
+        self.flush(&mut outcome.batch).map_err(|error| stopped(&error))?;
+        Ok(outcome)
+    }
+
+    /// What to send to a peer next.
+    pub(crate) fn produce(
+        &mut self,
+        session: SessionId,
+        bytes_max: usize,
+        now_ms: u64,
+        store: &dyn Read,
+    ) -> Result<Produced, SessionError> {
+        let blocks = layout::StoredBlocks { store, number: self.record.number };
+        self.sync.produce(session, bytes_max, (&self.dag, &blocks), now_ms)
+    }
+
+    /// Takes up a space from a ticket: the control blocks that prove this identity's admission.
+    pub(crate) fn take_up(
+        &mut self,
+        ticket: AdmissionTicket,
+        now_ms: u64,
+        store: &dyn Read,
+    ) -> Result<Outcome, EchoError> {
+        let bad = |reason: String| EchoError::BadTicket { reason };
+        let mut outcome = Outcome::default();
+        self.put_record(&mut outcome.batch)?;
+        for (descriptor, _) in &ticket.control {
+            if descriptor.designation != Designation::Control {
+                return Err(bad("it holds a feed that is no control feed".to_owned()));
+            }
+            self.dag.register(*descriptor).map_err(|error| bad(error.to_string()))?;
+        }
+        for (descriptor, runs) in ticket.control {
+            let feed = descriptor.id();
+            for run in runs {
+                if run.feed != feed {
+                    return Err(bad("it holds blocks of another feed".to_owned()));
+                }
+                self.insert(run, store, &mut outcome).1.map_err(|error| bad(error.to_string()))?;
+            }
+        }
+        if !self.membership.has_genesis() {
+            return Err(bad("the genesis of the space is missing".to_owned()));
+        }
+        if self.role().is_none() {
+            return Err(bad("it does not admit this identity".to_owned()));
+        }
+        self.present(now_ms, store, &mut outcome)?;
+        self.flush(&mut outcome.batch)?;
+        Ok(outcome)
+    }
+
+    fn receive_run(
+        &mut self,
+        session: SessionId,
+        run: Run,
+        now_ms: u64,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), SessionError> {
+        let (feed, end) = (run.feed, run.end());
+        if self.dag.feed(&feed).is_none() && !self.register_for(session, &run)? {
+            return Ok(());
+        }
+        let (lengths, result) = self.insert(run, store, outcome);
+        for (feed, (first, length)) in &lengths {
+            let effects = self.sync.appended(*feed, *first, *length, Some(session));
+            outcome.effects.merge(effects);
+        }
+        let needed = self.dag.next_needed(&feed);
+        self.sync.arrived(session, feed, end, needed, now_ms);
+        match result {
+            Ok(inserted) => {
+                if let Some(MissingDep::OtherBranch(dep)) = inserted.missing {
+                    self.sync.want_branch(session, dep.feed, dep.hash);
+                }
+                Ok(())
+            }
+            Err(InsertError::Fork(proof)) => {
+                self.cut(&proof, store, outcome).map_err(|error| stopped(&error))
+            }
+            Err(InsertError::Forked { .. }) => {
+                self.sync.send_proof(session, feed);
+                Ok(())
+            }
+            Err(InsertError::Gap { .. } | InsertError::WaitingFull) => {
+                self.sync.ask_again(&feed);
+                Ok(())
+            }
+            Err(InsertError::Index(error)) => Err(failed(&error)),
+            Err(error) => {
+                self.sync.ask_again(&feed);
+                self.sync.offence(session, &error.to_string())
+            }
+        }
+    }
+
+    /// Makes a feed known whose first blocks have come, if its device may have one here.
+    fn register_for(&mut self, session: SessionId, run: &Run) -> Result<bool, SessionError> {
+        let Some(head) = self.sync.announced(session, &run.feed) else {
+            self.sync.offence(session, "blocks of a feed that it did not name")?;
+            return Ok(false);
+        };
+        let descriptor = head.descriptor(self.key());
+        if run.first != 0 || !self.may_have_feed(&descriptor, run) {
+            // Perhaps what admits the device is still on its way: asked for again then.
+            self.sync.block(run.feed);
+            return Ok(false);
+        }
+        Ok(self.dag.register(descriptor).is_ok())
+    }
+
+    pub(super) fn may_have_feed(&self, descriptor: &FeedDescriptor, run: &Run) -> bool {
+        if self.membership.authority_of(&descriptor.device).is_some() {
+            return true;
+        }
+        let Some(first) = run.blocks.first() else { return false };
+        if descriptor.designation != Designation::Control {
+            return false;
+        }
+        // The chain of a new device travels at the beginning of its own control feed.
+        Credential::decode(&first.body).is_ok_and(|credential| match credential.assertion() {
+            Assertion::DevicePresented { chain, .. } => {
+                let device = chain.device();
+                device.device == descriptor.device
+                    && self.membership.role_of(&device.identity).is_some()
+            }
+            _ => false,
+        })
+    }
+
+    /// Inserts a run and lets what is accepted take effect. Returns, for each feed that grew,
+    /// its length before and after.
+    #[expect(clippy::type_complexity, reason = "two results, each plain")]
+    pub(super) fn insert(
+        &mut self,
+        run: Run,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> (BTreeMap<FeedId, (u64, u64)>, Result<Inserted, InsertError>) {
+        let index = layout::StoredBlocks { store, number: self.record.number };
+        let mut accepted = Vec::new();
+        let result =
+            self.dag.insert(run, &index, &mut |block| accepted.push(Fresh::from(block)));
+        match self.take_in(&accepted, store, outcome) {
+            Ok(lengths) => (lengths, result),
+            Err(error) => {
+                let error = dxos_feed::IndexError(error.to_string());
+                (BTreeMap::new(), Err(InsertError::Index(error)))
+            }
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        accepted: &[Fresh],
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<BTreeMap<FeedId, (u64, u64)>, EchoError> {
+        let mut lengths: BTreeMap<FeedId, (u64, u64)> = BTreeMap::new();
+        for fresh in accepted {
+            let key = layout::block_key(&fresh.feed, fresh.seq).to_vec();
+            let value = layout::block_value(&fresh.hash, &fresh.block);
+            outcome.batch.put(layout::BLOCKS, key, value);
+            self.tally.blocks += 1;
+            lengths.entry(fresh.feed).or_insert((fresh.seq, 0)).1 = fresh.seq + 1;
+            self.apply(fresh, store)?;
+        }
+        for feed in lengths.keys() {
+            self.put_feed(feed, &mut outcome.batch)?;
+        }
+        Ok(lengths)
+    }
+
+    fn receive_proof(
+        &mut self,
+        session: SessionId,
+        proof: &ForkProof,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), SessionError> {
+        let space = self.key();
+        let known = self.membership.authority_of(&proof.descriptor().device).is_some()
+            || self.dag.feed(&proof.feed()).is_some();
+        if proof.verify().is_err() || proof.descriptor().space != space || !known {
+            return self.sync.offence(session, "a proof that proves nothing");
+        }
+        if self.dag.register(*proof.descriptor()).is_err() {
+            return Ok(());
+        }
+        self.cut(proof, store, outcome).map_err(|error| stopped(&error))
+    }
+
+    /// Cuts a forked feed: what follows the fork stops counting, on every replica.
+    fn cut(
+        &mut self,
+        proof: &ForkProof,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let failed = |reason: String| EchoError::Store { reason };
+        let number = self.record.number;
+        let index = layout::StoredBlocks { store, number };
+        let cut = match self.dag.cut(proof, &index) {
+            Ok(Some(cut)) => cut,
+            Ok(None) | Err(CutError::Invalid(_)) => return Ok(()),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let Cut { feed, from, length } = cut;
+        tracing::warn!(
+            device = %proof.descriptor().device.short(), feed = %feed.short(), from, length,
+            "feed was forked by its device; what follows the fork no longer counts"
+        );
+        let mut prev = proof.prev();
+        for seq in from..length {
+            let key = layout::block_key(&feed, seq).to_vec();
+            let value = store.get(layout::BLOCKS, &key).map_err(|e| failed(e.to_string()))?;
+            outcome.batch.delete(layout::BLOCKS, key);
+            let Some((hash, block)) = value.as_ref().and_then(layout::split_block) else { continue };
+            self.keep_branch(feed, (seq, prev, hash), &block, outcome)?;
+            prev = hash;
+            self.tally.blocks = self.tally.blocks.saturating_sub(1);
+        }
+        self.put_feed(&feed, &mut outcome.batch)?;
+        if proof.descriptor().designation == Designation::Control {
+            self.membership.cut(&feed, from);
+        }
+        if proof.descriptor().device == self.device()
+            && proof.descriptor().incarnation == self.record.incarnation
+        {
+            // This device forked, as after its disk was restored: it goes on in new feeds.
+            self.record.incarnation += 1;
+            self.put_record(&mut outcome.batch)?;
+        }
+        self.stale = true;
+        outcome.effects.merge(self.sync.forked(feed));
+        Ok(())
+    }
+
+    fn keep_branch(
+        &self,
+        feed: FeedId,
+        (seq, prev, hash): (u64, dxos_keys::BlockHash, dxos_keys::BlockHash),
+        block: &dxos_feed::Block,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let record =
+            BranchRecord { feed, seq, prev, lamport: block.lamport, block: block.encode() };
+        let key = in_space(self.record.number, hash.as_bytes());
+        outcome.batch.put(BRANCHES, key, encode_row(&record)?);
+        Ok(())
+    }
+
+    /// Takes in a branch of a forked feed that honest blocks depend on.
+    fn receive_branch(
+        &mut self,
+        session: SessionId,
+        run: Run,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), SessionError> {
+        let (feed, first) = (run.feed, run.first);
+        let before = self.dag.feed(&feed).map(|state| state.head);
+        let mut prev = before.unwrap_or(dxos_keys::BlockHash::from_bytes([0; 32]));
+        let index = layout::StoredBlocks { store, number: self.record.number };
+        let (mut branch, mut accepted) = (Vec::new(), Vec::new());
+        let result = self.dag.insert_branch(
+            run,
+            &index,
+            &mut |hash, block| branch.push((hash, block.clone())),
+            &mut |block| accepted.push(Fresh::from(block)),
+        );
+        for (seq, (hash, block)) in (first..).zip(&branch) {
+            self.keep_branch(feed, (seq, prev, *hash), block, outcome)
+                .map_err(|error| stopped(&error))?;
+            prev = *hash;
+        }
+        let lengths =
+            self.take_in(&accepted, store, outcome).map_err(|error| stopped(&error))?;
+        for (feed, (first, length)) in &lengths {
+            outcome.effects.merge(self.sync.appended(*feed, *first, *length, Some(session)));
+        }
+        match result {
+            Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
+            Err(InsertError::Index(error)) => Err(failed(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The blocks of a cut branch from the cut up to `hash`.
+    fn branch(
+        &self,
+        feed: &FeedId,
+        hash: dxos_keys::BlockHash,
+        store: &dyn Read,
+    ) -> Result<Option<Run>, SessionError> {
+        let Some(state) = self.dag.feed(feed) else { return Ok(None) };
+        let blocks = self.blocks(store);
+        let (mut found, mut bytes, mut next) = (Vec::new(), 0, hash);
+        while let Some(record) = blocks.branch_record(&next).map_err(|error| failed(&error))? {
+            let limits = self.dag.limits();
+            let Ok(block) = dxos_feed::Block::decode(&record.block, limits) else { break };
+            bytes += block.encoded_bytes();
+            if record.feed != *feed || bytes > dxos_wire::limits::FRAME_BYTES_MAX / 2 {
+                return Ok(None);
+            }
+            found.push(block);
+            if record.seq == state.length {
+                found.reverse();
+                return Ok(Some(Run { feed: *feed, first: record.seq, blocks: found }));
+            }
+            next = record.prev;
+        }
+        Ok(None)
+    }
+}
+
+fn stopped(error: &EchoError) -> SessionError {
+    SessionError::SpaceClosed { reason: error.to_string() }
+}

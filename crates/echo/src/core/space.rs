@@ -1,0 +1,436 @@
+//! One space: its feeds, members, keys and objects, as a state machine over a store.
+//!
+//! Methods take what they need to read from the store and return a [`Outcome`] whose batch the
+//! caller commits; only then does it call [`Space::written`]. When a commit fails the space is
+//! opened again from the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use dxos_credentials::{Assertion, ControlBlock, Credential, Membership, Right, Role};
+use dxos_document::Object;
+use dxos_feed::{
+    Append, AppendError, Dag, Designation, FeedDescriptor, FeedLimits, FeedState, Timeframe,
+};
+use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, FeedId, ObjectId, SpaceKey, Topic};
+use dxos_protocol::echo::{EchoError, ForkReport, MemberReport, SpaceReport, SpaceState};
+use dxos_protocol::halo::Authority;
+use dxos_store::{Batch, KeyRange, Read, StoreError};
+use rand_core::CryptoRng;
+
+use super::cache::Cache;
+use super::layout::{
+    self, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally, in_space,
+};
+use super::live::Live;
+use super::serve::Blocks;
+use super::sync::{Effects, Sync};
+
+/// One open space.
+#[derive(Debug)]
+pub(crate) struct Space {
+    pub(super) record: SpaceRecord,
+    pub(super) authority: Authority,
+    pub(super) dag: Dag,
+    pub(super) membership: Membership,
+    pub(super) keys: BTreeMap<ContentKeyId, ContentKey>,
+    pub(super) tally: Tally,
+    pub(super) cache: Cache,
+    pub(super) sync: Sync,
+    pub(super) live: Live,
+    /// Objects changed since [`Space::written`], with how they showed before; the latter only
+    /// when somebody watches.
+    pub(super) touched: BTreeMap<ObjectId, Touched>,
+    /// Whether the state has to be made anew from the blocks.
+    pub(super) stale: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Touched {
+    pub(super) was_visible: bool,
+    pub(super) before: Option<Object>,
+}
+
+/// What a step wants done.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// To be committed before anything else.
+    pub(crate) batch: Batch,
+    /// To be told to MESH after that.
+    pub(crate) effects: Effects,
+}
+
+pub(crate) fn store_failed(error: &StoreError) -> EchoError {
+    EchoError::Store { reason: error.to_string() }
+}
+
+impl Space {
+    fn new(record: SpaceRecord, authority: Authority, dag: Dag, membership: Membership) -> Self {
+        Self {
+            record,
+            authority,
+            dag,
+            membership,
+            keys: BTreeMap::new(),
+            tally: Tally::default(),
+            cache: Cache::default(),
+            sync: Sync::default(),
+            live: Live::default(),
+            touched: BTreeMap::new(),
+            stale: false,
+        }
+    }
+
+    /// A new space. `genesis` was signed by the space's key, which is gone by now.
+    pub(crate) fn create(
+        (number, space): (SpaceNumber, SpaceKey),
+        authority: Authority,
+        genesis: &Credential,
+        now_ms: u64,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<(Self, Outcome), EchoError> {
+        let record = SpaceRecord { number, space, incarnation: 0 };
+        let dag = Dag::new(space, FeedLimits::default());
+        let mut created = Self::new(record, authority, dag, Membership::new(space));
+        let mut outcome = Outcome::default();
+        created.put_record(&mut outcome.batch)?;
+        created.append_control(genesis, now_ms, store, &mut outcome)?;
+        created.present(now_ms, store, &mut outcome)?;
+        created.rotate_key(now_ms, (store, rng), &mut outcome)?;
+        created.flush(&mut outcome.batch)?;
+        Ok((created, outcome))
+    }
+
+    /// A space as it was stored.
+    pub(crate) fn open(
+        record: SpaceRecord,
+        authority: Authority,
+        store: &dyn Read,
+    ) -> Result<Self, EchoError> {
+        let prefix = KeyRange::prefix(&in_space(record.number, b""));
+        let mut states = Vec::new();
+        for row in store.scan(FEEDS, prefix, dxos_store::Direction::Forward) {
+            let (_, value) = row.map_err(|error| store_failed(&error))?;
+            let state: FeedState = decode_row("feed", &value)?;
+            states.push(state);
+        }
+        let dag = Dag::open(record.space, FeedLimits::default(), states);
+        let blocks = stored_control(&dag, store, record.number)?;
+        let membership = Membership::evaluate(record.space, blocks);
+        let tally = store
+            .get(TALLIES, &in_space(record.number, b""))
+            .map_err(|error| store_failed(&error))?
+            .map(|value| decode_row::<Tally>("tally", &value))
+            .transpose()?
+            .unwrap_or_default();
+        let mut opened = Self::new(record, authority, dag, membership);
+        opened.tally = tally;
+        opened.stale = tally.rebuilding;
+        opened.open_keys();
+        Ok(opened)
+    }
+
+    /// The space's key.
+    pub(crate) const fn key(&self) -> SpaceKey {
+        self.record.space
+    }
+
+    pub(crate) const fn record(&self) -> &SpaceRecord {
+        &self.record
+    }
+
+    pub(crate) const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    pub(crate) fn topic(&self) -> Topic {
+        Topic::of_space(&self.record.space)
+    }
+
+    pub(super) fn device(&self) -> DeviceKey {
+        self.authority.signer.device()
+    }
+
+    pub(super) fn blocks<'a>(&self, store: &'a dyn Read) -> StoredBlocks<'a> {
+        StoredBlocks { store, number: self.record.number }
+    }
+
+    pub(super) fn own_feed(&self, designation: Designation) -> FeedDescriptor {
+        FeedDescriptor::new(self.device(), self.key(), designation, self.record.incarnation)
+    }
+
+    /// What this device's identity may do now.
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.membership.role_of(&self.authority.chain.device().identity)
+    }
+
+    pub(super) fn permit(&self, right: Right, action: &'static str) -> Result<(), EchoError> {
+        match self.role() {
+            Some(role) if role.allows(right) => Ok(()),
+            role => Err(EchoError::NotPermitted { space: self.key(), role, action }),
+        }
+    }
+
+    pub(crate) fn put_record(&self, batch: &mut Batch) -> Result<(), EchoError> {
+        batch.put(SPACES, self.key().as_bytes().to_vec(), encode_row(&self.record)?);
+        Ok(())
+    }
+
+    /// Appends to a feed of this device and stores the block.
+    pub(super) fn append(
+        &mut self,
+        designation: Designation,
+        now_ms: u64,
+        outcome: &mut Outcome,
+        body: impl FnOnce(dxos_feed::SealingContext) -> Bytes,
+    ) -> Result<(FeedId, u64, dxos_feed::Block), EchoError> {
+        let descriptor = self.own_feed(designation);
+        let feed = descriptor.id();
+        self.dag.register(descriptor).map_err(|error| EchoError::InvalidTransaction {
+            reason: error.to_string(),
+        })?;
+        let signer = &*self.authority.signer;
+        let block = self
+            .dag
+            .append(Append { feed, time_ms: now_ms, signer }, body)
+            .map_err(|error| match error {
+                AppendError::BodyTooLarge { .. } => {
+                    EchoError::InvalidTransaction { reason: error.to_string() }
+                }
+                other => EchoError::Stopped { reason: other.to_string() },
+            })?;
+        let Some(state) = self.dag.feed(&feed) else {
+            return Err(EchoError::Stopped { reason: "own feed is lost".to_owned() });
+        };
+        let seq = state.length - 1;
+        let key = layout::block_key(&feed, seq).to_vec();
+        outcome.batch.put(layout::BLOCKS, key, layout::block_value(&state.head, &block));
+        self.tally.blocks += 1;
+        self.put_feed(&feed, &mut outcome.batch)?;
+        let effects = self.sync.appended(feed, seq, seq + 1, None);
+        outcome.effects.merge(effects);
+        Ok((feed, seq, block))
+    }
+
+    /// Appends a credential to this device's control feed and lets it take effect here.
+    pub(super) fn append_control(
+        &mut self,
+        credential: &Credential,
+        now_ms: u64,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let body: Bytes = credential.encode().into();
+        let (feed, seq, block) =
+            self.append(Designation::Control, now_ms, outcome, |_| body.clone())?;
+        let Some(state) = self.dag.feed(&feed).cloned() else { return Ok(()) };
+        let place = (feed, seq, state.head, block.lamport);
+        self.apply_control(state.descriptor, place, &state.clock, &body);
+        let _ = store;
+        Ok(())
+    }
+
+    /// Shows this device's chain in the space, once.
+    pub(super) fn present(
+        &mut self,
+        now_ms: u64,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let own = self.own_feed(Designation::Control).id();
+        let shown = self.membership.blocks().any(|block| {
+            block.feed == own
+                && matches!(block.credential.assertion(), Assertion::DevicePresented { .. })
+        });
+        if shown {
+            return Ok(());
+        }
+        let chain = self.authority.chain.clone();
+        let assertion = Assertion::DevicePresented { space: self.key(), chain };
+        let credential = Credential::by_device(&*self.authority.signer, assertion);
+        self.append_control(&credential, now_ms, store, outcome)
+    }
+
+    /// Makes a new content key and seals it for every device that may read.
+    pub(super) fn rotate_key(
+        &mut self,
+        now_ms: u64,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let key = ContentKey::generate(rng);
+        self.keys.insert(key.id(), key.clone());
+        self.seal_key(&key, self.membership.readers(), now_ms, (store, rng), outcome)
+    }
+
+    /// Seals a content key for some devices.
+    pub(super) fn seal_key(
+        &mut self,
+        key: &ContentKey,
+        readers: BTreeMap<DeviceKey, dxos_keys::SealingKey>,
+        now_ms: u64,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let info = *self.key().as_bytes();
+        // A device that published no usable key gets none; that must not keep others from it.
+        let recipients = readers
+            .into_iter()
+            .filter_map(|(device, sealing)| Some((device, sealing.seal(&info, key, rng).ok()?)))
+            .collect();
+        let space = self.key();
+        let assertion = Assertion::ContentKey { space, key: key.id(), recipients };
+        let credential = Credential::by_device(&*self.authority.signer, assertion);
+        self.append_control(&credential, now_ms, store, outcome)
+    }
+
+    /// Opens every content key that was sealed for this device.
+    pub(super) fn open_keys(&mut self) {
+        let blocks: Vec<_> = self.membership.blocks().cloned().collect();
+        for block in &blocks {
+            self.open_key(block);
+        }
+    }
+
+    /// Opens the content key in a control block; `true` when it was not known before.
+    pub(super) fn open_key(&mut self, block: &ControlBlock) -> bool {
+        let Assertion::ContentKey { key, recipients, .. } = block.credential.assertion() else {
+            return false;
+        };
+        if self.keys.contains_key(key) || !self.membership.takes_effect(block) {
+            return false;
+        }
+        let device = self.device();
+        let info = self.key();
+        let opened = recipients
+            .iter()
+            .filter(|(recipient, _)| *recipient == device)
+            .find_map(|(_, sealed)| self.authority.sealing.open(info.as_bytes(), sealed).ok())
+            .filter(|opened| opened.id() == *key);
+        match opened {
+            Some(opened) => self.keys.insert(*key, opened).is_none(),
+            None => false,
+        }
+    }
+
+    pub(super) fn put_feed(&self, feed: &FeedId, batch: &mut Batch) -> Result<(), EchoError> {
+        if let Some(state) = self.dag.feed(feed) {
+            let key = in_space(self.record.number, feed.as_bytes());
+            batch.put(FEEDS, key, encode_row(state)?);
+        }
+        Ok(())
+    }
+
+    /// Writes what is derived: object states and counts.
+    pub(super) fn flush(&mut self, batch: &mut Batch) -> Result<(), EchoError> {
+        for (object, touched) in &self.touched {
+            let visible = self.cache.peek(object).is_some_and(is_visible);
+            match (touched.was_visible, visible) {
+                (false, true) => self.tally.objects += 1,
+                (true, false) => self.tally.objects = self.tally.objects.saturating_sub(1),
+                _ => {}
+            }
+        }
+        self.cache.flush(self.record.number, batch);
+        batch.put(TALLIES, in_space(self.record.number, b""), encode_row(&self.tally)?);
+        Ok(())
+    }
+
+    /// What a caller is told of the space.
+    pub(crate) fn report(&self, store: &dyn Read) -> SpaceReport {
+        let forks = self.dag.feeds().filter_map(|(feed, state)| {
+            let proof = state.fork.clone()?;
+            let device = state.descriptor.device;
+            Some(ForkReport { device, feed: *feed, seq: proof.seq(), proof })
+        });
+        SpaceReport {
+            space: self.key(),
+            topic: self.topic(),
+            state: SpaceState::Ready,
+            error: None,
+            properties: self.properties(store),
+            role: self.role(),
+            objects: self.tally.objects,
+            blocks: self.tally.blocks,
+            missing_blocks: self.sync.missing(&self.dag),
+            peers: self.sync.devices().into_iter().collect(),
+            forks: forks.collect(),
+        }
+    }
+
+    /// The members of the space.
+    pub(crate) fn members(&self) -> Vec<MemberReport> {
+        let mut online: BTreeSet<DeviceKey> = self.sync.devices();
+        online.insert(self.device());
+        let members = self.membership.members().into_iter();
+        let reports = members.map(|(identity, member)| MemberReport {
+            identity,
+            role: member.role,
+            display_name: member.display_name,
+            online: member.devices.keys().any(|device| online.contains(device)),
+            devices: member.devices.into_keys().collect(),
+        });
+        reports.collect()
+    }
+}
+
+pub(super) fn is_visible(state: &dxos_document::ObjectState) -> bool {
+    state.is_created() && !state.is_deleted()
+}
+
+/// All control blocks in the store, with what their writers had applied.
+fn stored_control(
+    dag: &Dag,
+    store: &dyn Read,
+    number: SpaceNumber,
+) -> Result<Vec<ControlBlock>, EchoError> {
+    let blocks = StoredBlocks { store, number };
+    let mut found = Vec::new();
+    for (feed, state) in dag.feeds() {
+        if state.descriptor.designation != Designation::Control {
+            continue;
+        }
+        let mut clock = Timeframe::new();
+        let mut seq = 0;
+        blocks
+            .visit(feed, 0, &mut |hash, block| {
+                if seq == state.length {
+                    return false;
+                }
+                advance_clock(&mut clock, *feed, seq, &block.deps);
+                let place = (*feed, seq, hash, block.lamport);
+                let read = ControlBlock::read(state.descriptor, place, clock.clone(), &block.body);
+                found.extend(read.ok());
+                seq += 1;
+                true
+            })
+            .map_err(|error| EchoError::Store { reason: error.to_string() })?;
+    }
+    Ok(found)
+}
+
+/// Adds a block to what its writer had applied.
+pub(super) fn advance_clock(
+    clock: &mut Timeframe,
+    feed: FeedId,
+    seq: u64,
+    deps: &[dxos_feed::Dep],
+) {
+    for dep in deps {
+        let count = clock.dots.entry(dep.feed).or_insert(0);
+        *count = (*count).max(dep.seq + 1);
+    }
+    clock.dots.insert(feed, seq + 1);
+}
+
+pub(super) fn encode_row<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, EchoError> {
+    dxos_wire::encode(1, value).map_err(|error| EchoError::Store { reason: error.to_string() })
+}
+
+pub(crate) fn decode_row<T: serde::de::DeserializeOwned>(
+    what: &str,
+    value: &[u8],
+) -> Result<T, EchoError> {
+    let damaged = |error| EchoError::Store { reason: format!("stored {what} is damaged: {error}") };
+    dxos_wire::decode(1, value).map_err(damaged)
+}

@@ -1,0 +1,423 @@
+//! The actor of one space: messages in, state machine, store and network out.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dxos_actors::{Answer, Behaviour, Context, Receive};
+use dxos_keys::{SpaceKey, Topic};
+use dxos_protocol::auth::{Evidence, JudgeEvidence, Judgement, NoEvidence, PresentEvidence};
+use dxos_protocol::echo::*;
+use dxos_protocol::halo::Authority;
+use dxos_protocol::mesh::{EndSession, Wake};
+use dxos_protocol::replicate::{
+    CloseSession, OpenSession, Produce, Produced, Receive as ReceiveMessage, SessionError,
+};
+use dxos_store::{Durability as StoreDurability, Read};
+use rand_chacha::ChaCha20Rng;
+use tokio::sync::watch;
+
+use crate::actor::{Shared, sync};
+use crate::core::layout::SpaceRecord;
+use crate::core::space::store_failed;
+use crate::core::{Effects, Outcome, Space};
+
+/// How often silent peers and slow subscribers are looked after.
+const TICK: Duration = Duration::from_millis(50);
+/// How soon a change shows in the watched report: changes in between show together.
+const REPORT_DELAY: Duration = Duration::from_millis(5);
+
+/// How a space begins.
+pub(crate) enum Start {
+    /// It was just created or joined.
+    Ready(Box<Space>),
+    /// It is to be read from the store.
+    Stored(SpaceRecord, Box<Authority>),
+}
+
+pub(crate) struct SpaceActor {
+    key: SpaceKey,
+    start: Option<Start>,
+    space: Result<Box<Space>, EchoError>,
+    shared: Shared,
+    rng: ChaCha20Rng,
+    report: watch::Sender<SpaceReport>,
+    report_due: bool,
+}
+
+impl SpaceActor {
+    pub(crate) fn new(key: SpaceKey, start: Start, shared: Shared, rng: ChaCha20Rng) -> Self {
+        let opening = EchoError::Stopped { reason: "the space is being opened".to_owned() };
+        let (report, _) = watch::channel(unready(key, SpaceState::Initializing, None));
+        let space = Err(opening);
+        Self { key, start: Some(start), space, shared, rng, report, report_due: false }
+    }
+
+    fn space(&mut self) -> Result<&mut Space, EchoError> {
+        self.space.as_deref_mut().map_err(|error| error.clone())
+    }
+
+    fn open(&mut self) {
+        let store: &dyn Read = &self.shared.store;
+        self.space = match self.start.take() {
+            Some(Start::Ready(space)) => Ok(space),
+            Some(Start::Stored(record, authority)) => {
+                Space::open(record, *authority, store).map(Box::new)
+            }
+            None => return,
+        };
+        self.rebuild();
+    }
+
+    fn rebuild(&mut self) {
+        if let Ok(space) = &mut self.space
+            && space.is_stale()
+            && let Err(error) = space.rebuild(&self.shared.store)
+        {
+            tracing::error!(%error, "the state could not be rebuilt");
+            self.space = Err(error);
+        }
+    }
+
+    /// Carries out what a step wants.
+    fn carry_out(&mut self, outcome: Outcome, ctx: &Context<Self>) -> Result<(), EchoError> {
+        let Outcome { batch, effects } = outcome;
+        if !batch.is_empty() {
+            if let Err(error) = self.shared.store.commit(batch, StoreDurability::Buffered) {
+                return Err(self.begin_again(&store_failed(&error), ctx));
+            }
+            self.shared.unsynced.store(true, Ordering::Release);
+        }
+        self.space()?.written();
+        self.rebuild();
+        self.tell_mesh(effects);
+        self.report_soon(ctx);
+        Ok(())
+    }
+
+    /// The store refused a batch: what is in memory is ahead of it, so it is read again.
+    fn begin_again(&mut self, error: &EchoError, ctx: &Context<Self>) -> EchoError {
+        tracing::error!(%error, space = %self.key.short(), "the space is opened again");
+        if let Ok(space) = &self.space {
+            let reason = SessionError::SpaceClosed { reason: error.to_string() };
+            let end = space.sessions().map(|session| (session, reason.clone())).collect();
+            self.tell_mesh(Effects { wake: std::collections::BTreeSet::new(), end });
+        }
+        let store: &dyn Read = &self.shared.store;
+        self.space = match &self.space {
+            Ok(space) => Space::open(space.record().clone(), space.authority().clone(), store)
+                .map(Box::new),
+            Err(error) => Err(error.clone()),
+        };
+        self.report_soon(ctx);
+        error.clone()
+    }
+
+    fn tell_mesh(&self, effects: Effects) {
+        let Some(mesh) = &self.shared.mesh else { return };
+        for session in effects.wake {
+            // A wake that finds no credit is not lost: the session asks again when it is done
+            // with what fills the queue.
+            if let Err(error) = mesh.wake.tell(Wake { session }) {
+                tracing::debug!(%error, "wake");
+            }
+        }
+        for (session, reason) in effects.end {
+            if let Err(error) = mesh.end.tell(EndSession { session, reason }) {
+                tracing::warn!(%error, "session could not be ended");
+            }
+        }
+    }
+
+    fn current_report(&self) -> SpaceReport {
+        match &self.space {
+            Ok(space) => {
+                let store: &dyn Read = &self.shared.store;
+                space.report(store)
+            }
+            Err(error) => unready(self.key, SpaceState::Error, Some(error.to_string())),
+        }
+    }
+
+    fn report_soon(&mut self, ctx: &Context<Self>) {
+        if self.report_due || self.report.receiver_count() == 0 {
+            return;
+        }
+        self.report_due = true;
+        drop(ctx.run_later(REPORT_DELAY, |actor, _| {
+            actor.report_due = false;
+            let report = actor.current_report();
+            actor.report.send_if_modified(|old| {
+                let changed = *old != report;
+                *old = report;
+                changed
+            });
+        }));
+    }
+
+    fn tick_later(&self, ctx: &Context<Self>) {
+        drop(ctx.run_later(TICK, |actor, ctx| {
+            let now_ms = actor.shared.clock.wall_ms();
+            if let Ok(space) = &mut actor.space {
+                space.retry_live();
+                let effects = space.tick(now_ms);
+                actor.tell_mesh(effects);
+            }
+            actor.tick_later(ctx);
+        }));
+    }
+
+    /// Runs a step that may write, and carries out what it wants.
+    fn step<T>(
+        &mut self,
+        ctx: &Context<Self>,
+        step: impl FnOnce(
+            &mut Space,
+            u64,
+            (&dyn Read, &mut ChaCha20Rng),
+        ) -> Result<(T, Outcome), EchoError>,
+    ) -> Result<T, EchoError> {
+        let now_ms = self.shared.clock.wall_ms();
+        let store: &dyn Read = &self.shared.store;
+        let space = self.space.as_deref_mut().map_err(|error| error.clone())?;
+        match step(space, now_ms, (store, &mut self.rng)) {
+            Ok((result, outcome)) => {
+                self.carry_out(outcome, ctx)?;
+                Ok(result)
+            }
+            Err(error @ (EchoError::Store { .. } | EchoError::Stopped { .. })) => {
+                Err(self.begin_again(&error, ctx))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn unready(space: SpaceKey, state: SpaceState, error: Option<String>) -> SpaceReport {
+    SpaceReport {
+        space,
+        topic: Topic::of_space(&space),
+        state,
+        error,
+        properties: std::collections::BTreeMap::new(),
+        role: None,
+        objects: 0,
+        blocks: 0,
+        missing_blocks: 0,
+        peers: Vec::new(),
+        forks: Vec::new(),
+    }
+}
+
+impl Behaviour for SpaceActor {
+    const NAME: &'static str = "space";
+    const CREDITS: usize = 256;
+
+    fn started(&mut self, ctx: &Context<Self>) {
+        self.open();
+        self.tick_later(ctx);
+    }
+}
+
+impl Receive<Commit> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: Commit,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<Committed, EchoError>> {
+        let Commit { ops, durability, .. } = message;
+        let result = self.step(ctx, |space, now_ms, (store, _)| space.commit(ops, now_ms, store));
+        match (result, durability) {
+            (Ok(committed), Durability::Synced) => {
+                let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
+                Answer::later(async move { sync(spawner, store).await.map(|()| committed) })
+            }
+            (result, _) => Answer::Now(result),
+        }
+    }
+}
+
+impl Receive<AdmitMember> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: AdmitMember,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<AdmissionTicket, EchoError>> {
+        let AdmitMember { chain, role, display_name, invitation, .. } = message;
+        let result = self.step(ctx, |space, now_ms, (store, rng)| {
+            space.admit(chain, role, display_name, invitation, now_ms, store, rng)
+        });
+        // The guest is told of its admission only when it cannot be lost any more.
+        match result {
+            Ok(ticket) => {
+                let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
+                Answer::later(async move { sync(spawner, store).await.map(|()| ticket) })
+            }
+            Err(error) => Answer::Now(Err(error)),
+        }
+    }
+}
+
+impl Receive<GetObject> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: GetObject,
+        _: &Context<Self>,
+    ) -> Answer<Result<Option<dxos_document::Object>, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(self.space().and_then(|space| space.object(&message.object, &store)))
+    }
+}
+
+impl Receive<RunQuery> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: RunQuery,
+        _: &Context<Self>,
+    ) -> Answer<Result<Vec<dxos_document::Object>, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(self.space().and_then(|space| space.query(&message.query, &store)))
+    }
+}
+
+impl Receive<Subscribe> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: Subscribe,
+        _: &Context<Self>,
+    ) -> Answer<Result<LiveQuery, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(self.space().and_then(|space| space.subscribe(message.query, &store)))
+    }
+}
+
+impl Receive<GetSpace> for SpaceActor {
+    fn receive(
+        &mut self,
+        _: GetSpace,
+        _: &Context<Self>,
+    ) -> Answer<Result<SpaceReport, EchoError>> {
+        Answer::Now(Ok(self.current_report()))
+    }
+}
+
+impl Receive<WatchSpace> for SpaceActor {
+    fn receive(
+        &mut self,
+        _: WatchSpace,
+        _: &Context<Self>,
+    ) -> Answer<Result<watch::Receiver<SpaceReport>, EchoError>> {
+        let report = self.current_report();
+        self.report.send_replace(report);
+        Answer::Now(Ok(self.report.subscribe()))
+    }
+}
+
+impl Receive<ListMembers> for SpaceActor {
+    fn receive(
+        &mut self,
+        _: ListMembers,
+        _: &Context<Self>,
+    ) -> Answer<Result<Vec<MemberReport>, EchoError>> {
+        Answer::Now(self.space().map(|space| space.members()))
+    }
+}
+
+impl Receive<ComputeStateHash> for SpaceActor {
+    fn receive(
+        &mut self,
+        _: ComputeStateHash,
+        _: &Context<Self>,
+    ) -> Answer<Result<dxos_keys::StateHash, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(self.space().and_then(|space| space.state_hash(&store)))
+    }
+}
+
+impl Receive<PresentEvidence> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: PresentEvidence,
+        _: &Context<Self>,
+    ) -> Answer<Result<Evidence, NoEvidence>> {
+        let store = Arc::clone(&self.shared.store);
+        let evidence = self.space().and_then(|space| space.evidence(message.full, &store));
+        Answer::Now(evidence.map_err(|_| NoEvidence))
+    }
+}
+
+impl Receive<JudgeEvidence> for SpaceActor {
+    fn receive(&mut self, message: JudgeEvidence, ctx: &Context<Self>) -> Answer<Judgement> {
+        let JudgeEvidence { device, evidence, .. } = message;
+        let judged = self.step(ctx, |space, _, (store, _)| {
+            Ok(space.judge_evidence(&device, &evidence, store))
+        });
+        Answer::Now(judged.unwrap_or(Judgement::Refused))
+    }
+}
+
+impl Receive<OpenSession> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: OpenSession,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<(), SessionError>> {
+        let OpenSession { session, device, .. } = message;
+        let opened = self.space().map(|space| space.open_session(session, device));
+        self.report_soon(ctx);
+        Answer::Now(opened.map_err(|error| SessionError::SpaceClosed { reason: error.to_string() }))
+    }
+}
+
+impl Receive<CloseSession> for SpaceActor {
+    fn receive(&mut self, message: CloseSession, ctx: &Context<Self>) -> Answer<()> {
+        if let Ok(space) = &mut self.space {
+            let effects = space.close_session(message.session);
+            self.tell_mesh(effects);
+        }
+        self.report_soon(ctx);
+        Answer::Now(())
+    }
+}
+
+impl Receive<ReceiveMessage> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: ReceiveMessage,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<(), SessionError>> {
+        let ReceiveMessage { session, message } = message;
+        let now_ms = self.shared.clock.wall_ms();
+        let store = Arc::clone(&self.shared.store);
+        let closed = |error: EchoError| SessionError::SpaceClosed { reason: error.to_string() };
+        let space = match self.space() {
+            Ok(space) => space,
+            Err(error) => return Answer::Now(Err(closed(error))),
+        };
+        let received = match space.receive(session, message, now_ms, &store) {
+            Ok(outcome) => self.carry_out(outcome, ctx).map_err(closed),
+            Err(SessionError::SpaceClosed { reason }) => {
+                Err(closed(self.begin_again(&EchoError::Store { reason }, ctx)))
+            }
+            Err(error) => Err(error),
+        };
+        Answer::Now(received)
+    }
+}
+
+impl Receive<Produce> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: Produce,
+        _: &Context<Self>,
+    ) -> Answer<Result<Produced, SessionError>> {
+        let Produce { session, bytes_max } = message;
+        let now_ms = self.shared.clock.wall_ms();
+        let store = Arc::clone(&self.shared.store);
+        let produced = match self.space() {
+            Ok(space) => space.produce(session, bytes_max, now_ms, &store),
+            Err(error) => Err(SessionError::SpaceClosed { reason: error.to_string() }),
+        };
+        Answer::Now(produced)
+    }
+}

@@ -1,0 +1,42 @@
+//! Options.
+
+/// How to open a [`FjallStore`](crate::FjallStore). Start from the default:
+///
+/// ```
+/// # use dxos_store_fjall::FjallOptions;
+/// let options = FjallOptions { known_schema: 3, ..FjallOptions::default() };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FjallOptions {
+    /// Memory for blocks of tables that were read, in bytes. Default 32 MiB.
+    pub cache_bytes: u64,
+    /// Newest schema that the caller can read. A new store gets it; an older one is opened,
+    /// see [`FjallStore::schema`](crate::FjallStore::schema); a newer one is refused. Default 1.
+    pub known_schema: u32,
+    /// Journal length at which memory is written out to tables and the journal is emptied, in
+    /// bytes: what a store that was killed replays when it opens, and about half of the
+    /// memory that recent writes take. The commit that finds the journal full does the work.
+    /// Default 8 MiB; held between 1 and 32 MiB.
+    pub journal_bytes: u64,
+    /// Commits are refused as [`Full`](dxos_store::StoreError::Full) while the disk has fewer
+    /// bytes free than this, so that what was committed can still be written out. Default
+    /// 64 MiB.
+    pub reserve_bytes: u64,
+}
+
+impl Default for FjallOptions {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 << 20,
+            known_schema: 1,
+            journal_bytes: 8 << 20,
+            reserve_bytes: 64 << 20,
+        }
+    }
+}
+
+impl FjallOptions {
+    pub(crate) fn journal_limit(&self) -> u64 {
+        self.journal_bytes.clamp(1 << 20, 32 << 20)
+    }
+}
