@@ -8,6 +8,7 @@ use std::{
 
 use actix::{ActorContext, AsyncContext, fut::wrap_future};
 use dxos_wire::Request;
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use crate::{
@@ -43,7 +44,8 @@ impl actix::Message for Signal {
 
 impl<B: Behaviour> Host<B> {
     fn is_killed(&self) -> bool {
-        self.ctx.core().phase.get() == Phase::Killed
+        let core = self.ctx.core();
+        core.phase.get() == Phase::Killed || core.group.is_aborted()
     }
 
     /// What follows on every handler.
@@ -94,8 +96,8 @@ impl<B: Receive<M>, M: Request> actix::Handler<Envelope<M>> for Host<B> {
             reply,
             permit,
         } = envelope;
-        let caller_gone = reply.as_ref().is_some_and(|reply| reply.is_closed());
-        if caller_gone || self.ctx.core().phase.get() != Phase::Alive {
+        let caller_gone = reply.as_ref().is_some_and(oneshot::Sender::is_closed);
+        if caller_gone || self.is_killed() {
             return;
         }
         self.ctx.core().during.set(M::NAME);

@@ -156,7 +156,7 @@ impl<M: Request> fmt::Debug for Port<M> {
             .field("request", &M::NAME)
             .field("deadline", &self.deadline)
             .field("closed", &self.is_closed())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -90,8 +90,9 @@ impl SeedTree {
 
     /// Returns a number for things that take such a seed.
     pub fn seed(&self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.derive(NUMBER, &[]);
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        let bytes = self.derive(NUMBER, &[]);
+        let number = bytes.first_chunk().copied().unwrap_or_default();
+        u64::from_le_bytes(number)
     }
 
     /// Returns bytes for things that take such a seed.

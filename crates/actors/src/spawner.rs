@@ -194,7 +194,8 @@ impl Spawner {
                             // Reported already if it was a panic.
                             drop(thread.join());
                         }
-                        drop(sender.send(ended));
+                        // The caller may be gone.
+                        let _ = sender.send(ended);
                     });
                 waiter.is_ok() && receiver.await.unwrap_or(false)
             }
@@ -347,8 +348,8 @@ impl SpawnerHandle {
     {
         let address = Address::new(self);
         let build = move || {
-            let built = build();
-            async move { built.await.map_err(|error| error.to_string()) }
+            let behaviour = build();
+            async move { behaviour.await.map_err(|error| error.to_string()) }
         };
         self.begin(Life::new(&address, build, restart));
         address

@@ -307,6 +307,7 @@ impl Credential {
     }
 
     /// The bytes that [`Credential::decode`] reads.
+    #[expect(clippy::missing_panics_doc, reason = "it cannot")]
     pub fn encode(&self) -> Vec<u8> {
         let parts = (self.issuer, &self.assertion, self.signature);
         #[expect(clippy::expect_used, reason = "no part has a length that is unknown")]

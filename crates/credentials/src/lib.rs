@@ -29,6 +29,9 @@ mod membership;
 mod presentation;
 mod role;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::{ChainError, DeviceChain, VerifiedDevice};
 pub use credential::{Assertion, Credential, CredentialError, Issuer, check_display_name};
 pub use membership::{Authority, Change, ControlBlock, Member, Membership, Refused};

@@ -5,22 +5,37 @@
 //!
 //! 1. **Authority is in the past.** A credential counts only if its issuer held the needed role
 //!    in that block's own causal past: its device's chain was shown there, its identity admitted
-//!    there. What comes later cannot make it count.
+//!    there. What comes later cannot make it count. Nobody writes for somebody else: the issuer
+//!    is the device of the feed.
 //! 2. **A removal reaches what it did not know.** A block of a removed member counts only if it
 //!    is in the causal past of every effective removal of that member. A new block cannot get
 //!    into the past of a removal that exists, so nothing can be backdated; and an admin cannot
 //!    erase what it had itself accepted. A lesser role and the revocation of a device work the
-//!    same way.
+//!    same way. A revocation also reaches the devices that the revoked one authorized, unless
+//!    whoever revoked it knew of them: a stolen device cannot go on making new ones.
 //! 3. **A re-admission starts anew.** A block that has a re-admission, made after the removal,
 //!    in its past is not touched by that removal.
 //! 4. **The senior admin wins.** Seniority is nearness to genesis in the tree of admissions,
-//!    ties by identity key. Removals take effect in order of the seniority of their issuers; one
+//!    ties by identity key; among the devices of one identity, nearness to its genesis, ties by
+//!    device key. Removals take effect in order of the seniority of their issuers; one
 //!    that has taken effect stands, also when a junior concurrently removes its issuer, and
 //!    cancels the concurrent acts, removals included, of the one it removes. (The idea of strong
 //!    removal: Weidner et al., "Key agreement for decentralized secure group messaging with
-//!    strong security guarantees", 2021.)
+//!    strong security guarantees", 2021.) Of the acts of one identity, leaving goes first, then
+//!    revocations: who has left removes nobody in the past. Against a senior, who may object at
+//!    any time, a junior's removal stands only while it does not.
 //! 5. **Among concurrent acts about one member** a removal wins over an admission, and the lesser
-//!    role over the greater: what was taken away on purpose is not given back by accident.
+//!    role over the greater: what was taken away on purpose is not given back by accident. It is
+//!    taken away from those too who do not know of it: knowing less never allows more.
+//! 6. **A device acts for one identity**, the first whose chain it showed itself or else that was
+//!    shown of it, because anyone can authorize anyone's device for an identity of its own.
+//! 7. **A genesis knows nothing.** Anyone can copy it into a feed; a copy gives nobody anything
+//!    back. (Whoever kept the key of the space can do more: it must be destroyed.)
+//!
+//! Adding a block costs little unless it takes something away from somebody who issued blocks
+//! that it did not know; then everything is computed again, in time linear in the number of
+//! blocks, for each restriction that cancels acts. A block that could not count even if nobody
+//! had ever been restricted costs next to nothing.
 
 mod authority;
 mod derived;
@@ -250,7 +265,7 @@ impl Membership {
         let name = self.derived.names.get(identity);
         Some(Member {
             role,
-            display_name: name.map(|(_, name)| name.clone()),
+            display_name: name.and_then(|(_, name)| name.clone()),
             rank,
             devices: self.derived.devices_of(identity).collect(),
         })

@@ -92,12 +92,12 @@ impl ObjectState {
             }
             Op::Delete { .. } => self.deletion().assign(true, &seen),
             Op::Increment { path, by, .. } => {
-                node::increment(&mut self.root, path.parts(), *by, &seen)
+                node::increment(&mut self.root, path.parts(), *by, &seen);
             }
             Op::Restore { .. } => self.deletion().assign(false, &seen),
             Op::Set { path, value, .. } => node::assign(&mut self.root, path.parts(), value, &seen),
             Op::SetAdd { path, values, .. } => {
-                node::set_add(&mut self.root, path.parts(), values, &seen)
+                node::set_add(&mut self.root, path.parts(), values, &seen);
             }
             Op::SetRemove { path, values, .. } => {
                 node::set_remove(&mut self.root, path.parts(), values, &seen);

@@ -41,8 +41,9 @@ impl Dag {
         let feed = run.feed;
         let (first, end) = (run.first, run.end());
         let state = self.feeds.get(&feed).ok_or(InsertError::Unknown { feed })?;
-        let closed_from = state.closed_from().unwrap_or(u64::MAX);
-        if first >= closed_from {
+        let closed_from = state.closed_from();
+        let closed = |seq| closed_from.is_some_and(|from| from <= seq);
+        if closed(first) {
             return Err(InsertError::Forked { feed });
         }
         let needed = self.next_needed(&feed);
@@ -62,7 +63,7 @@ impl Dag {
         let mut fresh = VecDeque::new();
         let mut linked = (first..).zip(self.verify(run, prev)?);
         while let Some((seq, link)) = linked.next() {
-            if seq >= closed_from {
+            if closed(seq) {
                 break;
             }
             match self.hash_at(&feed, seq, index)? {
@@ -78,7 +79,7 @@ impl Dag {
                 }),
             }
         }
-        if end <= closed_from {
+        if closed_from.is_none_or(|from| end <= from) {
             if let Some(last) = fresh.back_mut() {
                 last.signed = Some(true);
             }

@@ -1,2 +1,12 @@
-#[test]
-fn x() {}
+//! Tests, most of them by a hostile hand.
+
+mod append;
+mod delivery;
+mod forks;
+mod golden;
+mod mutation;
+mod rubbish;
+mod rules;
+mod runs;
+mod support;
+mod waiting;

@@ -94,20 +94,13 @@ impl Waiting {
         let bytes = bytes_of(&blocks);
         self.blocks += blocks.len();
         self.bytes += bytes;
-        match self.chains.get_mut(&feed) {
-            Some(chain) => {
-                chain.blocks.append(&mut blocks);
-                chain.bytes += bytes;
-            }
-            None => {
-                let chain = Chain {
-                    blocks,
-                    lacks,
-                    bytes,
-                };
-                self.chains.insert(feed, chain);
-            }
-        }
+        let chain = self.chains.entry(feed).or_insert_with(|| Chain {
+            blocks: VecDeque::new(),
+            lacks,
+            bytes: 0,
+        });
+        chain.blocks.append(&mut blocks);
+        chain.bytes += bytes;
     }
 
     pub(crate) fn feeds(&self) -> Vec<FeedId> {

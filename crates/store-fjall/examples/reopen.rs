@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rows: u64 = arguments
         .next()
         .map_or(Ok(1_000_000), |rows| rows.parse())?;
-    let journal: u64 = arguments.next().map_or(Ok(8), |mib| mib.parse())?;
+    let journal: u64 = arguments.next().map_or(Ok(4), |mib| mib.parse())?;
     let options = FjallOptions {
         journal_bytes: journal << 20,
         ..FjallOptions::default()
@@ -75,10 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         child.kill()?;
         child.wait()?;
         let bytes = fs::metadata(path.join("db").join("0.jnl"))?.len();
-        let name = format!(
-            "after kill -9 with a journal of {:.1} MiB",
-            bytes as f64 / 1_048_576.0
-        );
+        let name = format!("after kill -9 with a journal of {} KiB", bytes >> 10);
         reopen(&name, &path, rows - cut * BATCH_ROWS / 100, &options)?;
     }
 
@@ -105,8 +102,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         })?;
         let each = start.elapsed();
         println!(
-            "{threads} threads: {:.0} synced commits/s",
-            (threads * commits) as f64 / each.as_secs_f64()
+            "{threads} threads: {} synced commits/s",
+            u128::from(threads * commits) * 1_000_000 / each.as_micros().max(1)
         );
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     path::{Path, PathBuf},
     sync::{
-        Mutex, OnceLock, PoisonError, RwLock,
+        Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -35,16 +35,19 @@ const RUNS_MAX: usize = 16;
 const RUNS_WAIT: Duration = Duration::from_millis(2);
 /// Bytes that are written between two looks at the free space.
 const SPACE_CHECK_BYTES: u64 = 1 << 20;
-/// What the journal adds to a write, in bytes, about.
-const WRITE_OVERHEAD_BYTES: u64 = 32;
+/// What a write costs beside its key and value, in bytes of the journal: less space than
+/// that, but replaying a row takes as long as copying about so much.
+const WRITE_OVERHEAD_BYTES: u64 = 128;
 
 pub(crate) struct Database {
     engine: fjall::Database,
     keyspaces: RwLock<BTreeMap<String, fjall::Keyspace>>,
     /// Held shared by a commit, alone by whoever needs the journal to end with a whole batch.
     gate: RwLock<()>,
-    /// Length of the journal, about.
+    /// Length of the journal, about, with what is being written. Changed under the gate only.
     journal_bytes: AtomicU64,
+    /// How often the journal was emptied.
+    emptied: AtomicU64,
     /// The journal that fjall appends to. While it is the only one, it may be emptied: a file
     /// that was there when the engine opened is written to at its end, wherever that is.
     journal: Journal,
@@ -69,13 +72,9 @@ impl Database {
                 .try_for_each(|journal| journal::cut(&journal.path, 0))
         })?;
         let path = directory.database();
-        let t = std::time::Instant::now();
         journal::check(&path)?;
-        eprintln!("T journal {:?}", t.elapsed());
         preflight::check(&path)?;
-        eprintln!("T preflight {:?}", t.elapsed());
         let engine = engine(&path, &options)?;
-        eprintln!("T engine {:?}", t.elapsed());
         let mut keyspaces = BTreeMap::new();
         for name in engine.list_keyspace_names() {
             let keyspace = guarded(&path, || {
@@ -95,7 +94,9 @@ impl Database {
         Ok(Self {
             keyspaces: RwLock::new(keyspaces),
             gate: RwLock::new(()),
-            journal_bytes: AtomicU64::new(bytes),
+            // Of what is there only the length is known, not the number of writes.
+            journal_bytes: AtomicU64::new(bytes.saturating_mul(2)),
+            emptied: AtomicU64::new(0),
             current: Mutex::new((journal.clone(), current)),
             journal,
             watermark: Watermark::open(&path)?,
@@ -149,10 +150,6 @@ impl Database {
         for write in &batch {
             keyspaces.push(self.keyspace_or_new(write.keyspace.name())?);
         }
-        let journal = self.journal_bytes.load(Ordering::Relaxed);
-        if journal > 0 && journal + bytes > self.options.journal_limit() {
-            self.checkpoint()?;
-        }
         let mut writes = self.engine.batch().durability(Some(PersistMode::Buffer));
         for (write, keyspace) in batch.into_iter().zip(keyspaces) {
             while keyspace.l0_table_count() >= RUNS_MAX && keyspace.tree.l0_run_count() >= RUNS_MAX
@@ -167,12 +164,27 @@ impl Database {
                 None => writes.remove(&keyspace, Slice::from(write.key)),
             }
         }
-        let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let gate = self.reserve(bytes)?;
         self.check_poison()?;
         let written = guarded(self.path(), || writes.commit());
-        self.journal_bytes.fetch_add(bytes, Ordering::Relaxed);
         drop(gate);
         written.map_err(|error| self.poison(error))
+    }
+
+    /// Takes the gate and that much of the journal, which is emptied first when it is full.
+    fn reserve(&self, bytes: u64) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
+        loop {
+            let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+            let emptied = self.emptied.load(Ordering::Relaxed);
+            let before = self.journal_bytes.fetch_add(bytes, Ordering::Relaxed);
+            // A batch that is longer than the journal should be gets an empty one.
+            if before == 0 || before + bytes <= self.options.journal_limit() {
+                return Ok(gate);
+            }
+            self.journal_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            drop(gate);
+            self.checkpoint(emptied)?;
+        }
     }
 
     /// Makes what was written survive the loss of power, together with whoever else asks.
@@ -209,16 +221,20 @@ impl Database {
         Ok(())
     }
 
-    /// Writes memory out to tables and empties the journal, unless somebody just did.
-    fn checkpoint(&self) -> Result<(), StoreError> {
+    /// Writes memory out to tables and empties the journal, unless that was done since
+    /// `emptied` was read.
+    fn checkpoint(&self, emptied: u64) -> Result<(), StoreError> {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if self.journal_bytes.load(Ordering::Relaxed) <= self.options.journal_limit() / 2 {
+        if self.emptied.load(Ordering::Relaxed) != emptied {
             return Ok(());
         }
-        self.flush().map_err(|error| self.poison(error))?;
-        self.empty_journal(&self.path().join("db"))
-            .map_err(|error| self.poison(error))?;
+        self.check_poison()?;
+        let done = self
+            .flush()
+            .and_then(|()| self.empty_journal(&self.directory.database()));
+        done.map_err(|error| self.poison(error))?;
         self.journal_bytes.store(0, Ordering::Relaxed);
+        self.emptied.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

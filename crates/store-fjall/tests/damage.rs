@@ -1,6 +1,6 @@
 //! Every file of a store, damaged at many places: an error or the right rows, never a panic,
 //! never rows that are wrong or silently gone.
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::{
     collections::BTreeMap,
@@ -78,9 +78,9 @@ fn files(path: &Path) -> Vec<PathBuf> {
     for entry in fs::read_dir(path).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            found.extend(files(&path))
+            found.extend(files(&path));
         } else {
-            found.push(path)
+            found.push(path);
         }
     }
     found.sort();

@@ -131,10 +131,7 @@ mod tests {
                 Ok(&address)
             );
             let json = serde_json::to_string(&address).unwrap();
-            assert_eq!(
-                serde_json::from_str::<PeerAddress>(&json).unwrap(),
-                address
-            );
+            assert_eq!(serde_json::from_str::<PeerAddress>(&json).unwrap(), address);
         }
     }
 
@@ -142,8 +139,21 @@ mod tests {
     fn what_is_no_address_is_refused() {
         let long = format!("{}:1", "a".repeat(254));
         for text in [
-            "", ":", ":1", "host", "host:", "host:65536", "host:-1", "host:+1", "1.2.3.4",
-            "300.1.1.1:1", "ho st:1", "memory:x", "хост:1", "a:b:1", &long,
+            "",
+            ":",
+            ":1",
+            "host",
+            "host:",
+            "host:65536",
+            "host:-1",
+            "host:+1",
+            "1.2.3.4",
+            "300.1.1.1:1",
+            "ho st:1",
+            "memory:x",
+            "хост:1",
+            "a:b:1",
+            &long,
         ] {
             assert!(text.parse::<PeerAddress>().is_err(), "{text}");
         }

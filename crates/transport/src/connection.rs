@@ -71,11 +71,16 @@ pub trait Connection: Send + Sync + Debug {
     fn binding(&self, label: &[u8]) -> [u8; 32];
 
     /// Opens a stream. Waits while
-    /// [`STREAMS_MAX`](dxos_wire::limits::STREAMS_MAX) that this side opened are still in use.
+    /// [`STREAMS_MAX`](dxos_wire::limits::STREAMS_MAX) that this side opened are in use; a
+    /// transport may give room back an eighth of that at a time.
     ///
     /// # Errors
     ///
     /// [`StreamError::Closed`] when the connection has ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future opens nothing, or a stream that is reset at once.
     async fn open(&self, kind: StreamKind) -> Result<Stream, StreamError> {
         self.open_raw(kind.to_bytes()).await
     }
@@ -218,19 +223,23 @@ pub enum ConnectError {
     },
     /// Something answered and would not talk: it is full, or does not accept this device or
     /// this version of the protocol.
-    #[error("{address} refused the connection; try again later, with the same version of this program at both ends")]
+    #[error(
+        "{address} refused the connection; try again later, with the same version of this program at both ends"
+    )]
     Refused {
         /// Who was to be reached.
         peer: DeviceKey,
         /// Who refused.
         address: PeerAddress,
     },
-    /// The handshake was not done in time.
-    #[error("device {} did not answer within {} s; check that it is online and not behind a firewall", .peer.short(), .waited.as_secs_f32())]
+    /// The handshake was not done in time at any address.
+    #[error("device {} did not answer at {} within {} s; check its address, that it is online, and firewalls", .peer.short(), list(.tried), .waited.as_secs_f32())]
     TimedOut {
         /// Who was to be reached.
         peer: DeviceKey,
-        /// How long it was waited for.
+        /// What was tried, in order.
+        tried: Vec<PeerAddress>,
+        /// How long each was waited for.
         waited: Duration,
     },
     /// Nothing answers at any address.

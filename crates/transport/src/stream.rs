@@ -180,7 +180,7 @@ impl FrameSender {
 pub struct FrameReceiver {
     inner: Box<dyn ReceiveFrames>,
     ready: VecDeque<Bytes>,
-    ended: Option<Option<StreamError>>,
+    ended: Option<Result<(), StreamError>>,
 }
 
 impl FrameReceiver {
@@ -229,11 +229,10 @@ impl FrameReceiver {
             match &self.ended {
                 None => match self.inner.fill(&mut self.ready).await {
                     Ok(true) => {}
-                    Ok(false) => self.ended = Some(None),
-                    Err(error) => self.ended = Some(Some(error)),
+                    Ok(false) => self.ended = Some(Ok(())),
+                    Err(error) => self.ended = Some(Err(error)),
                 },
-                Some(None) => return Ok(()),
-                Some(Some(error)) => return Err(error.clone()),
+                Some(ended) => return ended.clone(),
             }
         }
         Ok(())

@@ -193,7 +193,8 @@ impl Derived {
             revocations.values().all(|revocation| {
                 let reaches = |feed: &FeedId, seq| covers(&revocation.past, feed, seq);
                 place.is_some_and(|(feed, seq)| reaches(feed, seq))
-                    || links.is_some_and(|links| links.iter().any(|(feed, seq)| reaches(feed, *seq)))
+                    || links
+                        .is_some_and(|links| links.iter().any(|(feed, seq)| reaches(feed, *seq)))
             })
         })
     }
@@ -218,7 +219,11 @@ impl Derived {
                 role = Some(role.map_or(act.role, |least: Option<Role>| least.min(act.role)));
             }
             // A member keeps its place in the tree of admissions until it is removed.
-            let removed = || later().filter(|later| later.role.is_none()).any(|later| knew(&later));
+            let removed = || {
+                later()
+                    .filter(|later| later.role.is_none())
+                    .any(|later| knew(&later))
+            };
             if act.role.is_some() && act.rank < rank && !removed() {
                 rank = act.rank;
             }
@@ -227,7 +232,8 @@ impl Derived {
     }
 
     pub(super) fn rank_at(&self, identity: &IdentityKey, view: View<'_>) -> u32 {
-        self.role_at(identity, view).map_or(u32::MAX, |(_, rank)| rank)
+        self.role_at(identity, view)
+            .map_or(u32::MAX, |(_, rank)| rank)
     }
 
     pub(super) fn judge(

@@ -16,7 +16,8 @@ pub(super) struct Derived {
     pub(super) genesis: Option<(Order, IdentityKey)>,
     /// Acts about each identity that count, in causal order.
     pub(super) acts: BTreeMap<IdentityKey, Vec<Act>>,
-    /// Admissions and removals that count, by the identity that issued them.
+    /// Admissions and removals that count but are not in `standing`, by the identity that issued
+    /// them.
     pub(super) issued: BTreeMap<IdentityKey, BTreeMap<Order, Arc<ControlBlock>>>,
     /// Where the chain of each device was shown, in causal order.
     pub(super) shown: BTreeMap<DeviceKey, Vec<Shown>>,
@@ -28,12 +29,13 @@ pub(super) struct Derived {
     pub(super) limits: BTreeMap<IdentityKey, BTreeMap<Order, Limit>>,
     /// Effective revocations.
     pub(super) revocations: BTreeMap<(IdentityKey, DeviceKey), BTreeMap<Order, Arc<ControlBlock>>>,
-    /// Every block in `limits` or `revocations`, with the rank of its issuer when it took effect.
+    /// Every block in `limits` or `revocations`. For a reduction, which is an admission too, with
+    /// the rank of its issuer when it took effect; for others 0.
     pub(super) standing: BTreeMap<Order, u32>,
     /// The current content key, after how many restrictions its issuer knew and where it stands.
     pub(super) content_key: Option<(usize, Order, ContentKeyId)>,
     pub(super) invitations: BTreeSet<InvitationId>,
-    pub(super) names: BTreeMap<IdentityKey, (Order, String)>,
+    pub(super) names: BTreeMap<IdentityKey, (Order, Option<String>)>,
     pub(super) counting: BTreeSet<Order>,
 }
 
@@ -105,7 +107,8 @@ impl Derived {
         // Anyone can copy it into a feed; one a feed is enough.
         let acts = self.acts.get(&admin).map(Vec::as_slice).unwrap_or_default();
         let again = acts.iter().any(|act| {
-            matches!(act.block.credential.issuer(), Issuer::Space(_)) && act.block.feed == block.feed
+            matches!(act.block.credential.issuer(), Issuer::Space(_))
+                && act.block.feed == block.feed
         });
         if !again {
             self.act(block, admin, Some(Role::Admin), 0);
@@ -141,8 +144,8 @@ impl Derived {
                 }
                 self.act(block, *identity, Some(*role), rank.saturating_add(1));
                 self.invitations.extend(invitation);
-                if let Some(name) = display_name {
-                    self.name(block, *identity, name);
+                if display_name.is_some() {
+                    self.name(block, *identity, display_name.as_deref());
                 }
             }
             Assertion::MemberRemoved { identity, .. } => self.act(block, *identity, None, 0),
@@ -150,8 +153,8 @@ impl Derived {
             _ => return issuer.is_none(),
         }
         if let Some(issuer) = issuer {
-            let issued = self.issued.entry(issuer).or_default();
-            issued.insert(block.order(), Arc::clone(block));
+            let blocks = self.issued.entry(issuer).or_default();
+            blocks.insert(block.order(), Arc::clone(block));
         }
         true
     }
@@ -169,10 +172,11 @@ impl Derived {
         acts.insert(at, Act { block, role, rank });
     }
 
-    fn name(&mut self, block: &ControlBlock, identity: IdentityKey, name: &str) {
+    fn name(&mut self, block: &ControlBlock, identity: IdentityKey, name: Option<&str>) {
         let known = self.names.get(&identity);
         if known.is_none_or(|(at, _)| *at < block.order()) {
-            self.names.insert(identity, (block.order(), name.to_owned()));
+            self.names
+                .insert(identity, (block.order(), name.map(str::to_owned)));
         }
     }
 
@@ -212,10 +216,9 @@ impl Derived {
             return false;
         };
         match block.credential.assertion() {
-            Assertion::MemberProfile {
-                display_name: Some(name),
-                ..
-            } => self.name(block, authority.identity, name),
+            Assertion::MemberProfile { display_name, .. } => {
+                self.name(block, authority.identity, display_name.as_deref());
+            }
             Assertion::ContentKey { key, .. } => {
                 let found = Some((self.restrictions_known(block), block.order(), *key));
                 self.content_key = self.content_key.max(found);

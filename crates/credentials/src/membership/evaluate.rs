@@ -44,7 +44,11 @@ impl Membership {
         let (mut deciding, mut leaves) = (Vec::new(), Vec::new());
         for block in blocks.values() {
             if hope.take_in(*space, block) {
-                let list = if decides(block) { &mut deciding } else { &mut leaves };
+                let list = if decides(block) {
+                    &mut deciding
+                } else {
+                    &mut leaves
+                };
                 list.push(block);
             }
         }
@@ -74,13 +78,13 @@ impl Derived {
                 }
             }
             let mut settled = true;
-            for ((rank, ..), block) in candidates {
+            for ((rank, issuer, ..), block) in candidates {
                 // One that took effect in this round may have cancelled it.
                 if derived.issuer(space, block).is_err() {
                     continue;
                 }
-                restrictions.restrict(block, rank);
-                derived.restrict(block, rank);
+                restrictions.restrict(block, &issuer, rank);
+                derived.restrict(block, &issuer, rank);
                 derived.counting.insert(block.order());
                 if derived.disturbed_by(space, block) {
                     settled = false;
@@ -117,8 +121,7 @@ impl Derived {
             Assertion::SpaceMember { identity, role, .. } => {
                 let acts = self.acts.get(identity).map(Vec::as_slice);
                 acts.unwrap_or_default().iter().any(|act| {
-                    act.role.is_some_and(|given| given > *role)
-                        && !act.knew(&block.feed, block.seq)
+                    act.role.is_some_and(|given| given > *role) && !act.knew(&block.feed, block.seq)
                 })
             }
             _ => false,
@@ -126,12 +129,21 @@ impl Derived {
     }
 
     /// Lets a removal, a reduction or a revocation take effect.
-    pub(super) fn restrict(&mut self, block: &Arc<ControlBlock>, rank: u32) {
+    pub(super) fn restrict(&mut self, block: &Arc<ControlBlock>, issuer: &IdentityKey, rank: u32) {
         let (order, block) = (block.order(), Arc::clone(block));
-        self.standing.insert(order, rank);
+        self.standing.insert(order, 0);
+        if let Some(issued) = self.issued.get_mut(issuer) {
+            issued.remove(&order);
+            if issued.is_empty() {
+                self.issued.remove(issuer);
+            }
+        }
         let (identity, role): (_, Option<Role>) = match block.credential.assertion() {
             Assertion::MemberRemoved { identity, .. } => (*identity, None),
-            Assertion::SpaceMember { identity, role, .. } => (*identity, Some(*role)),
+            Assertion::SpaceMember { identity, role, .. } => {
+                self.standing.insert(order, rank);
+                (*identity, Some(*role))
+            }
             Assertion::DeviceRevoked { identity, device } => {
                 let revocations = self.revocations.entry((*identity, *device)).or_default();
                 revocations.insert(order, block);
@@ -145,15 +157,15 @@ impl Derived {
 
     /// Whether a restriction that just took effect cancels acts.
     fn disturbed_by(&self, space: SpaceKey, block: &ControlBlock) -> bool {
-        let subject = match block.credential.assertion() {
-            Assertion::MemberRemoved { identity, .. }
-            | Assertion::SpaceMember { identity, .. }
-            | Assertion::DeviceRevoked { identity, .. } => identity,
-            _ => return false,
+        let (Assertion::MemberRemoved { identity, .. }
+        | Assertion::SpaceMember { identity, .. }
+        | Assertion::DeviceRevoked { identity, .. }) = block.credential.assertion()
+        else {
+            return false;
         };
-        let issued = self.issued.get(subject).into_iter().flatten();
-        issued.into_iter().any(|(order, act)| {
-            !self.standing.contains_key(order) && self.issuer(space, act).is_err()
-        })
+        let issued = self.issued.get(identity).into_iter().flatten();
+        issued
+            .into_iter()
+            .any(|(_, act)| self.issuer(space, act).is_err())
     }
 }

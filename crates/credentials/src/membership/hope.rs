@@ -16,17 +16,29 @@ use crate::{Assertion, DeviceChain, Role};
 /// An over-estimate of who may do what, a function of the set of blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Hope {
-    /// Roles that each identity may have been given, and where first in each feed.
-    roles: BTreeMap<IdentityKey, BTreeMap<(Role, FeedId), u64>>,
-    /// Identities that each device may act for, and where that was shown first in each feed.
-    shown: BTreeMap<DeviceKey, BTreeMap<(IdentityKey, FeedId), u64>>,
+    /// Roles that each identity may have been given, and where in each feed.
+    roles: BTreeMap<IdentityKey, BTreeMap<(Role, FeedId), Places>>,
+    /// Identities that each device may act for, and where in each feed that was shown.
+    shown: BTreeMap<DeviceKey, BTreeMap<(IdentityKey, FeedId), Places>>,
     /// The last block of each identity in each feed that may count.
     issued: BTreeMap<IdentityKey, BTreeMap<FeedId, u64>>,
 }
 
-fn note<K: Ord>(places: &mut BTreeMap<K, u64>, key: K, seq: u64) {
-    let first = places.entry(key).or_insert(seq);
-    *first = seq.min(*first);
+/// The first and the last place in a feed where something was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Places {
+    first: u64,
+    last: u64,
+}
+
+fn note<K: Ord>(places: &mut BTreeMap<K, Places>, key: K, seq: u64) {
+    let only = Places {
+        first: seq,
+        last: seq,
+    };
+    let known = places.entry(key).or_insert(only);
+    known.first = known.first.min(seq);
+    known.last = known.last.max(seq);
 }
 
 impl Hope {
@@ -81,9 +93,13 @@ impl Hope {
         let Some(needed) = right_needed(assertion) else {
             return Vec::new();
         };
-        let shown = self.shown.get(&block.descriptor.device).into_iter().flatten();
+        let shown = self
+            .shown
+            .get(&block.descriptor.device)
+            .into_iter()
+            .flatten();
         let mut issuers: Vec<_> = shown
-            .filter(|((_, feed), seq)| view.holds(feed, **seq))
+            .filter(|((_, feed), places)| view.holds(feed, places.first))
             .map(|((identity, _), _)| *identity)
             .filter(|own| {
                 let needed = match assertion {
@@ -95,7 +111,7 @@ impl Hope {
                 let roles = self.roles.get(own).into_iter().flatten();
                 roles
                     .filter(|((role, _), _)| role.allows(needed))
-                    .any(|((_, feed), seq)| view.holds(feed, *seq))
+                    .any(|((_, feed), places)| view.holds(feed, places.first))
             })
             .collect();
         issuers.dedup();
@@ -120,12 +136,16 @@ impl Hope {
     /// Whether a new admission can neither restrict what is there nor be restricted by it: all
     /// other roles that the identity may have been given are the same, or lesser ones that the
     /// admission came after.
-    pub(super) fn only_gives(&self, identity: &IdentityKey, role: Role, block: &ControlBlock) -> bool {
+    pub(super) fn only_gives(
+        &self,
+        identity: &IdentityKey,
+        role: Role,
+        block: &ControlBlock,
+    ) -> bool {
         let view = View::of(block);
         let roles = self.roles.get(identity).into_iter().flatten();
-        roles.into_iter().all(|((other, feed), seq)| {
-            let itself = *feed == block.feed && *seq == block.seq;
-            itself || *other == role || (*other < role && view.holds(feed, *seq))
+        roles.into_iter().all(|((other, feed), places)| {
+            *other == role || (*other < role && view.holds(feed, places.last))
         })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use dxos_keys::IdentityKey;
+
 use super::evaluate::decides;
 use super::{Change, ControlBlock, Membership};
 use crate::Assertion;
@@ -30,9 +32,10 @@ impl Membership {
             }
             Assertion::MemberRemoved { identity, .. }
             | Assertion::DeviceRevoked { identity, .. } => {
-                let effective = self.derived.issuer(self.space, block).is_ok();
-                if effective && self.hope.reaches_nothing(identity, block) {
-                    return self.restrict(block);
+                if self.hope.reaches_nothing(identity, block)
+                    && let Ok(authority) = self.derived.issuer(self.space, block)
+                {
+                    return self.restrict(block, &authority.identity);
                 }
                 false
             }
@@ -57,9 +60,9 @@ impl Membership {
 
     /// Lets a removal or revocation take effect that reaches no control block known here. Data
     /// blocks it may reach.
-    fn restrict(&mut self, block: &Arc<ControlBlock>) -> Change {
+    fn restrict(&mut self, block: &Arc<ControlBlock>, issuer: &IdentityKey) -> Change {
         self.derived.apply(self.space, block);
-        self.derived.restrict(block, 0);
+        self.derived.restrict(block, issuer, 0);
         self.derived.counting.insert(block.order());
         Change {
             counts: true,

@@ -5,9 +5,10 @@ use std::time::Duration;
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::mesh::ConnectionState;
 use dxos_protocol::replicate::SessionId;
+use dxos_transport::CloseReason;
 use rand_core::Rng;
 
-use super::types::{AuthId, AuthOutcome, CloseReason, ConnectionId, Output, SessionEnd};
+use super::types::{AuthId, AuthOutcome, ConnectionId, Output, SessionEnd};
 use super::{Core, Known, Session, Slot};
 
 /// A session that ends sooner counts against the peer, so that opening and ending sessions in a

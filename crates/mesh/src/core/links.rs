@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use dxos_keys::DeviceKey;
 use dxos_protocol::mesh::ConnectionState;
+use dxos_transport::CloseReason;
 use rand_core::Rng;
 
 use super::backoff::Bucket;
-use super::types::{CloseReason, ConnectionId, Output};
+use super::types::{ConnectionId, Output};
 use super::{AuthId, Core, Link, Slot};
 
 /// Connections with one device at most: two while it is not settled which one is kept.
@@ -65,17 +66,17 @@ impl<R: Rng> Core<R> {
         out: &mut Vec<Output>,
     ) -> Result<(), CloseReason> {
         if self.state == ConnectionState::Offline {
-            return Err(CloseReason::Goodbye);
+            return Err(CloseReason::ShuttingDown);
         }
         if *device == self.own {
-            return Err(CloseReason::Own);
+            return Err(CloseReason::Done);
         }
         let banned = self
             .peers
             .get(device)
             .is_some_and(|peer| peer.banned_until > now);
         if banned && !outgoing {
-            return Err(CloseReason::Penalty);
+            return Err(CloseReason::Refused);
         }
         let others: Vec<(ConnectionId, Duration)> = self
             .links
@@ -105,8 +106,8 @@ impl<R: Rng> Core<R> {
                 .min_by_key(|(_, link)| link.unused_since)
                 .map(|(id, _)| *id);
             match oldest {
-                Some(oldest) => self.close(now, oldest, CloseReason::Busy, out),
-                None => return Err(CloseReason::Busy),
+                Some(oldest) => self.close(now, oldest, CloseReason::Overloaded, out),
+                None => return Err(CloseReason::Overloaded),
             }
         }
         Ok(())
@@ -123,13 +124,19 @@ impl<R: Rng> Core<R> {
         &mut self,
         now: Duration,
         connection: ConnectionId,
+        reason: CloseReason,
         out: &mut Vec<Output>,
     ) {
-        if let Some(device) = self.remove_link(now, connection, out) {
-            let again = self.rules.redial;
-            if let Some(peer) = self.peers.get_mut(&device) {
-                peer.next_dial = now + peer.backoff.fail(again, &mut self.rng);
+        let Some(device) = self.remove_link(now, connection, out) else {
+            return;
+        };
+        let rules = self.rules;
+        if let Some(peer) = self.peers.get_mut(&device) {
+            let mut delay = peer.backoff.fail(rules.redial, &mut self.rng);
+            if matches!(reason, CloseReason::Refused | CloseReason::Offence) {
+                delay = delay.max(rules.penalty);
             }
+            peer.next_dial = now + delay;
         }
     }
 
@@ -202,7 +209,7 @@ impl<R: Rng> Core<R> {
             return;
         }
         let device = link.device;
-        self.close(now, connection, CloseReason::Penalty, out);
+        self.close(now, connection, CloseReason::Refused, out);
         self.ban(now, device);
     }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::mesh::ConnectionState;
 use dxos_protocol::replicate::SessionId;
+use dxos_transport::{CloseReason, PeerAddress};
 use dxos_wire::limits::ADDRESSES_MAX;
 use rand_core::Rng;
 
@@ -28,16 +29,13 @@ use backoff::{Backoff, Bucket};
 pub(crate) use backoff::{Bucket as RateBucket, Schedule};
 use topology::Topology;
 pub(crate) use types::{
-    AuthId, AuthOutcome, CloseReason, ConnectionId, Input, Output, Rules, SessionEnd,
+    AuthId, AuthOutcome, ConnectionId, Input, Output, Rules, SessionEnd,
 };
-
-/// The longest address that is kept.
-const ADDRESS_BYTES_MAX: usize = 256;
 
 /// A device as known in one swarm.
 #[derive(Debug)]
 struct Known {
-    addresses: Vec<String>,
+    addresses: Vec<PeerAddress>,
     /// Whether it is said to be there.
     present: bool,
     since: Duration,
@@ -199,7 +197,9 @@ impl<R: Rng> Core<R> {
                 outgoing,
             } => self.connected(now, connection, device, outgoing, out),
             Input::DialFailed { device } => self.dial_failed(now, device),
-            Input::Disconnected { connection } => self.disconnected(now, connection, out),
+            Input::Disconnected { connection, reason } => {
+                self.disconnected(now, connection, reason, out);
+            }
             Input::Hello {
                 connection,
                 topic,
@@ -299,7 +299,7 @@ impl<R: Rng> Core<R> {
                 }
                 let all: Vec<ConnectionId> = self.links.keys().copied().collect();
                 for connection in all {
-                    self.close(now, connection, CloseReason::Goodbye, out);
+                    self.close(now, connection, CloseReason::ShuttingDown, out);
                 }
             }
             ConnectionState::Online => {
@@ -324,7 +324,7 @@ impl<R: Rng> Core<R> {
         now: Duration,
         topic: Topic,
         device: DeviceKey,
-        mut addresses: Vec<String>,
+        mut addresses: Vec<PeerAddress>,
     ) {
         if device == self.own {
             return;
@@ -345,12 +345,9 @@ impl<R: Rng> Core<R> {
             .any(|address| !known.addresses.contains(address));
         // The newest first; older ones stay as a way that may still work.
         addresses.append(&mut known.addresses);
-        let mut kept: Vec<String> = Vec::new();
+        let mut kept: Vec<PeerAddress> = Vec::new();
         for address in addresses {
-            if kept.len() < ADDRESSES_MAX
-                && address.len() <= ADDRESS_BYTES_MAX
-                && !kept.contains(&address)
-            {
+            if kept.len() < ADDRESSES_MAX && !kept.contains(&address) {
                 kept.push(address);
             }
         }

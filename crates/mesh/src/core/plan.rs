@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::mesh::ConnectionState;
+use dxos_transport::{CloseReason, PeerAddress};
 use rand_core::Rng;
 
-use super::types::{CloseReason, ConnectionId, Output};
+use super::types::{ConnectionId, Output};
 use super::{Core, Slot};
 
 impl<R: Rng> Core<R> {
@@ -36,7 +37,7 @@ impl<R: Rng> Core<R> {
             .collect();
         for (connection, due) in unused {
             if due <= now {
-                self.close(now, connection, CloseReason::Idle, out);
+                self.close(now, connection, CloseReason::Done, out);
             } else {
                 self.wake(due);
             }
@@ -145,8 +146,8 @@ impl<R: Rng> Core<R> {
         }
     }
 
-    fn addresses_of(&self, device: &DeviceKey) -> Vec<String> {
-        let mut all: Vec<String> = Vec::new();
+    fn addresses_of(&self, device: &DeviceKey) -> Vec<PeerAddress> {
+        let mut all: Vec<PeerAddress> = Vec::new();
         for swarm in self.swarms.values() {
             for address in swarm.known.get(device).iter().flat_map(|k| &k.addresses) {
                 if all.len() < dxos_wire::limits::ADDRESSES_MAX && !all.contains(address) {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::mesh::ConnectionState;
 use dxos_protocol::replicate::SessionId;
+use dxos_transport::{CloseReason, PeerAddress};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng as _, SeedableRng as _};
+use rand_core::SeedableRng as _;
 
 use super::topology::{FullyConnected, Star, Topology};
 use super::*;
@@ -57,7 +58,7 @@ fn known(topic: Topic, number: u8) -> Input {
     Input::Known {
         topic,
         device: device(number),
-        addresses: vec![format!("{number}:1")],
+        addresses: vec![PeerAddress::Memory(u64::from(number))],
     }
 }
 
@@ -126,7 +127,7 @@ fn oneself_and_devices_of_swarms_not_joined_are_not_dialed() {
         step(&mut core, ms(0), connected(1, 1, false)),
         [Output::Close {
             connection: ConnectionId(1),
-            reason: CloseReason::Own
+            reason: CloseReason::Done
         }]
     );
 }
@@ -152,13 +153,13 @@ fn failed_dials_back_off_and_a_new_address_is_a_new_chance() {
     let new = Input::Known {
         topic: TOPIC,
         device: device(2),
-        addresses: vec!["elsewhere:1".into()],
+        addresses: vec![PeerAddress::Memory(99)],
     };
     let out = step(&mut core, now, new);
     let Some(Output::Dial { addresses, .. }) = out.iter().find(|output| is_dial(output)) else {
         panic!("{out:?}");
     };
-    assert_eq!(addresses, &["elsewhere:1", "2:1"]);
+    assert_eq!(addresses, &[PeerAddress::Memory(99), PeerAddress::Memory(2)]);
 }
 
 #[test]
@@ -166,6 +167,7 @@ fn a_session_that_lived_makes_the_next_dial_quick() {
     let (mut core, _) = with_session(1, 2, ms(0));
     let gone = Input::Disconnected {
         connection: ConnectionId(1),
+        reason: CloseReason::Lost,
     };
     let out = step(&mut core, ms(20_000), gone);
     assert!(matches!(out[..], [Output::EndSession { .. }]), "{out:?}");
@@ -276,7 +278,7 @@ fn an_unknown_topic_is_declined_and_too_many_end_the_connection() {
         step(&mut core, ms(100), connected(2, 9, false)),
         [Output::Close {
             connection: ConnectionId(2),
-            reason: CloseReason::Penalty
+            reason: CloseReason::Refused
         }]
     );
     assert!(!step(&mut core, ms(200), known(TOPIC, 9)).iter().any(is_dial));
@@ -317,7 +319,7 @@ fn an_honest_opener_stays_below_what_others_put_up_with() {
                     queue.extend(step(&mut opener, now, Input::AuthEnded { auth, outcome }));
                 }
                 Output::Close { reason, .. } => {
-                    assert_eq!(reason, CloseReason::Idle);
+                    assert_eq!(reason, CloseReason::Done);
                     assert!(asked > 5);
                     return;
                 }
@@ -366,7 +368,7 @@ fn offline_closes_everything_and_online_dials_at_once() {
             Output::EndSession { session },
             Output::Close {
                 connection: ConnectionId(1),
-                reason: CloseReason::Goodbye
+                reason: CloseReason::ShuttingDown
             }
         ]
     );
@@ -375,7 +377,7 @@ fn offline_closes_everything_and_online_dials_at_once() {
         step(&mut core, ms(20), connected(2, 2, false)),
         [Output::Close {
             connection: ConnectionId(2),
-            reason: CloseReason::Goodbye
+            reason: CloseReason::ShuttingDown
         }]
     );
     let out = step(&mut core, ms(30), Input::SetState(ConnectionState::Online));
@@ -419,7 +421,7 @@ fn limits_hold_and_strangers_make_room_for_newcomers() {
         out[0],
         Output::Close {
             connection: ConnectionId(2),
-            reason: CloseReason::Busy
+            reason: CloseReason::Overloaded
         }
     );
     assert_eq!(core.links.len(), 3);
@@ -442,7 +444,7 @@ fn an_unused_connection_is_closed_and_a_held_one_is_not() {
         step(&mut core, at, Input::Tick),
         [Output::Close {
             connection: ConnectionId(1),
-            reason: CloseReason::Idle
+            reason: CloseReason::Done
         }]
     );
 }
@@ -525,10 +527,10 @@ impl World {
                     },
                 ));
             }
-            Output::Close { connection, .. } => {
+            Output::Close { connection, reason } => {
                 if let Some(to) = self.other_end(at, connection) {
                     self.open.remove(&connection.0);
-                    self.events.push((to, Input::Disconnected { connection }));
+                    self.events.push((to, Input::Disconnected { connection, reason }));
                 }
             }
             Output::Authenticate {
@@ -608,7 +610,7 @@ impl World {
                 // An event of a connection must not overtake the connection itself.
                 let (at, input) = self.events.remove(usize::try_from(pick).unwrap());
                 let early = match &input {
-                    Input::Hello { connection, .. } | Input::Disconnected { connection } => {
+                    Input::Hello { connection, .. } | Input::Disconnected { connection, .. } => {
                         self.events.iter().any(|(to, other)| {
                             *to == at
                                 && matches!(other, Input::Connected { connection: of, .. }
@@ -698,8 +700,9 @@ proptest! {
             world.open.remove(&cut);
             let (a, b) = world.wires[&cut];
             let connection = ConnectionId(cut);
-            world.events.push((a, Input::Disconnected { connection }));
-            world.events.push((b, Input::Disconnected { connection }));
+            let reason = CloseReason::Lost;
+            world.events.push((a, Input::Disconnected { connection, reason }));
+            world.events.push((b, Input::Disconnected { connection, reason }));
         }
         for _ in 0..toggles {
             let at = usize::try_from(world.rng.next_u64()).unwrap() % all;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::mesh::ConnectionState;
 use dxos_protocol::replicate::SessionId;
+use dxos_transport::{CloseReason, PeerAddress};
 
 use super::backoff::Schedule;
 
@@ -71,24 +72,6 @@ pub(crate) enum SessionEnd {
     Unwelcome,
 }
 
-/// Why a connection is closed. The codes travel to the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum CloseReason {
-    /// This device goes offline or shuts down.
-    Goodbye = 0,
-    /// Another connection with the same device is kept.
-    Duplicate = 1,
-    /// Nobody uses it.
-    Idle = 2,
-    /// There are as many as allowed.
-    Busy = 3,
-    /// The peer failed too many handshakes.
-    Penalty = 4,
-    /// It leads to this device itself.
-    Own = 5,
-}
-
 /// What happened.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
@@ -103,7 +86,7 @@ pub(crate) enum Input {
     Known {
         topic: Topic,
         device: DeviceKey,
-        addresses: Vec<String>,
+        addresses: Vec<PeerAddress>,
     },
     /// A device is said to have left the swarm.
     Gone {
@@ -119,10 +102,13 @@ pub(crate) enum Input {
     DialFailed {
         device: DeviceKey,
     },
+    /// A connection ended, not by [`Output::Close`].
     Disconnected {
         connection: ConnectionId,
+        reason: CloseReason,
     },
-    /// The peer opened a handshake. Answered by [`Output::Serve`], [`Output::Decline`] or nothing.
+    /// The peer opened a handshake. Answered by [`Output::Serve`], [`Output::Decline`] or
+    /// [`Output::Ignore`].
     Hello {
         connection: ConnectionId,
         topic: Topic,
@@ -161,7 +147,7 @@ pub(crate) enum Output {
     },
     Dial {
         device: DeviceKey,
-        addresses: Vec<String>,
+        addresses: Vec<PeerAddress>,
     },
     /// The connection is in use from now on: accept its streams.
     Accept {
