@@ -28,11 +28,15 @@ impl Receive<CreateIdentity> for HaloActor {
         message: CreateIdentity,
         _: &Context<Self>,
     ) -> Answer<Result<Identity, HaloError>> {
-        let created = self.core.create_identity(message.display_name, &mut self.rng);
+        let created = self
+            .core
+            .create_identity(message.display_name, &mut self.rng);
         Answer::Now(created.and_then(|(new, batch)| {
             self.store
                 .commit(batch, Durability::Synced)
-                .map_err(|error| HaloError::Store { reason: error.to_string() })?;
+                .map_err(|error| HaloError::Store {
+                    reason: error.to_string(),
+                })?;
             self.core.created(new);
             self.core.identity().ok_or(HaloError::NoIdentity)
         }))

@@ -66,15 +66,22 @@ impl HaloCore {
             .get(IDENTITY, KEY)?
             .map(|bytes| dxos_wire::decode(VERSION, &bytes))
             .transpose()
-            .map_err(|error| OpenHaloError::Damaged { reason: error.to_string() })?;
-        let fits = |record: &IdentityRecord| {
-            record.chain.device().device == keyring.device.device()
-        };
+            .map_err(|error| OpenHaloError::Damaged {
+                reason: error.to_string(),
+            })?;
+        let fits =
+            |record: &IdentityRecord| record.chain.device().device == keyring.device.device();
         if identity.as_ref().is_some_and(|record| !fits(record)) {
             let reason = "it names another device than the keyring".to_owned();
             return Err(OpenHaloError::Damaged { reason });
         }
-        Ok((Self { keyring: Arc::new(keyring), identity }, batch))
+        Ok((
+            Self {
+                keyring: Arc::new(keyring),
+                identity,
+            },
+            batch,
+        ))
     }
 
     pub(crate) fn keyring(&self) -> &Arc<Keyring> {
@@ -92,15 +99,20 @@ impl HaloCore {
             return Err(HaloError::IdentityExists { identity });
         }
         if let Some(name) = &display_name {
-            check_display_name(name)
-                .map_err(|error| HaloError::BadDisplayName { reason: error.to_string() })?;
+            check_display_name(name).map_err(|error| HaloError::BadDisplayName {
+                reason: error.to_string(),
+            })?;
         }
         let secret = IdentitySecret::generate(rng);
         let Keyring { device, sealing } = &*self.keyring;
         let chain = DeviceChain::genesis(secret, device.device(), sealing.sealing_key());
-        let record = IdentityRecord { chain, display_name };
-        let bytes = dxos_wire::encode(VERSION, &record)
-            .map_err(|error| HaloError::Store { reason: error.to_string() })?;
+        let record = IdentityRecord {
+            chain,
+            display_name,
+        };
+        let bytes = dxos_wire::encode(VERSION, &record).map_err(|error| HaloError::Store {
+            reason: error.to_string(),
+        })?;
         let mut batch = Batch::new();
         batch.put(IDENTITY, KEY, bytes);
         Ok((NewIdentity(record), batch))
@@ -112,15 +124,24 @@ impl HaloCore {
     }
 
     pub(crate) fn identity(&self) -> Option<Identity> {
-        let IdentityRecord { chain, display_name } = self.identity.as_ref()?;
+        let IdentityRecord {
+            chain,
+            display_name,
+        } = self.identity.as_ref()?;
         let device = chain.device();
         let display_name = display_name.clone();
-        Some(Identity { identity: device.identity, device: device.device, display_name })
+        Some(Identity {
+            identity: device.identity,
+            device: device.device,
+            display_name,
+        })
     }
 
     pub(crate) fn authority(&self) -> Result<Authority, HaloError> {
-        let IdentityRecord { chain, display_name } =
-            self.identity.as_ref().ok_or(HaloError::NoIdentity)?;
+        let IdentityRecord {
+            chain,
+            display_name,
+        } = self.identity.as_ref().ok_or(HaloError::NoIdentity)?;
         Ok(Authority {
             chain: chain.clone(),
             display_name: display_name.clone(),
@@ -136,7 +157,12 @@ impl HaloCore {
     ) -> Result<Presentation, HaloError> {
         let record = self.identity.as_ref().ok_or(HaloError::NoIdentity)?;
         let signer = &self.keyring.device;
-        Ok(Presentation::sign(signer, record.chain.clone(), challenge, audience))
+        Ok(Presentation::sign(
+            signer,
+            record.chain.clone(),
+            challenge,
+            audience,
+        ))
     }
 }
 
@@ -159,7 +185,9 @@ mod tests {
         let store = MemStore::open(&MemDisk::new()).unwrap();
         let (mut core, batch) = HaloCore::open(&store, protection, &mut rng()).unwrap();
         store.commit(batch.unwrap(), Durability::Synced).unwrap();
-        let (new, batch) = core.create_identity(Some("Ann".into()), &mut rng()).unwrap();
+        let (new, batch) = core
+            .create_identity(Some("Ann".into()), &mut rng())
+            .unwrap();
         store.commit(batch, Durability::Synced).unwrap();
         core.created(new);
         let identity = core.identity().unwrap();
@@ -173,7 +201,12 @@ mod tests {
         assert!(batch.is_none());
         assert_eq!(core.identity().as_ref(), Some(&identity));
         let again = core.create_identity(None, &mut rng()).unwrap_err();
-        assert_eq!(again, HaloError::IdentityExists { identity: identity.identity });
+        assert_eq!(
+            again,
+            HaloError::IdentityExists {
+                identity: identity.identity
+            }
+        );
         let shown = core.present(b"challenge", "example.com").unwrap();
         let verified = shown.verify(b"challenge", "example.com").unwrap();
         assert_eq!(verified.identity, identity.identity);
@@ -208,10 +241,18 @@ mod tests {
         let store = MemStore::open(&MemDisk::new()).unwrap();
         let (core, _) = HaloCore::open(&store, &Protection::None, &mut rng()).unwrap();
         for name in ["", "  ", "a\u{202e}b", "line\nbreak", &"x".repeat(257)] {
-            let refused = core.create_identity(Some(name.into()), &mut rng()).unwrap_err();
-            assert!(matches!(refused, HaloError::BadDisplayName { .. }), "{name:?}");
+            let refused = core
+                .create_identity(Some(name.into()), &mut rng())
+                .unwrap_err();
+            assert!(
+                matches!(refused, HaloError::BadDisplayName { .. }),
+                "{name:?}"
+            );
         }
-        assert!(core.create_identity(Some("Жанна 🌱".into()), &mut rng()).is_ok());
+        assert!(
+            core.create_identity(Some("Жанна 🌱".into()), &mut rng())
+                .is_ok()
+        );
         assert_eq!(core.authority().unwrap_err(), HaloError::NoIdentity);
     }
 }

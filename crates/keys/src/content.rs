@@ -55,6 +55,10 @@ impl ContentKey {
 
     /// Seals `plaintext`, bound to `associated` data that travels in the clear. The result is
     /// [`SEAL_OVERHEAD_BYTES`] longer.
+    ///
+    /// # Panics
+    ///
+    /// Beyond 256 GiB of plaintext, far over any limit of this workspace.
     pub fn seal(&self, associated: &[u8], plaintext: &[u8]) -> Vec<u8> {
         let mut hasher = Hasher::new(HashDomain::Nonce);
         hasher.update(&self.0).part(associated).update(plaintext);

@@ -13,11 +13,11 @@ use dxos_actors::{
 };
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::auth::{Hello, SwarmSecret};
+use dxos_protocol::mesh::ConnectionState;
 use dxos_protocol::mesh::{
     AddPeer, Broadcast, ConnectionReport, EndSession, JoinSwarm, LeaveSwarm, MeshError,
     NetworkReport, NetworkStatus, SetConnectionState, SwarmReport, Wake,
 };
-use dxos_protocol::mesh::ConnectionState;
 use dxos_protocol::replicate::SessionId;
 use dxos_transport::{Connection, Discovery, PeerAddress, Stream, Transport};
 use dxos_wire::limits::{ADDRESSES_MAX, GOSSIP_BYTES_MAX};
@@ -234,7 +234,10 @@ impl MeshActor {
                 let stats = entry.connection.stats();
                 ConnectionReport {
                     device: entry.device,
-                    address: entry.connection.address().map(|address| address.to_string()),
+                    address: entry
+                        .connection
+                        .address()
+                        .map(|address| address.to_string()),
                     rtt_us: u64::try_from(stats.rtt.as_micros()).unwrap_or(u64::MAX),
                     bytes_sent: stats.bytes_sent,
                     bytes_received: stats.bytes_received,

@@ -8,9 +8,7 @@ use dxos_actors::{Context, PortError};
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::auth::SwarmSecret;
 use dxos_protocol::replicate::{CloseSession, SessionId};
-use dxos_transport::{
-    Announcement, ConnectError, Connection, DiscoveryEvent, PeerAddress,
-};
+use dxos_transport::{Announcement, ConnectError, Connection, DiscoveryEvent, PeerAddress};
 use tokio::sync::{Notify, oneshot};
 
 use crate::actor::{AuthEntry, MeshActor, SessionEntry};
@@ -135,6 +133,7 @@ impl MeshActor {
                 Ok(result) => result,
                 Err(_) => Err(ConnectError::TimedOut {
                     peer: device,
+                    tried: addresses.clone(),
                     waited,
                 }),
             }

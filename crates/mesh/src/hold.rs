@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dxos_keys::DeviceKey;
-use dxos_transport::{
-    CloseReason, Connection, ConnectionStats, PeerAddress, Stream, StreamError,
-};
+use dxos_transport::{CloseReason, Connection, ConnectionStats, PeerAddress, Stream, StreamError};
 use dxos_wire::StreamKind;
 use tokio::sync::oneshot;
 

@@ -12,9 +12,7 @@ use bytes::Bytes;
 use dxos_actors::{Clock, PortError};
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::mesh::DeliverGossip;
-use dxos_protocol::replicate::{
-    Message, OpenSession, Produce, Receive, SessionError, SessionId,
-};
+use dxos_protocol::replicate::{Message, OpenSession, Produce, Receive, SessionError, SessionId};
 use dxos_transport::{Connection, FrameReceiver, FrameSender, Stream, StreamError};
 use dxos_wire::StreamKind;
 use dxos_wire::limits::{GOSSIP_BYTES_MAX, OFFENCES_MAX};
@@ -106,10 +104,7 @@ impl Session {
         Ok(stream)
     }
 
-    async fn timed<T, E>(
-        &self,
-        step: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, SessionEnd> {
+    async fn timed<T, E>(&self, step: impl Future<Output = Result<T, E>>) -> Result<T, SessionEnd> {
         match self.clock.timeout(self.step_timeout, step).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(_)) | Err(_) => Err(SessionEnd::Closed),
@@ -191,7 +186,10 @@ impl Session {
                     session: self.id,
                     bytes_max: PRODUCE_BYTES_MAX,
                 };
-                let produced = ports.produce.ask_within(request, REPLICATION_DEADLINE).await;
+                let produced = ports
+                    .produce
+                    .ask_within(request, REPLICATION_DEADLINE)
+                    .await;
                 let produced = match answered(produced) {
                     Ok(produced) => produced,
                     Err(end) => return end,

@@ -151,10 +151,7 @@ impl<R: Rng> Core<R> {
         let Some(swarm) = self.swarms.get_mut(&topic) else {
             return;
         };
-        let known = swarm
-            .known
-            .entry(device)
-            .or_insert_with(|| Known::new(now));
+        let known = swarm.known.entry(device).or_insert_with(|| Known::new(now));
         known.present = true;
         known.refused = false;
         // The newer session is the live one.

@@ -28,9 +28,7 @@ use rand_core::Rng;
 use backoff::{Backoff, Bucket};
 pub(crate) use backoff::{Bucket as RateBucket, Schedule};
 use topology::Topology;
-pub(crate) use types::{
-    AuthId, AuthOutcome, ConnectionId, Input, Output, Rules, SessionEnd,
-};
+pub(crate) use types::{AuthId, AuthOutcome, ConnectionId, Input, Output, Rules, SessionEnd};
 
 /// A device as known in one swarm.
 #[derive(Debug)]
@@ -335,10 +333,7 @@ impl<R: Rng> Core<R> {
         if !swarm.known.contains_key(&device) && swarm.known.len() >= self.rules.known_max {
             return;
         }
-        let known = swarm
-            .known
-            .entry(device)
-            .or_insert_with(|| Known::new(now));
+        let known = swarm.known.entry(device).or_insert_with(|| Known::new(now));
         known.present = true;
         let newer = addresses
             .iter()

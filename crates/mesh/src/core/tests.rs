@@ -107,11 +107,19 @@ fn with_session(own: u8, peer: u8, now: Duration) -> (Core<ChaCha20Rng>, Session
 fn the_smaller_key_dials_at_once_and_the_greater_after_a_grace() {
     let mut smaller = core(1);
     step(&mut smaller, ms(0), Input::Join { topic: TOPIC });
-    assert!(step(&mut smaller, ms(0), known(TOPIC, 2)).iter().any(is_dial));
+    assert!(
+        step(&mut smaller, ms(0), known(TOPIC, 2))
+            .iter()
+            .any(is_dial)
+    );
 
     let mut greater = core(3);
     step(&mut greater, ms(0), Input::Join { topic: TOPIC });
-    assert!(!step(&mut greater, ms(0), known(TOPIC, 2)).iter().any(is_dial));
+    assert!(
+        !step(&mut greater, ms(0), known(TOPIC, 2))
+            .iter()
+            .any(is_dial)
+    );
     let at = greater.wake_at().unwrap();
     assert_eq!(at, rules().dial_grace);
     assert!(step(&mut greater, at, Input::Tick).iter().any(is_dial));
@@ -159,7 +167,10 @@ fn failed_dials_back_off_and_a_new_address_is_a_new_chance() {
     let Some(Output::Dial { addresses, .. }) = out.iter().find(|output| is_dial(output)) else {
         panic!("{out:?}");
     };
-    assert_eq!(addresses, &[PeerAddress::Memory(99), PeerAddress::Memory(2)]);
+    assert_eq!(
+        addresses,
+        &[PeerAddress::Memory(99), PeerAddress::Memory(2)]
+    );
 }
 
 #[test]
@@ -206,7 +217,10 @@ fn a_newer_connection_replaces_an_older_one_but_not_a_simultaneous_one() {
 fn the_greater_key_keeps_both_until_a_session_shows_which() {
     let (mut core, session) = with_session(3, 2, ms(0));
     let out = step(&mut core, ms(100), connected(2, 2, false));
-    assert!(!out.iter().any(|o| matches!(o, Output::Close { .. })), "{out:?}");
+    assert!(
+        !out.iter().any(|o| matches!(o, Output::Close { .. })),
+        "{out:?}"
+    );
     let hello = Input::Hello {
         connection: ConnectionId(2),
         topic: TOPIC,
@@ -249,7 +263,10 @@ fn handshakes_that_cross_leave_that_of_the_connections_initiator() {
     step(&mut dialer, ms(0), Input::Join { topic: TOPIC });
     step(&mut dialer, ms(0), known(TOPIC, 2));
     step(&mut dialer, ms(0), connected(1, 2, true));
-    assert_eq!(step(&mut dialer, ms(10), hello), [Output::Ignore { stream: 7 }]);
+    assert_eq!(
+        step(&mut dialer, ms(10), hello),
+        [Output::Ignore { stream: 7 }]
+    );
 }
 
 #[test]
@@ -281,7 +298,11 @@ fn an_unknown_topic_is_declined_and_too_many_end_the_connection() {
             reason: CloseReason::Refused
         }]
     );
-    assert!(!step(&mut core, ms(200), known(TOPIC, 9)).iter().any(is_dial));
+    assert!(
+        !step(&mut core, ms(200), known(TOPIC, 9))
+            .iter()
+            .any(is_dial)
+    );
     let later = ms(200) + rules().penalty;
     assert!(step(&mut core, later, Input::Tick).iter().any(is_dial));
 }
@@ -530,7 +551,8 @@ impl World {
             Output::Close { connection, reason } => {
                 if let Some(to) = self.other_end(at, connection) {
                     self.open.remove(&connection.0);
-                    self.events.push((to, Input::Disconnected { connection, reason }));
+                    self.events
+                        .push((to, Input::Disconnected { connection, reason }));
                 }
             }
             Output::Authenticate {
@@ -555,7 +577,8 @@ impl World {
             },
             Output::Serve { auth, stream, .. } => {
                 let (from, theirs, wire) = self.streams[&stream];
-                let alive = self.open.contains(&wire) && self.cores[from].auths.contains_key(&theirs);
+                let alive =
+                    self.open.contains(&wire) && self.cores[from].auths.contains_key(&theirs);
                 let outcome = if alive {
                     AuthOutcome::Admitted
                 } else {
@@ -658,7 +681,10 @@ impl World {
                 assert_eq!(links.len(), 1, "{at} to {to}");
                 assert!(other.links.contains_key(&ConnectionId(links[0])));
                 for topic in topics {
-                    assert!(core.session_with(topic, &other.own).is_some(), "{at} to {to}");
+                    assert!(
+                        core.session_with(topic, &other.own).is_some(),
+                        "{at} to {to}"
+                    );
                 }
             }
         }

@@ -27,8 +27,10 @@ fn two_peers_authenticate_and_exchange_gossip() {
         alice.say(TOPIC, "hello").await;
         bob.until_sessions(TOPIC, 1).await;
         bob.say(TOPIC, "welcome").await;
-        net.eventually("gossip", || alice.heard().len() == 1 && bob.heard().len() == 1)
-            .await;
+        net.eventually("gossip", || {
+            alice.heard().len() == 1 && bob.heard().len() == 1
+        })
+        .await;
         assert_eq!(bob.heard(), [(alice.device, Bytes::from("hello"))]);
         assert_eq!(alice.heard(), [(bob.device, Bytes::from("welcome"))]);
         assert_eq!(alice.report().await.refused, 0);
@@ -153,7 +155,10 @@ fn who_fails_too_often_is_disconnected_and_kept_out_for_a_while() {
             drain(&mut stream).await;
         }
         assert_eq!(tries, 16);
-        assert_eq!(connection.closed().await, dxos_transport::CloseReason::Refused);
+        assert_eq!(
+            connection.closed().await,
+            dxos_transport::CloseReason::Refused
+        );
         let again = mallory.connect(&alice).await;
         assert_eq!(again.closed().await, dxos_transport::CloseReason::Refused);
         // Bob's session is as before.
@@ -209,7 +214,9 @@ fn more_evidence_is_shown_when_it_is_asked_for() {
             }
             for (node, asked) in nodes.iter().zip([demands[1], demands[0]]) {
                 node.until_sessions(TOPIC, 1).await;
-                let full = node.log.count(|event| *event == Event::Presented { full: true });
+                let full = node
+                    .log
+                    .count(|event| *event == Event::Presented { full: true });
                 assert_eq!(full, usize::from(asked));
             }
         });

@@ -38,12 +38,28 @@ pub(crate) fn secs(secs: u64) -> Duration {
 /// What was asked of the ports, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    Presented { full: bool },
-    Judged { bytes: Bytes },
-    Gossip { from: DeviceKey, payload: Bytes },
-    Opened { session: SessionId, topic: Topic, device: DeviceKey },
-    Received { session: SessionId, message: Message },
-    Closed { session: SessionId },
+    Presented {
+        full: bool,
+    },
+    Judged {
+        bytes: Bytes,
+    },
+    Gossip {
+        from: DeviceKey,
+        payload: Bytes,
+    },
+    Opened {
+        session: SessionId,
+        topic: Topic,
+        device: DeviceKey,
+    },
+    Received {
+        session: SessionId,
+        message: Message,
+    },
+    Closed {
+        session: SessionId,
+    },
 }
 
 #[derive(Clone, Debug, Default)]
@@ -246,13 +262,21 @@ impl Node {
     }
 
     pub(crate) async fn set_state(&self, state: ConnectionState) {
-        let set = self.mesh.set_state().ask(SetConnectionState { state }).await;
+        let set = self
+            .mesh
+            .set_state()
+            .ask(SetConnectionState { state })
+            .await;
         set.unwrap();
     }
 
     pub(crate) async fn say(&self, topic: Topic, payload: impl Into<Bytes>) {
         let payload = payload.into();
-        let said = self.mesh.broadcast().ask(Broadcast { topic, payload }).await;
+        let said = self
+            .mesh
+            .broadcast()
+            .ask(Broadcast { topic, payload })
+            .await;
         said.unwrap().unwrap();
     }
 

@@ -277,7 +277,8 @@ fn the_same_seed_gives_the_same_run() {
                 node.join(TOPIC).await;
             }
             net.pass(secs(20)).await;
-            net.network.drop_connections(nodes[0].device, nodes[1].device);
+            net.network
+                .drop_connections(nodes[0].device, nodes[1].device);
             net.pass(secs(20)).await;
             trace.lock().unwrap().clone()
         })

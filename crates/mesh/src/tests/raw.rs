@@ -84,7 +84,10 @@ impl Raw {
         let judgement = self.authenticate(connection, topic, secret).await;
         assert_eq!(judgement, Judgement::Admitted);
         let replicate = self.open(connection, StreamKind::Replicate, topic).await;
-        (replicate, self.open(connection, StreamKind::Gossip, topic).await)
+        (
+            replicate,
+            self.open(connection, StreamKind::Gossip, topic).await,
+        )
     }
 }
 

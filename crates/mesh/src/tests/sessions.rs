@@ -42,7 +42,8 @@ fn messages_arrive_in_order_at_the_beginning_and_after_a_wake() {
         alice.outbox.lock().unwrap().extend((0..5).map(message));
         alice.join(TOPIC).await;
         bob.join(TOPIC).await;
-        net.eventually("the first", || received(&bob).len() == 5).await;
+        net.eventually("the first", || received(&bob).len() == 5)
+            .await;
         for node in [&alice, &bob] {
             assert_eq!(node.log.opened().len(), 1);
         }
@@ -56,8 +57,10 @@ fn messages_arrive_in_order_at_the_beginning_and_after_a_wake() {
                 node.mesh.wake().tell(Wake { session }).unwrap();
             }
         }
-        net.eventually("the others", || received(&bob).len() == 6).await;
-        net.eventually("the many", || received(&alice).len() == 101).await;
+        net.eventually("the others", || received(&bob).len() == 6)
+            .await;
+        net.eventually("the many", || received(&alice).len() == 101)
+            .await;
         assert_eq!(received(&bob), (0..6).map(message).collect::<Vec<_>>());
         assert_eq!(received(&alice), (0..101).map(message).collect::<Vec<_>>());
     });
@@ -126,9 +129,7 @@ fn a_replica_that_does_not_answer_stops_the_sender() {
         alice.join(TOPIC).await;
         let peer = Raw::new(&net, 2);
         let connection = peer.connect(&alice).await;
-        let (mut replicate, _gossip) = peer
-            .session(&*connection, TOPIC, &secret_of(TOPIC))
-            .await;
+        let (mut replicate, _gossip) = peer.session(&*connection, TOPIC, &secret_of(TOPIC)).await;
         let Message::Want { ranges } = message(0) else {
             unreachable!()
         };
@@ -148,7 +149,8 @@ fn a_replica_that_does_not_answer_stops_the_sender() {
         assert!(sent <= 8 * 1024 * 1024, "{sent} bytes were taken");
         // Stuck for a minute is broken.
         alice.until_sessions(TOPIC, 0).await;
-        net.eventually("closed", || alice.log.closed().len() == 1).await;
+        net.eventually("closed", || alice.log.closed().len() == 1)
+            .await;
     });
 }
 
@@ -230,7 +232,13 @@ fn leaving_ends_the_sessions_of_that_swarm_alone() {
             assert_eq!(node.report().await.connections.len(), 1);
         }
         let leave = LeaveSwarm { topic: TOPIC };
-        alice.mesh.leave().ask(leave.clone()).await.unwrap().unwrap();
+        alice
+            .mesh
+            .leave()
+            .ask(leave.clone())
+            .await
+            .unwrap()
+            .unwrap();
         assert!(alice.mesh.leave().ask(leave).await.unwrap().is_err());
         bob.until_sessions(TOPIC, 0).await;
         net.pass(secs(60)).await;

@@ -1,1 +1,0 @@
-//! Rendezvous: how devices of one topic find each other's addresses.

@@ -1,1 +1,0 @@
-//! The simulated world: many whole clients in one thread under virtual time.
