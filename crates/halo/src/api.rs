@@ -35,7 +35,7 @@ impl Halo {
     pub fn start(
         spawner: &SpawnerHandle,
         store: Arc<dyn Store>,
-        config: HaloConfig,
+        config: &HaloConfig,
         seeds: &SeedTree,
     ) -> Result<Self, OpenHaloError> {
         let mut rng = seeds.rng_of("halo");

@@ -6,17 +6,17 @@
 //!
 //! ```
 //! use std::sync::Arc;
-//! use dxos_actors::{SeedTree, Spawner};
+//! use dxos_actors::{Failures, SeedTree, Spawner};
 //! use dxos_halo::{Halo, HaloConfig};
 //! use dxos_keys::Protection;
 //! use dxos_protocol::halo::{CreateIdentity, SignPresentation};
 //! use dxos_store::{MemDisk, MemStore};
 //!
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-//! let spawner = Spawner::thread("halo").unwrap();
+//! let spawner = Spawner::thread("halo", &Failures::new()).unwrap();
 //! let store = Arc::new(MemStore::open(&MemDisk::new()).unwrap());
 //! let config = HaloConfig { protection: Protection::None };
-//! let halo = Halo::start(&spawner.handle(), store, config, &SeedTree::from_seed(1)).unwrap();
+//! let halo = Halo::start(&spawner.handle(), store, &config, &SeedTree::from_seed(1)).unwrap();
 //! let name = Some("Ann".to_owned());
 //! let ann = spawner.handle().run({
 //!     let create = halo.create_identity();
