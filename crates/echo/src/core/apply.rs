@@ -60,7 +60,9 @@ impl Space {
         let Ok(block) = ControlBlock::read(descriptor, place, past.clone(), body) else { return };
         let is_key = matches!(block.credential.assertion(), Assertion::ContentKey { .. });
         let change = self.membership.insert(block.clone());
-        self.members_changed |= change.counts || change.retroactive;
+        if change.counts {
+            self.sync.unblock();
+        }
         self.stale |= change.retroactive;
         // A key that arrives after blocks that it opens: they are read again from the start.
         if is_key && self.open_key(&block) && self.has_sealed_blocks() {
@@ -99,7 +101,7 @@ impl Space {
         self.apply_transaction(&transaction, &context, store)
     }
 
-    pub(super) fn open_body(&self, fresh: &Fresh) -> Option<Transaction> {
+    fn open_body(&self, fresh: &Fresh) -> Option<Transaction> {
         let body = &fresh.block.body;
         let (id, sealed) = body.split_at_checked(ContentKeyId::LENGTH)?;
         let key = self.keys.get(&ContentKeyId::from_slice(id)?)?;

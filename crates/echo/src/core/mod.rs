@@ -4,19 +4,14 @@ mod apply;
 mod cache;
 mod commit;
 mod evidence;
-mod forks;
 pub(crate) mod layout;
 mod live;
 mod query;
 mod rebuild;
 mod receive;
 mod serve;
-mod session;
 pub(crate) mod space;
 mod sync;
-mod tail;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use query::PROPERTIES_TYPE;
 pub(crate) use space::{Outcome, Space};

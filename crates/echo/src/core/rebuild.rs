@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use dxos_feed::{Designation, FeedDescriptor, Timeframe};
 use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::echo::EchoError;
-use dxos_store::{Batch, Direction, Durability, KeyRange, Read, Store};
+use dxos_store::{Batch, Direction, Durability, KeyRange, Store};
 
 use super::apply::Fresh;
 use super::layout::{OBJECTS, in_space};
@@ -56,24 +56,15 @@ impl Space {
         self.tally.rebuilding = false;
         self.write_part(store)?;
         self.stale = false;
-        self.refresh_live(store)
-    }
-
-    /// Answers the live queries again: everything may have changed.
-    pub(crate) fn refresh_live(&mut self, store: &dyn Read) -> Result<(), EchoError> {
-        if !self.live.is_empty() {
-            let objects = self.all_objects(store)?;
-            self.live.refresh(|| objects.clone());
-        }
+        let objects = self.all_objects(store)?;
+        self.live.refresh(|| objects.clone());
         Ok(())
     }
 
     fn write_part(&mut self, store: &dyn Store) -> Result<(), EchoError> {
         let mut batch = Batch::new();
         self.flush(&mut batch)?;
-        for part in self.parts(batch)? {
-            store.commit(part, Durability::Buffered).map_err(|error| store_failed(&error))?;
-        }
+        store.commit(batch, Durability::Buffered).map_err(|error| store_failed(&error))?;
         self.touched.clear();
         Ok(())
     }
