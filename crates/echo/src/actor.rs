@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dxos_actors::{Address, Answer, Behaviour, Clock, Context, Port, Receive, Shutdown, ShutdownError};
+use dxos_actors::{
+    Address, Answer, Behaviour, Clock, Context, Port, Receive, Shutdown, ShutdownError,
+};
 use dxos_credentials::Credential;
 use dxos_document::{Op, Transaction};
 use dxos_keys::{SpaceKey, SpaceSecret, Topic};
@@ -64,7 +66,9 @@ impl EchoActor {
 
     fn authority(&self) -> Result<Authority, EchoError> {
         if self.stopped {
-            return Err(EchoError::Stopped { reason: "it is shutting down".to_owned() });
+            return Err(EchoError::Stopped {
+                reason: "it is shutting down".to_owned(),
+            });
         }
         self.authority.clone().ok_or(EchoError::NoIdentity)
     }
@@ -73,7 +77,9 @@ impl EchoActor {
         if self.authority.is_none() {
             return Err(EchoError::NoIdentity);
         }
-        self.spaces.get(space).ok_or(EchoError::UnknownSpace { space: *space })
+        self.spaces
+            .get(space)
+            .ok_or(EchoError::UnknownSpace { space: *space })
     }
 
     fn session(&self, session: &SessionId) -> Option<&Address<SpaceActor>> {
@@ -100,7 +106,10 @@ impl EchoActor {
     }
 
     fn stored_spaces(&self) -> Result<Vec<SpaceRecord>, EchoError> {
-        let rows = self.shared.store.scan(SPACES, KeyRange::all(), Direction::Forward);
+        let rows = self
+            .shared
+            .store
+            .scan(SPACES, KeyRange::all(), Direction::Forward);
         rows.map(|row| {
             let (_, value) = row.map_err(|error| store_failed(&error))?;
             decode_row::<SpaceRecord>("space", &value)
@@ -114,11 +123,7 @@ impl EchoActor {
         number
     }
 
-    fn create(
-        &mut self,
-        message: CreateSpace,
-        ctx: &Context<Self>,
-    ) -> Result<SpaceKey, EchoError> {
+    fn create(&mut self, message: CreateSpace, ctx: &Context<Self>) -> Result<SpaceKey, EchoError> {
         let authority = self.authority()?;
         let admin = authority.chain.device().identity;
         let secret = SpaceSecret::generate(&mut self.rng);
@@ -152,7 +157,11 @@ impl EchoActor {
         if self.spaces.contains_key(&space) {
             return Err(EchoError::AlreadyJoined { space });
         }
-        let record = SpaceRecord { number: self.number(), space, incarnation: 0 };
+        let record = SpaceRecord {
+            number: self.number(),
+            space,
+            incarnation: 0,
+        };
         let store: &dyn Read = &self.shared.store;
         let mut joined = Space::open(record, authority, store)?;
         let outcome = joined.take_up(message.ticket, self.shared.clock.wall_ms(), store)?;
@@ -207,12 +216,12 @@ fn child_rng(rng: &mut ChaCha20Rng) -> ChaCha20Rng {
 }
 
 /// The operation that makes the properties object of a new space.
-fn properties_op(
-    space: &Space,
-    properties: BTreeMap<String, dxos_document::Value>,
-) -> Option<Op> {
+fn properties_op(space: &Space, properties: BTreeMap<String, dxos_document::Value>) -> Option<Op> {
     let object = space.properties_id();
-    Transaction::new().create(object, PROPERTIES_TYPE, properties).ops.pop()
+    Transaction::new()
+        .create(object, PROPERTIES_TYPE, properties)
+        .ops
+        .pop()
 }
 
 /// Passes a request on to a space's actor.
@@ -230,9 +239,11 @@ where
         Ok(space) => {
             let port: Port<M> = space.port();
             Answer::later(async move {
-                port.ask(message)
-                    .await
-                    .unwrap_or_else(|error| Err(EchoError::Stopped { reason: error.to_string() }))
+                port.ask(message).await.unwrap_or_else(|error| {
+                    Err(EchoError::Stopped {
+                        reason: error.to_string(),
+                    })
+                })
             })
         }
     }
@@ -334,7 +345,9 @@ pub(crate) async fn sync(
 ) -> Result<(), EchoError> {
     match spawner.blocking(move || store.sync()).await {
         Ok(result) => result.map_err(|error| store_failed(&error)),
-        Err(error) => Err(EchoError::Stopped { reason: error.to_string() }),
+        Err(error) => Err(EchoError::Stopped {
+            reason: error.to_string(),
+        }),
     }
 }
 
@@ -384,7 +397,9 @@ impl Receive<OpenSession> for EchoActor {
 }
 
 fn closed(error: &dxos_actors::PortError) -> SessionError {
-    SessionError::SpaceClosed { reason: error.to_string() }
+    SessionError::SpaceClosed {
+        reason: error.to_string(),
+    }
 }
 
 impl Receive<ReceiveMessage> for EchoActor {
@@ -417,7 +432,9 @@ impl Receive<Produce> for EchoActor {
 
 impl Receive<CloseSession> for EchoActor {
     fn receive(&mut self, message: CloseSession, _: &Context<Self>) -> Answer<()> {
-        let Some(address) = self.session(&message.session) else { return Answer::Now(()) };
+        let Some(address) = self.session(&message.session) else {
+            return Answer::Now(());
+        };
         let port: Port<CloseSession> = address.port();
         self.sessions.remove(&message.session);
         Answer::later(async move {
@@ -434,8 +451,13 @@ impl Receive<PresentEvidence> for EchoActor {
         message: PresentEvidence,
         _: &Context<Self>,
     ) -> Answer<Result<dxos_protocol::auth::Evidence, NoEvidence>> {
-        let space = self.topics.get(&message.topic).and_then(|space| self.spaces.get(space));
-        let Some(address) = space else { return Answer::Now(Err(NoEvidence)) };
+        let space = self
+            .topics
+            .get(&message.topic)
+            .and_then(|space| self.spaces.get(space));
+        let Some(address) = space else {
+            return Answer::Now(Err(NoEvidence));
+        };
         let port: Port<PresentEvidence> = address.port();
         Answer::later(async move { port.ask(message).await.unwrap_or(Err(NoEvidence)) })
     }
@@ -443,19 +465,20 @@ impl Receive<PresentEvidence> for EchoActor {
 
 impl Receive<JudgeEvidence> for EchoActor {
     fn receive(&mut self, message: JudgeEvidence, _: &Context<Self>) -> Answer<Judgement> {
-        let space = self.topics.get(&message.topic).and_then(|space| self.spaces.get(space));
-        let Some(address) = space else { return Answer::Now(Judgement::Refused) };
+        let space = self
+            .topics
+            .get(&message.topic)
+            .and_then(|space| self.spaces.get(space));
+        let Some(address) = space else {
+            return Answer::Now(Judgement::Refused);
+        };
         let port: Port<JudgeEvidence> = address.port();
         Answer::later(async move { port.ask(message).await.unwrap_or(Judgement::Refused) })
     }
 }
 
 impl Receive<Shutdown> for EchoActor {
-    fn receive(
-        &mut self,
-        _: Shutdown,
-        ctx: &Context<Self>,
-    ) -> Answer<Result<(), ShutdownError>> {
+    fn receive(&mut self, _: Shutdown, ctx: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
         self.stopped = true;
         self.topics.clear();
         self.sessions.clear();
@@ -463,7 +486,11 @@ impl Receive<Shutdown> for EchoActor {
         self.shared.unsynced.store(false, Ordering::Release);
         let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
         Answer::later(async move {
-            sync(spawner, store).await.map_err(|error| ShutdownError::Failed { text: error.to_string() })
+            sync(spawner, store)
+                .await
+                .map_err(|error| ShutdownError::Failed {
+                    text: error.to_string(),
+                })
         })
     }
 }

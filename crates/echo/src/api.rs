@@ -36,7 +36,9 @@ pub struct EchoConfig {
 
 impl Default for EchoConfig {
     fn default() -> Self {
-        Self { sync_interval: Duration::from_millis(200) }
+        Self {
+            sync_interval: Duration::from_millis(200),
+        }
     }
 }
 
@@ -67,10 +69,14 @@ impl Echo {
         clock: Clock,
         seeds: &SeedTree,
     ) -> Self {
-        let shared = Shared { store, clock, mesh, unsynced: Arc::new(AtomicBool::new(false)) };
+        let shared = Shared {
+            store,
+            clock,
+            mesh,
+            unsynced: Arc::new(AtomicBool::new(false)),
+        };
         let rng = seeds.rng_of("echo");
-        let address =
-            spawner.start(move || EchoActor::new(shared, rng, config.sync_interval));
+        let address = spawner.start(move || EchoActor::new(shared, rng, config.sync_interval));
         Self { address }
     }
 }

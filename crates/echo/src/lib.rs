@@ -17,4 +17,3 @@ mod core;
 mod space_actor;
 
 pub use api::{Echo, EchoConfig, MeshPorts};
-

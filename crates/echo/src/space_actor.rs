@@ -47,10 +47,20 @@ pub(crate) struct SpaceActor {
 
 impl SpaceActor {
     pub(crate) fn new(key: SpaceKey, start: Start, shared: Shared, rng: ChaCha20Rng) -> Self {
-        let opening = EchoError::Stopped { reason: "the space is being opened".to_owned() };
+        let opening = EchoError::Stopped {
+            reason: "the space is being opened".to_owned(),
+        };
         let (report, _) = watch::channel(unready(key, SpaceState::Initializing, None));
         let space = Err(opening);
-        Self { key, start: Some(start), space, shared, rng, report, report_due: false }
+        Self {
+            key,
+            start: Some(start),
+            space,
+            shared,
+            rng,
+            report,
+            report_due: false,
+        }
     }
 
     fn space(&mut self) -> Result<&mut Space, EchoError> {
@@ -99,14 +109,23 @@ impl SpaceActor {
     fn begin_again(&mut self, error: &EchoError, ctx: &Context<Self>) -> EchoError {
         tracing::error!(%error, space = %self.key.short(), "the space is opened again");
         if let Ok(space) = &self.space {
-            let reason = SessionError::SpaceClosed { reason: error.to_string() };
-            let end = space.sessions().map(|session| (session, reason.clone())).collect();
-            self.tell_mesh(Effects { wake: std::collections::BTreeSet::new(), end });
+            let reason = SessionError::SpaceClosed {
+                reason: error.to_string(),
+            };
+            let end = space
+                .sessions()
+                .map(|session| (session, reason.clone()))
+                .collect();
+            self.tell_mesh(Effects {
+                wake: std::collections::BTreeSet::new(),
+                end,
+            });
         }
         let store: &dyn Read = &self.shared.store;
         self.space = match &self.space {
-            Ok(space) => Space::open(space.record().clone(), space.authority().clone(), store)
-                .map(Box::new),
+            Ok(space) => {
+                Space::open(space.record().clone(), space.authority().clone(), store).map(Box::new)
+            }
             Err(error) => Err(error.clone()),
         };
         self.report_soon(ctx);
@@ -114,7 +133,9 @@ impl SpaceActor {
     }
 
     fn tell_mesh(&self, effects: Effects) {
-        let Some(mesh) = &self.shared.mesh else { return };
+        let Some(mesh) = &self.shared.mesh else {
+            return;
+        };
         for session in effects.wake {
             // A wake that finds no credit is not lost: the session asks again when it is done
             // with what fills the queue.
@@ -225,8 +246,12 @@ impl Receive<Commit> for SpaceActor {
         message: Commit,
         ctx: &Context<Self>,
     ) -> Answer<Result<Committed, EchoError>> {
-        let Commit { ops, durability, .. } = message;
-        let result = self.step(ctx, |space, now_ms, (store, _)| space.commit(ops, now_ms, store));
+        let Commit {
+            ops, durability, ..
+        } = message;
+        let result = self.step(ctx, |space, now_ms, (store, _)| {
+            space.commit(ops, now_ms, store)
+        });
         match (result, durability) {
             (Ok(committed), Durability::Synced) => {
                 let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
@@ -243,7 +268,13 @@ impl Receive<AdmitMember> for SpaceActor {
         message: AdmitMember,
         ctx: &Context<Self>,
     ) -> Answer<Result<AdmissionTicket, EchoError>> {
-        let AdmitMember { chain, role, display_name, invitation, .. } = message;
+        let AdmitMember {
+            chain,
+            role,
+            display_name,
+            invitation,
+            ..
+        } = message;
         let result = self.step(ctx, |space, now_ms, (store, rng)| {
             space.admit(chain, role, display_name, invitation, now_ms, store, rng)
         });
@@ -265,7 +296,10 @@ impl Receive<GetObject> for SpaceActor {
         _: &Context<Self>,
     ) -> Answer<Result<Option<dxos_document::Object>, EchoError>> {
         let store = Arc::clone(&self.shared.store);
-        Answer::Now(self.space().and_then(|space| space.object(&message.object, &store)))
+        Answer::Now(
+            self.space()
+                .and_then(|space| space.object(&message.object, &store)),
+        )
     }
 }
 
@@ -276,7 +310,10 @@ impl Receive<RunQuery> for SpaceActor {
         _: &Context<Self>,
     ) -> Answer<Result<Vec<dxos_document::Object>, EchoError>> {
         let store = Arc::clone(&self.shared.store);
-        Answer::Now(self.space().and_then(|space| space.query(&message.query, &store)))
+        Answer::Now(
+            self.space()
+                .and_then(|space| space.query(&message.query, &store)),
+        )
     }
 }
 
@@ -287,7 +324,10 @@ impl Receive<Subscribe> for SpaceActor {
         _: &Context<Self>,
     ) -> Answer<Result<LiveQuery, EchoError>> {
         let store = Arc::clone(&self.shared.store);
-        Answer::Now(self.space().and_then(|space| space.subscribe(message.query, &store)))
+        Answer::Now(
+            self.space()
+                .and_then(|space| space.subscribe(message.query, &store)),
+        )
     }
 }
 
@@ -341,14 +381,18 @@ impl Receive<PresentEvidence> for SpaceActor {
         _: &Context<Self>,
     ) -> Answer<Result<Evidence, NoEvidence>> {
         let store = Arc::clone(&self.shared.store);
-        let evidence = self.space().and_then(|space| space.evidence(message.full, &store));
+        let evidence = self
+            .space()
+            .and_then(|space| space.evidence(message.full, &store));
         Answer::Now(evidence.map_err(|_| NoEvidence))
     }
 }
 
 impl Receive<JudgeEvidence> for SpaceActor {
     fn receive(&mut self, message: JudgeEvidence, ctx: &Context<Self>) -> Answer<Judgement> {
-        let JudgeEvidence { device, evidence, .. } = message;
+        let JudgeEvidence {
+            device, evidence, ..
+        } = message;
         let judged = self.step(ctx, |space, _, (store, _)| {
             Ok(space.judge_evidence(&device, &evidence, store))
         });
@@ -362,10 +406,16 @@ impl Receive<OpenSession> for SpaceActor {
         message: OpenSession,
         ctx: &Context<Self>,
     ) -> Answer<Result<(), SessionError>> {
-        let OpenSession { session, device, .. } = message;
-        let opened = self.space().map(|space| space.open_session(session, device));
+        let OpenSession {
+            session, device, ..
+        } = message;
+        let opened = self
+            .space()
+            .map(|space| space.open_session(session, device));
         self.report_soon(ctx);
-        Answer::Now(opened.map_err(|error| SessionError::SpaceClosed { reason: error.to_string() }))
+        Answer::Now(opened.map_err(|error| SessionError::SpaceClosed {
+            reason: error.to_string(),
+        }))
     }
 }
 
@@ -389,7 +439,9 @@ impl Receive<ReceiveMessage> for SpaceActor {
         let ReceiveMessage { session, message } = message;
         let now_ms = self.shared.clock.wall_ms();
         let store = Arc::clone(&self.shared.store);
-        let closed = |error: EchoError| SessionError::SpaceClosed { reason: error.to_string() };
+        let closed = |error: EchoError| SessionError::SpaceClosed {
+            reason: error.to_string(),
+        };
         let space = match self.space() {
             Ok(space) => space,
             Err(error) => return Answer::Now(Err(closed(error))),
@@ -416,7 +468,9 @@ impl Receive<Produce> for SpaceActor {
         let store = Arc::clone(&self.shared.store);
         let produced = match self.space() {
             Ok(space) => space.produce(session, bytes_max, now_ms, &store),
-            Err(error) => Err(SessionError::SpaceClosed { reason: error.to_string() }),
+            Err(error) => Err(SessionError::SpaceClosed {
+                reason: error.to_string(),
+            }),
         };
         Answer::Now(produced)
     }

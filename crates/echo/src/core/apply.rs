@@ -57,7 +57,9 @@ impl Space {
         body: &[u8],
     ) {
         // What is no credential counts for nothing; the block stays as a link of its feed.
-        let Ok(block) = ControlBlock::read(descriptor, place, past.clone(), body) else { return };
+        let Ok(block) = ControlBlock::read(descriptor, place, past.clone(), body) else {
+            return;
+        };
         let is_key = matches!(block.credential.assertion(), Assertion::ContentKey { .. });
         let change = self.membership.insert(block.clone());
         if change.counts {
@@ -83,7 +85,8 @@ impl Space {
     /// Whether a data block counts.
     pub(super) fn judge(&self, fresh: &Fresh) -> Result<Authority, Refused> {
         let place = (&fresh.feed, fresh.seq);
-        self.membership.judge(&fresh.descriptor.device, place, &fresh.past, Right::Write)
+        self.membership
+            .judge(&fresh.descriptor.device, place, &fresh.past, Right::Write)
     }
 
     fn apply_data(&mut self, fresh: &Fresh, store: &dyn Read) -> Result<(), EchoError> {
@@ -96,8 +99,16 @@ impl Space {
             tracing::debug!(feed = %fresh.feed.short(), seq = fresh.seq, "block cannot be read");
             return Ok(());
         };
-        let stamp = Stamp { lamport: fresh.block.lamport, feed: fresh.feed, seq: fresh.seq };
-        let context = Context { stamp, past: &fresh.past, time_ms: fresh.block.time_ms };
+        let stamp = Stamp {
+            lamport: fresh.block.lamport,
+            feed: fresh.feed,
+            seq: fresh.seq,
+        };
+        let context = Context {
+            stamp,
+            past: &fresh.past,
+            time_ms: fresh.block.time_ms,
+        };
         self.apply_transaction(&transaction, &context, store)
     }
 

@@ -25,13 +25,16 @@ impl Space {
         self.permit(Right::Write, "write")?;
         let id = self.membership.content_key();
         let key = id.and_then(|id| self.keys.get(&id)).cloned();
-        let Some(key) = key else { return Err(EchoError::NoContentKey { space: self.key() }) };
+        let Some(key) = key else {
+            return Err(EchoError::NoContentKey { space: self.key() });
+        };
         if ops.is_empty() {
             return Err(invalid("it has no operations".to_owned()));
         }
         let transaction = Transaction { ops };
-        let plain =
-            transaction.encode(&Limits::default()).map_err(|error| invalid(error.to_string()))?;
+        let plain = transaction
+            .encode(&Limits::default())
+            .map_err(|error| invalid(error.to_string()))?;
         let max = FeedLimits::default().body_bytes_max - SEAL_OVERHEAD_BYTES - ContentKeyId::LENGTH;
         if plain.len() > max {
             return Err(invalid(format!(
@@ -54,18 +57,41 @@ impl Space {
         let state = self.dag.feed(&feed);
         let (hash, past) = match state {
             Some(state) => (state.head, state.clock.clone()),
-            None => return Err(EchoError::Stopped { reason: "own feed is lost".to_owned() }),
+            None => {
+                return Err(EchoError::Stopped {
+                    reason: "own feed is lost".to_owned(),
+                });
+            }
         };
-        let stamp = Stamp { lamport: block.lamport, feed, seq };
-        let context = Context { stamp, past: &past, time_ms: now_ms };
+        let stamp = Stamp {
+            lamport: block.lamport,
+            feed,
+            seq,
+        };
+        let context = Context {
+            stamp,
+            past: &past,
+            time_ms: now_ms,
+        };
         self.apply_transaction(&transaction, &context, store)?;
         self.flush(&mut outcome.batch)?;
-        Ok((Committed { feed, seq, hash, lamport: block.lamport }, outcome))
+        Ok((
+            Committed {
+                feed,
+                seq,
+                hash,
+                lamport: block.lamport,
+            },
+            outcome,
+        ))
     }
 
     /// Admits an identity and returns what it needs to take part. Asking again for the same
     /// identity and invitation gives the ticket again: it may have been lost on the way.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message and its context")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one message and its context"
+    )]
     pub(crate) fn admit(
         &mut self,
         chain: DeviceChain,
@@ -78,8 +104,9 @@ impl Space {
     ) -> Result<(AdmissionTicket, Outcome), EchoError> {
         self.permit(Right::Admit, "admit members")?;
         if let Some(name) = &display_name {
-            check_display_name(name)
-                .map_err(|error| EchoError::InvalidTransaction { reason: error.to_string() })?;
+            check_display_name(name).map_err(|error| EchoError::InvalidTransaction {
+                reason: error.to_string(),
+            })?;
         }
         let device = chain.device();
         let identity = device.identity;
@@ -124,11 +151,7 @@ impl Space {
         Ok((ticket, outcome))
     }
 
-    fn admitted_by(
-        &self,
-        identity: &dxos_keys::IdentityKey,
-        invitation: &InvitationId,
-    ) -> bool {
+    fn admitted_by(&self, identity: &dxos_keys::IdentityKey, invitation: &InvitationId) -> bool {
         self.membership.blocks().any(|block| {
             matches!(
                 block.credential.assertion(),
@@ -145,7 +168,9 @@ impl Space {
         store: &dyn Read,
         pending: &Outcome,
     ) -> Result<AdmissionTicket, EchoError> {
-        let failed = |error: dxos_feed::IndexError| EchoError::Store { reason: error.to_string() };
+        let failed = |error: dxos_feed::IndexError| EchoError::Store {
+            reason: error.to_string(),
+        };
         let blocks = self.blocks(store);
         let mut all = Vec::new();
         for (feed, state) in self.dag.feeds() {
@@ -165,7 +190,10 @@ impl Space {
             found.extend(pending_blocks(pending, feed, found.len() as u64));
             all.push((state.descriptor, into_runs(*feed, found)));
         }
-        Ok(AdmissionTicket { space: self.key(), control: all })
+        Ok(AdmissionTicket {
+            space: self.key(),
+            control: all,
+        })
     }
 
     /// One object, deleted or not.
@@ -211,10 +239,13 @@ fn into_runs(feed: dxos_keys::FeedId, blocks: Vec<dxos_feed::Block>) -> Vec<Run>
             }
             _ => {
                 bytes = size;
-                runs.push(Run { feed, first: seq, blocks: vec![block] });
+                runs.push(Run {
+                    feed,
+                    first: seq,
+                    blocks: vec![block],
+                });
             }
         }
     }
     runs
 }
-

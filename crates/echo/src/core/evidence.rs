@@ -22,12 +22,21 @@ struct Shown {
 impl Space {
     /// What this device shows; `full` when the peer does not know it yet.
     pub(crate) fn evidence(&self, full: bool, store: &dyn Read) -> Result<Evidence, EchoError> {
-        let admission =
-            if full { Some(self.ticket(store, &Outcome::default())?) } else { None };
-        let shown = Shown { chain: self.authority.chain.clone(), admission };
-        let bytes = dxos_wire::encode(VERSION, &shown)
-            .map_err(|error| EchoError::Store { reason: error.to_string() })?;
-        Ok(Evidence { bytes: bytes.into() })
+        let admission = if full {
+            Some(self.ticket(store, &Outcome::default())?)
+        } else {
+            None
+        };
+        let shown = Shown {
+            chain: self.authority.chain.clone(),
+            admission,
+        };
+        let bytes = dxos_wire::encode(VERSION, &shown).map_err(|error| EchoError::Store {
+            reason: error.to_string(),
+        })?;
+        Ok(Evidence {
+            bytes: bytes.into(),
+        })
     }
 
     /// Whether a device that TLS has authenticated belongs here.
@@ -83,7 +92,9 @@ impl Space {
                 let control = descriptor.designation == Designation::Control;
                 let known = self.dag.feed(&feed).is_some();
                 let welcome = known
-                    || runs.first().is_some_and(|run| self.may_have_feed(&descriptor, run));
+                    || runs
+                        .first()
+                        .is_some_and(|run| self.may_have_feed(&descriptor, run));
                 if !control || runs.iter().any(|run| run.feed != feed) {
                     continue;
                 }
@@ -94,7 +105,9 @@ impl Space {
                 for run in runs {
                     let (lengths, result) = self.insert(run, store, outcome);
                     for (feed, (first, length)) in lengths {
-                        outcome.effects.merge(self.sync.appended(feed, first, length, None));
+                        outcome
+                            .effects
+                            .merge(self.sync.appended(feed, first, length, None));
                     }
                     if let Err(error) = result {
                         tracing::debug!(%error, "a part of an admission was refused");

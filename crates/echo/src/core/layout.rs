@@ -106,7 +106,9 @@ impl StoredBlocks<'_> {
         let value = self.store.get(BLOCKS, &block_key(feed, seq));
         match value.map_err(|error| index_error(&error))? {
             None => Ok(None),
-            Some(value) => split_block(&value).map(Some).ok_or_else(|| damaged(feed, seq)),
+            Some(value) => split_block(&value)
+                .map(Some)
+                .ok_or_else(|| damaged(feed, seq)),
         }
     }
 
@@ -116,9 +118,14 @@ impl StoredBlocks<'_> {
         hash: &BlockHash,
     ) -> Result<Option<BranchRecord>, IndexError> {
         let key = in_space(self.number, hash.as_bytes());
-        let value = self.store.get(BRANCHES, &key).map_err(|error| index_error(&error))?;
+        let value = self
+            .store
+            .get(BRANCHES, &key)
+            .map_err(|error| index_error(&error))?;
         let Some(value) = value else { return Ok(None) };
-        dxos_wire::decode(1, &value).map(Some).map_err(|error| IndexError(error.to_string()))
+        dxos_wire::decode(1, &value)
+            .map(Some)
+            .map_err(|error| IndexError(error.to_string()))
     }
 }
 
@@ -129,19 +136,17 @@ fn damaged(feed: &FeedId, seq: u64) -> IndexError {
 impl BlockIndex for StoredBlocks<'_> {
     fn entry(&self, feed: &FeedId, seq: u64) -> Result<Option<Entry>, IndexError> {
         let found = self.load(feed, seq)?;
-        Ok(found.map(|(hash, block)| Entry { hash, lamport: block.lamport }))
+        Ok(found.map(|(hash, block)| Entry {
+            hash,
+            lamport: block.lamport,
+        }))
     }
 
     fn block(&self, feed: &FeedId, seq: u64) -> Result<Option<Block>, IndexError> {
         Ok(self.load(feed, seq)?.map(|(_, block)| block))
     }
 
-    fn branch(
-        &self,
-        feed: &FeedId,
-        seq: u64,
-        hash: &BlockHash,
-    ) -> Result<Option<u64>, IndexError> {
+    fn branch(&self, feed: &FeedId, seq: u64, hash: &BlockHash) -> Result<Option<u64>, IndexError> {
         let record = self.branch_record(hash)?;
         let at_place = record.filter(|record| record.feed == *feed && record.seq == seq);
         Ok(at_place.map(|record| record.lamport))

@@ -31,7 +31,9 @@ impl Live {
 
     /// Whether a subscriber is behind and [`Live::retry`] is to be called again.
     pub(crate) fn is_lagging(&self) -> bool {
-        self.queries.values().any(|subscriber| subscriber.told.is_some())
+        self.queries
+            .values()
+            .any(|subscriber| subscriber.told.is_some())
     }
 
     /// Adds a live query over all `objects`. Returns its first result and its changes.
@@ -43,14 +45,22 @@ impl Live {
         let results = LiveResults::new(query, objects);
         let initial = results.results().to_vec();
         let (sender, changes) = mpsc::channel(BACKLOG_MAX);
-        self.queries.insert(self.next, Subscriber { results, changes: sender, told: None });
+        self.queries.insert(
+            self.next,
+            Subscriber {
+                results,
+                changes: sender,
+                told: None,
+            },
+        );
         self.next += 1;
         (initial, changes)
     }
 
     /// Tells every subscriber of objects that changed, each as it is now.
     pub(crate) fn update(&mut self, touched: &[(ObjectId, Option<Object>)]) {
-        self.queries.retain(|_, subscriber| !subscriber.changes.is_closed());
+        self.queries
+            .retain(|_, subscriber| !subscriber.changes.is_closed());
         for subscriber in self.queries.values_mut() {
             let full = subscriber.changes.capacity() == 0;
             if full && subscriber.told.is_none() {
@@ -67,7 +77,8 @@ impl Live {
 
     /// Answers every query again, after the state was made anew.
     pub(crate) fn refresh(&mut self, mut objects: impl FnMut() -> Vec<Object>) {
-        self.queries.retain(|_, subscriber| !subscriber.changes.is_closed());
+        self.queries
+            .retain(|_, subscriber| !subscriber.changes.is_closed());
         for subscriber in self.queries.values_mut() {
             let told = subscriber.told.take();
             subscriber.told = Some(told.unwrap_or_else(|| subscriber.results.results().to_vec()));
@@ -102,11 +113,29 @@ mod tests {
     fn object(id: u8, title: i64) -> Object {
         let object = ObjectId::from_bytes([id; 16]);
         let mut state = ObjectState::default();
-        let stamp = Stamp { lamport: 1, feed: FeedId::from_bytes([1; 32]), seq: 0 };
+        let stamp = Stamp {
+            lamport: 1,
+            feed: FeedId::from_bytes([1; 32]),
+            seq: 0,
+        };
         let past = Timeframe::new();
         let properties = [("title".into(), title.into())].into();
-        let op = Op::Create { object, type_name: "task".into(), properties };
-        state.apply(&op, &Context { stamp, past: &past, time_ms: 0 }, 0).unwrap();
+        let op = Op::Create {
+            object,
+            type_name: "task".into(),
+            properties,
+        };
+        state
+            .apply(
+                &op,
+                &Context {
+                    stamp,
+                    past: &past,
+                    time_ms: 0,
+                },
+                0,
+            )
+            .unwrap();
         state.object(object).unwrap()
     }
 

@@ -16,7 +16,10 @@ pub(crate) const PROPERTIES_TYPE: &str = "dxos.org/type/Properties";
 impl Space {
     /// The id of the properties object: the same for every member.
     pub(crate) fn properties_id(&self) -> ObjectId {
-        let hash = Hasher::new(HashDomain::Topic).part(self.key().as_bytes()).part(b"p").finish();
+        let hash = Hasher::new(HashDomain::Topic)
+            .part(self.key().as_bytes())
+            .part(b"p")
+            .finish();
         let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = hash;
         ObjectId::from_bytes(id)
     }
@@ -24,8 +27,13 @@ impl Space {
     /// The space's properties, such as its name.
     pub(crate) fn properties(&self, store: &dyn Read) -> BTreeMap<String, Value> {
         let object = self.object(&self.properties_id(), store).ok().flatten();
-        let properties = object.map(|object| object.properties().clone()).unwrap_or_default();
-        properties.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+        let properties = object
+            .map(|object| object.properties().clone())
+            .unwrap_or_default();
+        properties
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), value))
+            .collect()
     }
 
     fn visit_states(
@@ -39,14 +47,20 @@ impl Space {
             let Some(object) = key.get(prefix.len()..).and_then(ObjectId::from_slice) else {
                 continue;
             };
-            visit(object, decode(&object, &value).map_err(|error| store_failed(&error))?);
+            visit(
+                object,
+                decode(&object, &value).map_err(|error| store_failed(&error))?,
+            );
         }
         Ok(())
     }
 
     /// All objects but the one that holds the properties.
     pub(crate) fn all_objects(&self, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
-        self.matching(&Query::new(Filter::all()).deleted(dxos_document::Deleted::Include), store)
+        self.matching(
+            &Query::new(Filter::all()).deleted(dxos_document::Deleted::Include),
+            store,
+        )
     }
 
     fn matching(&self, query: &Query, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
@@ -97,7 +111,10 @@ impl Space {
             .into_iter()
             .filter(|(object, _)| *object != properties)
             .map(|(object, touched)| {
-                let after = self.cache.peek(&object).and_then(|state| state.object(object));
+                let after = self
+                    .cache
+                    .peek(&object)
+                    .and_then(|state| state.object(object));
                 (object, touched.before, after)
             })
             .filter(|(_, before, after)| before != after)
@@ -113,16 +130,19 @@ impl Space {
             state.hash_into(&id, &mut hasher);
         })?;
         for (identity, member) in self.membership.members() {
-            hasher.part(identity.as_bytes()).part(member.role.to_string().as_bytes());
+            hasher
+                .part(identity.as_bytes())
+                .part(member.role.to_string().as_bytes());
             hasher.part(member.display_name.unwrap_or_default().as_bytes());
             for device in member.devices.keys() {
                 hasher.part(device.as_bytes());
             }
         }
         for (feed, state) in self.dag.feeds().filter(|(_, state)| state.fork.is_some()) {
-            hasher.part(feed.as_bytes()).part(&state.length.to_le_bytes());
+            hasher
+                .part(feed.as_bytes())
+                .part(&state.length.to_le_bytes());
         }
         Ok(StateHash::from_bytes(hasher.finish()))
     }
 }
-

@@ -64,7 +64,9 @@ impl Space {
     fn write_part(&mut self, store: &dyn Store) -> Result<(), EchoError> {
         let mut batch = Batch::new();
         self.flush(&mut batch)?;
-        store.commit(batch, Durability::Buffered).map_err(|error| store_failed(&error))?;
+        store
+            .commit(batch, Durability::Buffered)
+            .map_err(|error| store_failed(&error))?;
         self.touched.clear();
         Ok(())
     }
@@ -73,14 +75,19 @@ impl Space {
         let prefix = KeyRange::prefix(&in_space(self.record.number, b""));
         loop {
             let mut batch = Batch::new();
-            for row in store.scan(OBJECTS, prefix.clone(), Direction::Forward).take(ROWS_MAX) {
+            for row in store
+                .scan(OBJECTS, prefix.clone(), Direction::Forward)
+                .take(ROWS_MAX)
+            {
                 let (key, _) = row.map_err(|error| store_failed(&error))?;
                 batch.delete(OBJECTS, key);
             }
             if batch.is_empty() {
                 return Ok(());
             }
-            store.commit(batch, Durability::Buffered).map_err(|error| store_failed(&error))?;
+            store
+                .commit(batch, Durability::Buffered)
+                .map_err(|error| store_failed(&error))?;
         }
     }
 
@@ -108,10 +115,19 @@ impl Space {
         cursors: &mut BTreeMap<FeedId, Cursor>,
         store: &dyn Store,
     ) -> Result<Option<Fresh>, EchoError> {
-        let failed = |error: dxos_feed::IndexError| EchoError::Store { reason: error.to_string() };
-        let blocks = super::layout::StoredBlocks { store, number: self.record.number };
-        for (feed, cursor) in cursors.iter_mut().filter(|(_, cursor)| cursor.ahead.is_empty()) {
-            let wanted = usize::try_from(cursor.length - cursor.next).map_or(CHUNK, |n| n.min(CHUNK));
+        let failed = |error: dxos_feed::IndexError| EchoError::Store {
+            reason: error.to_string(),
+        };
+        let blocks = super::layout::StoredBlocks {
+            store,
+            number: self.record.number,
+        };
+        for (feed, cursor) in cursors
+            .iter_mut()
+            .filter(|(_, cursor)| cursor.ahead.is_empty())
+        {
+            let wanted =
+                usize::try_from(cursor.length - cursor.next).map_or(CHUNK, |n| n.min(CHUNK));
             if wanted == 0 {
                 continue;
             }
@@ -130,13 +146,27 @@ impl Space {
             .iter()
             .filter_map(|(feed, cursor)| Some((cursor.ahead.last()?.1.lamport, *feed)))
             .min();
-        let Some((_, feed)) = first else { return Ok(None) };
-        let Some(cursor) = cursors.get_mut(&feed) else { return Ok(None) };
+        let Some((_, feed)) = first else {
+            return Ok(None);
+        };
+        let Some(cursor) = cursors.get_mut(&feed) else {
+            return Ok(None);
+        };
         let seq = cursor.next - cursor.ahead.len() as u64;
-        let Some((hash, block)) = cursor.ahead.pop() else { return Ok(None) };
+        let Some((hash, block)) = cursor.ahead.pop() else {
+            return Ok(None);
+        };
         advance_clock(&mut cursor.clock, feed, seq, &block.deps);
         let prev = std::mem::replace(&mut cursor.prev, hash);
         let descriptor = cursor.descriptor;
-        Ok(Some(Fresh { descriptor, feed, seq, prev, hash, block, past: cursor.clock.clone() }))
+        Ok(Some(Fresh {
+            descriptor,
+            feed,
+            seq,
+            prev,
+            hash,
+            block,
+            past: cursor.clock.clone(),
+        }))
     }
 }

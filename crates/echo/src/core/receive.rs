@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dxos_credentials::{Assertion, Credential};
 use dxos_feed::{
-    Cut, CutError, Designation, FeedDescriptor, ForkProof, Inserted, InsertError, MissingDep, Run,
+    Cut, CutError, Designation, FeedDescriptor, ForkProof, InsertError, Inserted, MissingDep, Run,
 };
 use dxos_keys::{DeviceKey, FeedId};
 use dxos_protocol::echo::{AdmissionTicket, EchoError};
@@ -52,7 +52,8 @@ impl Space {
         let mut outcome = Outcome::default();
         match message {
             Message::Heads { feeds, complete } => {
-                self.sync.heads(session, feeds, complete, &self.dag, &index)?;
+                self.sync
+                    .heads(session, feeds, complete, &self.dag, &index)?;
             }
             Message::Want { ranges } => self.sync.want(session, ranges, &self.dag, &index)?,
             Message::Run(run) => self.receive_run(session, run, now_ms, store, &mut outcome)?,
@@ -63,7 +64,8 @@ impl Space {
                 self.sync.probe(session, feed, seq, &self.dag, &index)?;
             }
             Message::ProbeReply { feed, seq, hash } => {
-                self.sync.probe_reply(session, (feed, seq, hash), &self.dag, &index)?;
+                self.sync
+                    .probe_reply(session, (feed, seq, hash), &self.dag, &index)?;
             }
             Message::WantBranch { feed, hash } => {
                 if let Some(run) = self.branch(&feed, hash, store)? {
@@ -76,7 +78,8 @@ impl Space {
             _ => self.sync.offence(session, "a message that is not known")?,
         }
         outcome.effects.wake.insert(session);
-        self.flush(&mut outcome.batch).map_err(|error| stopped(&error))?;
+        self.flush(&mut outcome.batch)
+            .map_err(|error| stopped(&error))?;
         Ok(outcome)
     }
 
@@ -88,8 +91,12 @@ impl Space {
         now_ms: u64,
         store: &dyn Read,
     ) -> Result<Produced, SessionError> {
-        let blocks = layout::StoredBlocks { store, number: self.record.number };
-        self.sync.produce(session, bytes_max, (&self.dag, &blocks), now_ms)
+        let blocks = layout::StoredBlocks {
+            store,
+            number: self.record.number,
+        };
+        self.sync
+            .produce(session, bytes_max, (&self.dag, &blocks), now_ms)
     }
 
     /// Takes up a space from a ticket: the control blocks that prove this identity's admission.
@@ -106,7 +113,9 @@ impl Space {
             if descriptor.designation != Designation::Control {
                 return Err(bad("it holds a feed that is no control feed".to_owned()));
             }
-            self.dag.register(*descriptor).map_err(|error| bad(error.to_string()))?;
+            self.dag
+                .register(*descriptor)
+                .map_err(|error| bad(error.to_string()))?;
         }
         for (descriptor, runs) in ticket.control {
             let feed = descriptor.id();
@@ -114,7 +123,9 @@ impl Space {
                 if run.feed != feed {
                     return Err(bad("it holds blocks of another feed".to_owned()));
                 }
-                self.insert(run, store, &mut outcome).1.map_err(|error| bad(error.to_string()))?;
+                self.insert(run, store, &mut outcome)
+                    .1
+                    .map_err(|error| bad(error.to_string()))?;
             }
         }
         if !self.membership.has_genesis() {
@@ -154,9 +165,9 @@ impl Space {
                 }
                 Ok(())
             }
-            Err(InsertError::Fork(proof)) => {
-                self.cut(&proof, store, outcome).map_err(|error| stopped(&error))
-            }
+            Err(InsertError::Fork(proof)) => self
+                .cut(&proof, store, outcome)
+                .map_err(|error| stopped(&error)),
             Err(InsertError::Forked { .. }) => {
                 self.sync.send_proof(session, feed);
                 Ok(())
@@ -176,7 +187,8 @@ impl Space {
     /// Makes a feed known whose first blocks have come, if its device may have one here.
     fn register_for(&mut self, session: SessionId, run: &Run) -> Result<bool, SessionError> {
         let Some(head) = self.sync.announced(session, &run.feed) else {
-            self.sync.offence(session, "blocks of a feed that it did not name")?;
+            self.sync
+                .offence(session, "blocks of a feed that it did not name")?;
             return Ok(false);
         };
         let descriptor = head.descriptor(self.key());
@@ -192,7 +204,9 @@ impl Space {
         if self.membership.authority_of(&descriptor.device).is_some() {
             return true;
         }
-        let Some(first) = run.blocks.first() else { return false };
+        let Some(first) = run.blocks.first() else {
+            return false;
+        };
         if descriptor.designation != Designation::Control {
             return false;
         }
@@ -216,10 +230,14 @@ impl Space {
         store: &dyn Read,
         outcome: &mut Outcome,
     ) -> (BTreeMap<FeedId, (u64, u64)>, Result<Inserted, InsertError>) {
-        let index = layout::StoredBlocks { store, number: self.record.number };
+        let index = layout::StoredBlocks {
+            store,
+            number: self.record.number,
+        };
         let mut accepted = Vec::new();
-        let result =
-            self.dag.insert(run, &index, &mut |block| accepted.push(Fresh::from(block)));
+        let result = self
+            .dag
+            .insert(run, &index, &mut |block| accepted.push(Fresh::from(block)));
         match self.take_in(&accepted, store, outcome) {
             Ok(lengths) => (lengths, result),
             Err(error) => {
@@ -258,7 +276,10 @@ impl Space {
         outcome: &mut Outcome,
     ) -> Result<(), SessionError> {
         let space = self.key();
-        let known = self.membership.authority_of(&proof.descriptor().device).is_some()
+        let known = self
+            .membership
+            .authority_of(&proof.descriptor().device)
+            .is_some()
             || self.dag.feed(&proof.feed()).is_some();
         if proof.verify().is_err() || proof.descriptor().space != space || !known {
             return self.sync.offence(session, "a proof that proves nothing");
@@ -266,7 +287,8 @@ impl Space {
         if self.dag.register(*proof.descriptor()).is_err() {
             return Ok(());
         }
-        self.cut(proof, store, outcome).map_err(|error| stopped(&error))
+        self.cut(proof, store, outcome)
+            .map_err(|error| stopped(&error))
     }
 
     /// Cuts a forked feed: what follows the fork stops counting, on every replica.
@@ -292,9 +314,13 @@ impl Space {
         let mut prev = proof.prev();
         for seq in from..length {
             let key = layout::block_key(&feed, seq).to_vec();
-            let value = store.get(layout::BLOCKS, &key).map_err(|e| failed(e.to_string()))?;
+            let value = store
+                .get(layout::BLOCKS, &key)
+                .map_err(|e| failed(e.to_string()))?;
             outcome.batch.delete(layout::BLOCKS, key);
-            let Some((hash, block)) = value.as_ref().and_then(layout::split_block) else { continue };
+            let Some((hash, block)) = value.as_ref().and_then(layout::split_block) else {
+                continue;
+            };
             self.keep_branch(feed, (seq, prev, hash), &block, outcome)?;
             prev = hash;
             self.tally.blocks = self.tally.blocks.saturating_sub(1);
@@ -322,8 +348,13 @@ impl Space {
         block: &dxos_feed::Block,
         outcome: &mut Outcome,
     ) -> Result<(), EchoError> {
-        let record =
-            BranchRecord { feed, seq, prev, lamport: block.lamport, block: block.encode() };
+        let record = BranchRecord {
+            feed,
+            seq,
+            prev,
+            lamport: block.lamport,
+            block: block.encode(),
+        };
         let key = in_space(self.record.number, hash.as_bytes());
         outcome.batch.put(BRANCHES, key, encode_row(&record)?);
         Ok(())
@@ -340,7 +371,10 @@ impl Space {
         let (feed, first) = (run.feed, run.first);
         let before = self.dag.feed(&feed).map(|state| state.head);
         let mut prev = before.unwrap_or(dxos_keys::BlockHash::from_bytes([0; 32]));
-        let index = layout::StoredBlocks { store, number: self.record.number };
+        let index = layout::StoredBlocks {
+            store,
+            number: self.record.number,
+        };
         let (mut branch, mut accepted) = (Vec::new(), Vec::new());
         let result = self.dag.insert_branch(
             run,
@@ -353,10 +387,13 @@ impl Space {
                 .map_err(|error| stopped(&error))?;
             prev = *hash;
         }
-        let lengths =
-            self.take_in(&accepted, store, outcome).map_err(|error| stopped(&error))?;
+        let lengths = self
+            .take_in(&accepted, store, outcome)
+            .map_err(|error| stopped(&error))?;
         for (feed, (first, length)) in &lengths {
-            outcome.effects.merge(self.sync.appended(*feed, *first, *length, Some(session)));
+            outcome
+                .effects
+                .merge(self.sync.appended(*feed, *first, *length, Some(session)));
         }
         match result {
             Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
@@ -372,12 +409,19 @@ impl Space {
         hash: dxos_keys::BlockHash,
         store: &dyn Read,
     ) -> Result<Option<Run>, SessionError> {
-        let Some(state) = self.dag.feed(feed) else { return Ok(None) };
+        let Some(state) = self.dag.feed(feed) else {
+            return Ok(None);
+        };
         let blocks = self.blocks(store);
         let (mut found, mut bytes, mut next) = (Vec::new(), 0, hash);
-        while let Some(record) = blocks.branch_record(&next).map_err(|error| failed(&error))? {
+        while let Some(record) = blocks
+            .branch_record(&next)
+            .map_err(|error| failed(&error))?
+        {
             let limits = self.dag.limits();
-            let Ok(block) = dxos_feed::Block::decode(&record.block, limits) else { break };
+            let Ok(block) = dxos_feed::Block::decode(&record.block, limits) else {
+                break;
+            };
             bytes += block.encoded_bytes();
             if record.feed != *feed || bytes > dxos_wire::limits::FRAME_BYTES_MAX / 2 {
                 return Ok(None);
@@ -385,7 +429,11 @@ impl Space {
             found.push(block);
             if record.seq == state.length {
                 found.reverse();
-                return Ok(Some(Run { feed: *feed, first: record.seq, blocks: found }));
+                return Ok(Some(Run {
+                    feed: *feed,
+                    first: record.seq,
+                    blocks: found,
+                }));
             }
             next = record.prev;
         }
@@ -394,5 +442,7 @@ impl Space {
 }
 
 fn stopped(error: &EchoError) -> SessionError {
-    SessionError::SpaceClosed { reason: error.to_string() }
+    SessionError::SpaceClosed {
+        reason: error.to_string(),
+    }
 }

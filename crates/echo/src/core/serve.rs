@@ -40,7 +40,9 @@ pub(crate) fn serve(
     // A feed without a next block was cut meanwhile.
     serving.retain(|feed, _| lamports.contains_key(feed));
     while bytes < bytes_max {
-        let Some((feed, _)) = lamports.iter().min_by_key(|(feed, lamport)| (**lamport, **feed))
+        let Some((feed, _)) = lamports
+            .iter()
+            .min_by_key(|(feed, lamport)| (**lamport, **feed))
         else {
             break;
         };
@@ -51,7 +53,9 @@ pub(crate) fn serve(
             .map(|(_, lamport)| *lamport)
             .min()
             .unwrap_or(u64::MAX);
-        let Some(range) = serving.get_mut(&feed) else { break };
+        let Some(range) = serving.get_mut(&feed) else {
+            break;
+        };
         let run = take_run(feed, range, bound, (dag, blocks))?;
         if run.blocks.is_empty() {
             lamports.remove(&feed);
@@ -60,7 +64,11 @@ pub(crate) fn serve(
         }
         bytes += run.bytes();
         range.next = run.end();
-        let next = if range.next < range.until { next_lamport(&feed, range, blocks)? } else { None };
+        let next = if range.next < range.until {
+            next_lamport(&feed, range, blocks)?
+        } else {
+            None
+        };
         match next {
             Some(lamport) => {
                 lamports.insert(feed, lamport);
@@ -99,11 +107,19 @@ fn take_run(
     bound: u64,
     (dag, blocks): (&Dag, &dyn Blocks),
 ) -> Result<Run, SessionError> {
-    let mut run = Run { feed, first: serving.next, blocks: Vec::new() };
-    let Some(descriptor) = dag.feed(&feed).map(|state| state.descriptor) else { return Ok(run) };
+    let mut run = Run {
+        feed,
+        first: serving.next,
+        blocks: Vec::new(),
+    };
+    let Some(descriptor) = dag.feed(&feed).map(|state| state.descriptor) else {
+        return Ok(run);
+    };
     let before = match serving.next.checked_sub(1) {
         None => Some(BlockHash::from_bytes([0; 32])),
-        Some(seq) => dag.hash_at(&feed, seq, blocks.index()).map_err(|error| failed(&error))?,
+        Some(seq) => dag
+            .hash_at(&feed, seq, blocks.index())
+            .map_err(|error| failed(&error))?,
     };
     let Some(before) = before else { return Ok(run) };
     let mut bytes = 0;

@@ -61,7 +61,9 @@ pub(crate) struct Outcome {
 }
 
 pub(crate) fn store_failed(error: &StoreError) -> EchoError {
-    EchoError::Store { reason: error.to_string() }
+    EchoError::Store {
+        reason: error.to_string(),
+    }
 }
 
 impl Space {
@@ -89,7 +91,11 @@ impl Space {
         now_ms: u64,
         (store, rng): (&dyn Read, &mut dyn CryptoRng),
     ) -> Result<(Self, Outcome), EchoError> {
-        let record = SpaceRecord { number, space, incarnation: 0 };
+        let record = SpaceRecord {
+            number,
+            space,
+            incarnation: 0,
+        };
         let dag = Dag::new(space, FeedLimits::default());
         let mut created = Self::new(record, authority, dag, Membership::new(space));
         let mut outcome = Outcome::default();
@@ -152,27 +158,44 @@ impl Space {
     }
 
     pub(super) fn blocks<'a>(&self, store: &'a dyn Read) -> StoredBlocks<'a> {
-        StoredBlocks { store, number: self.record.number }
+        StoredBlocks {
+            store,
+            number: self.record.number,
+        }
     }
 
     pub(super) fn own_feed(&self, designation: Designation) -> FeedDescriptor {
-        FeedDescriptor::new(self.device(), self.key(), designation, self.record.incarnation)
+        FeedDescriptor::new(
+            self.device(),
+            self.key(),
+            designation,
+            self.record.incarnation,
+        )
     }
 
     /// What this device's identity may do now.
     pub(crate) fn role(&self) -> Option<Role> {
-        self.membership.role_of(&self.authority.chain.device().identity)
+        self.membership
+            .role_of(&self.authority.chain.device().identity)
     }
 
     pub(super) fn permit(&self, right: Right, action: &'static str) -> Result<(), EchoError> {
         match self.role() {
             Some(role) if role.allows(right) => Ok(()),
-            role => Err(EchoError::NotPermitted { space: self.key(), role, action }),
+            role => Err(EchoError::NotPermitted {
+                space: self.key(),
+                role,
+                action,
+            }),
         }
     }
 
     pub(crate) fn put_record(&self, batch: &mut Batch) -> Result<(), EchoError> {
-        batch.put(SPACES, self.key().as_bytes().to_vec(), encode_row(&self.record)?);
+        batch.put(
+            SPACES,
+            self.key().as_bytes().to_vec(),
+            encode_row(&self.record)?,
+        );
         Ok(())
     }
 
@@ -186,25 +209,42 @@ impl Space {
     ) -> Result<(FeedId, u64, dxos_feed::Block), EchoError> {
         let descriptor = self.own_feed(designation);
         let feed = descriptor.id();
-        self.dag.register(descriptor).map_err(|error| EchoError::InvalidTransaction {
-            reason: error.to_string(),
-        })?;
+        self.dag
+            .register(descriptor)
+            .map_err(|error| EchoError::InvalidTransaction {
+                reason: error.to_string(),
+            })?;
         let signer = &*self.authority.signer;
         let block = self
             .dag
-            .append(Append { feed, time_ms: now_ms, signer }, body)
+            .append(
+                Append {
+                    feed,
+                    time_ms: now_ms,
+                    signer,
+                },
+                body,
+            )
             .map_err(|error| match error {
-                AppendError::BodyTooLarge { .. } => {
-                    EchoError::InvalidTransaction { reason: error.to_string() }
-                }
-                other => EchoError::Stopped { reason: other.to_string() },
+                AppendError::BodyTooLarge { .. } => EchoError::InvalidTransaction {
+                    reason: error.to_string(),
+                },
+                other => EchoError::Stopped {
+                    reason: other.to_string(),
+                },
             })?;
         let Some(state) = self.dag.feed(&feed) else {
-            return Err(EchoError::Stopped { reason: "own feed is lost".to_owned() });
+            return Err(EchoError::Stopped {
+                reason: "own feed is lost".to_owned(),
+            });
         };
         let seq = state.length - 1;
         let key = layout::block_key(&feed, seq).to_vec();
-        outcome.batch.put(layout::BLOCKS, key, layout::block_value(&state.head, &block));
+        outcome.batch.put(
+            layout::BLOCKS,
+            key,
+            layout::block_value(&state.head, &block),
+        );
         self.tally.blocks += 1;
         self.put_feed(&feed, &mut outcome.batch)?;
         let effects = self.sync.appended(feed, seq, seq + 1, None);
@@ -223,7 +263,9 @@ impl Space {
         let body: Bytes = credential.encode().into();
         let (feed, seq, block) =
             self.append(Designation::Control, now_ms, outcome, |_| body.clone())?;
-        let Some(state) = self.dag.feed(&feed).cloned() else { return Ok(()) };
+        let Some(state) = self.dag.feed(&feed).cloned() else {
+            return Ok(());
+        };
         let place = (feed, seq, state.head, block.lamport);
         self.apply_control(state.descriptor, place, &state.clock, &body);
         let _ = store;
@@ -240,13 +282,19 @@ impl Space {
         let own = self.own_feed(Designation::Control).id();
         let shown = self.membership.blocks().any(|block| {
             block.feed == own
-                && matches!(block.credential.assertion(), Assertion::DevicePresented { .. })
+                && matches!(
+                    block.credential.assertion(),
+                    Assertion::DevicePresented { .. }
+                )
         });
         if shown {
             return Ok(());
         }
         let chain = self.authority.chain.clone();
-        let assertion = Assertion::DevicePresented { space: self.key(), chain };
+        let assertion = Assertion::DevicePresented {
+            space: self.key(),
+            chain,
+        };
         let credential = Credential::by_device(&*self.authority.signer, assertion);
         self.append_control(&credential, now_ms, store, outcome)
     }
@@ -260,7 +308,13 @@ impl Space {
     ) -> Result<(), EchoError> {
         let key = ContentKey::generate(rng);
         self.keys.insert(key.id(), key.clone());
-        self.seal_key(&key, self.membership.readers(), now_ms, (store, rng), outcome)
+        self.seal_key(
+            &key,
+            self.membership.readers(),
+            now_ms,
+            (store, rng),
+            outcome,
+        )
     }
 
     /// Seals a content key for some devices.
@@ -279,7 +333,11 @@ impl Space {
             .filter_map(|(device, sealing)| Some((device, sealing.seal(&info, key, rng).ok()?)))
             .collect();
         let space = self.key();
-        let assertion = Assertion::ContentKey { space, key: key.id(), recipients };
+        let assertion = Assertion::ContentKey {
+            space,
+            key: key.id(),
+            recipients,
+        };
         let credential = Credential::by_device(&*self.authority.signer, assertion);
         self.append_control(&credential, now_ms, store, outcome)
     }
@@ -294,7 +352,10 @@ impl Space {
 
     /// Opens the content key in a control block; `true` when it was not known before.
     pub(super) fn open_key(&mut self, block: &ControlBlock) -> bool {
-        let Assertion::ContentKey { key, recipients, .. } = block.credential.assertion() else {
+        let Assertion::ContentKey {
+            key, recipients, ..
+        } = block.credential.assertion()
+        else {
             return false;
         };
         if self.keys.contains_key(key) || !self.membership.takes_effect(block) {
@@ -332,7 +393,11 @@ impl Space {
             }
         }
         self.cache.flush(self.record.number, batch);
-        batch.put(TALLIES, in_space(self.record.number, b""), encode_row(&self.tally)?);
+        batch.put(
+            TALLIES,
+            in_space(self.record.number, b""),
+            encode_row(&self.tally)?,
+        );
         Ok(())
     }
 
@@ -341,7 +406,12 @@ impl Space {
         let forks = self.dag.feeds().filter_map(|(feed, state)| {
             let proof = state.fork.clone()?;
             let device = state.descriptor.device;
-            Some(ForkReport { device, feed: *feed, seq: proof.seq(), proof })
+            Some(ForkReport {
+                device,
+                feed: *feed,
+                seq: proof.seq(),
+                proof,
+            })
         });
         SpaceReport {
             space: self.key(),
@@ -404,7 +474,9 @@ fn stored_control(
                 seq += 1;
                 true
             })
-            .map_err(|error| EchoError::Store { reason: error.to_string() })?;
+            .map_err(|error| EchoError::Store {
+                reason: error.to_string(),
+            })?;
     }
     Ok(found)
 }
@@ -424,13 +496,17 @@ pub(super) fn advance_clock(
 }
 
 pub(super) fn encode_row<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, EchoError> {
-    dxos_wire::encode(1, value).map_err(|error| EchoError::Store { reason: error.to_string() })
+    dxos_wire::encode(1, value).map_err(|error| EchoError::Store {
+        reason: error.to_string(),
+    })
 }
 
 pub(crate) fn decode_row<T: serde::de::DeserializeOwned>(
     what: &str,
     value: &[u8],
 ) -> Result<T, EchoError> {
-    let damaged = |error| EchoError::Store { reason: format!("stored {what} is damaged: {error}") };
+    let damaged = |error| EchoError::Store {
+        reason: format!("stored {what} is damaged: {error}"),
+    };
     dxos_wire::decode(1, value).map_err(damaged)
 }

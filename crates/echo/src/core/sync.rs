@@ -120,8 +120,12 @@ impl Sync {
     /// Forgets a session; others are woken to ask for what it was asked for.
     pub(crate) fn close(&mut self, session: SessionId) -> Effects {
         self.sessions.remove(&session);
-        self.requested.retain(|_, request| request.session != session);
-        Effects { wake: self.sessions.keys().copied().collect(), end: Vec::new() }
+        self.requested
+            .retain(|_, request| request.session != session);
+        Effects {
+            wake: self.sessions.keys().copied().collect(),
+            end: Vec::new(),
+        }
     }
 
     pub(crate) fn contains(&self, session: SessionId) -> bool {
@@ -129,11 +133,16 @@ impl Sync {
     }
 
     pub(crate) fn devices(&self) -> BTreeSet<DeviceKey> {
-        self.sessions.values().map(|session| session.device).collect()
+        self.sessions
+            .values()
+            .map(|session| session.device)
+            .collect()
     }
 
     pub(crate) fn sessions(&self) -> impl Iterator<Item = (SessionId, DeviceKey)> {
-        self.sessions.iter().map(|(id, session)| (*id, session.device))
+        self.sessions
+            .iter()
+            .map(|(id, session)| (*id, session.device))
     }
 
     /// Blocks that peers have and we do not.
@@ -154,11 +163,15 @@ impl Sync {
 
     /// Counts an offence; too many end the session.
     pub(crate) fn offence(&mut self, session: SessionId, reason: &str) -> Result<(), SessionError> {
-        let Some(state) = self.sessions.get_mut(&session) else { return Err(SessionError::Unknown) };
+        let Some(state) = self.sessions.get_mut(&session) else {
+            return Err(SessionError::Unknown);
+        };
         state.offences += 1;
         tracing::warn!(device = %state.device.short(), reason, "peer broke the protocol");
         if state.offences >= OFFENCES_MAX {
-            return Err(SessionError::Offence { reason: reason.to_owned() });
+            return Err(SessionError::Offence {
+                reason: reason.to_owned(),
+            });
         }
         Ok(())
     }
@@ -172,7 +185,10 @@ impl Sync {
         dag: &Dag,
         index: &dyn BlockIndex,
     ) -> Result<(), SessionError> {
-        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        let state = self
+            .sessions
+            .get_mut(&session)
+            .ok_or(SessionError::Unknown)?;
         if feeds.len() > FEEDS_PER_MESSAGE_MAX || state.peer.len() + feeds.len() > FEEDS_MAX {
             let reason = "named more feeds than a space may have".to_owned();
             return Err(SessionError::Offence { reason });
@@ -180,9 +196,15 @@ impl Sync {
         state.complete |= complete;
         for head in feeds {
             let feed = head.descriptor(*dag.space()).id();
-            let known = state.peer.get(&feed).map_or(0, |peer| peer.known).max(head.length);
+            let known = state
+                .peer
+                .get(&feed)
+                .map_or(0, |peer| peer.known)
+                .max(head.length);
             state.peer.insert(feed, PeerFeed { head, known });
-            if head.length > 0 && hash_at(dag, index, &feed, head.length - 1)? .is_some_and(|hash| hash != head.head)
+            if head.length > 0
+                && hash_at(dag, index, &feed, head.length - 1)?
+                    .is_some_and(|hash| hash != head.head)
             {
                 state.search(feed, head.length - 1);
             }
@@ -203,12 +225,21 @@ impl Sync {
         dag: &Dag,
         index: &dyn BlockIndex,
     ) -> Result<(), SessionError> {
-        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        let state = self
+            .sessions
+            .get_mut(&session)
+            .ok_or(SessionError::Unknown)?;
         if ranges.len() > FEEDS_PER_MESSAGE_MAX {
             let reason = "asked for too many ranges at once".to_owned();
             return Err(SessionError::Offence { reason });
         }
-        for Range { feed, from, until, prev } in ranges {
+        for Range {
+            feed,
+            from,
+            until,
+            prev,
+        } in ranges
+        {
             let Some(own) = dag.feed(&feed) else { continue };
             let until = until.min(own.length);
             if from >= until {
@@ -220,7 +251,10 @@ impl Sync {
                 state.search(feed, seq);
                 continue;
             }
-            let serving = state.serving.entry(feed).or_insert(Serving { next: from, until });
+            let serving = state
+                .serving
+                .entry(feed)
+                .or_insert(Serving { next: from, until });
             serving.next = from;
             serving.until = serving.until.max(until);
         }
@@ -249,8 +283,13 @@ impl Sync {
         index: &dyn BlockIndex,
     ) -> Result<(), SessionError> {
         let ours = hash_at(dag, index, &feed, seq)?;
-        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
-        let Some(mut search) = state.searches.remove(&feed) else { return Ok(()) };
+        let state = self
+            .sessions
+            .get_mut(&session)
+            .ok_or(SessionError::Unknown)?;
+        let Some(mut search) = state.searches.remove(&feed) else {
+            return Ok(());
+        };
         if seq != search.middle() || hash.is_none() || ours.is_none() {
             // The peer has cut the feed meanwhile, or we have: nothing is left to find.
             return Ok(());
@@ -264,7 +303,10 @@ impl Sync {
     }
 
     fn answer(&mut self, session: SessionId, message: Message) -> Result<(), SessionError> {
-        let state = self.sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
+        let state = self
+            .sessions
+            .get_mut(&session)
+            .ok_or(SessionError::Unknown)?;
         if state.outbox.len() >= OUTBOX_MAX {
             let reason = "asked more than it read".to_owned();
             return Err(SessionError::Offence { reason });
@@ -302,8 +344,10 @@ impl Sync {
         needed: u64,
         now_ms: u64,
     ) {
-        if let Some(peer) =
-            self.sessions.get_mut(&session).and_then(|state| state.peer.get_mut(&feed))
+        if let Some(peer) = self
+            .sessions
+            .get_mut(&session)
+            .and_then(|state| state.peer.get_mut(&feed))
         {
             peer.known = peer.known.max(end);
         }
@@ -343,11 +387,15 @@ impl Sync {
     /// Gives up on peers that were asked and stay silent. Returns whom to wake.
     pub(crate) fn tick(&mut self, now_ms: u64) -> Effects {
         let before = self.requested.len();
-        self.requested.retain(|_, request| request.at_ms + REQUEST_PATIENCE_MS > now_ms);
+        self.requested
+            .retain(|_, request| request.at_ms + REQUEST_PATIENCE_MS > now_ms);
         if self.requested.len() == before {
             return Effects::default();
         }
-        Effects { wake: self.sessions.keys().copied().collect(), end: Vec::new() }
+        Effects {
+            wake: self.sessions.keys().copied().collect(),
+            end: Vec::new(),
+        }
     }
 
     /// Tells peers of blocks that this device wrote (`own`: they are sent unasked to those that
@@ -373,7 +421,13 @@ impl Sync {
             match state.serving.get_mut(&feed) {
                 Some(serving) if sends => serving.until = length,
                 None if sends && known == first => {
-                    state.serving.insert(feed, Serving { next: first, until: length });
+                    state.serving.insert(
+                        feed,
+                        Serving {
+                            next: first,
+                            until: length,
+                        },
+                    );
                     if !state.named.contains(&feed) {
                         state.announce.insert(feed);
                     }
@@ -395,7 +449,10 @@ impl Sync {
             state.searches.remove(&feed);
             state.proofs.insert(feed);
         }
-        Effects { wake: self.sessions.keys().copied().collect(), end: Vec::new() }
+        Effects {
+            wake: self.sessions.keys().copied().collect(),
+            end: Vec::new(),
+        }
     }
 
     /// What to send to a peer next, about `bytes_max` bytes of it.
@@ -406,7 +463,11 @@ impl Sync {
         (dag, blocks): (&Dag, &dyn Blocks),
         now_ms: u64,
     ) -> Result<Produced, SessionError> {
-        let Self { sessions, requested, blocked } = self;
+        let Self {
+            sessions,
+            requested,
+            blocked,
+        } = self;
         let state = sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
         let mut messages = Vec::new();
         state.greet(dag, &mut messages);
@@ -426,20 +487,32 @@ impl Sync {
                 peer.known = peer.known.max(run.end());
             }
         }
-        Ok(Produced { messages, more: more || state.greeting.is_some() })
+        Ok(Produced {
+            messages,
+            more: more || state.greeting.is_some(),
+        })
     }
 }
 
 impl Session {
     fn greet(&mut self, dag: &Dag, messages: &mut Vec<Message>) {
         let Some(from) = self.greeting else { return };
-        let mut rest = dag.feeds().skip_while(|(feed, _)| from.is_some_and(|from| **feed < from));
+        let mut rest = dag
+            .feeds()
+            .skip_while(|(feed, _)| from.is_some_and(|from| **feed < from));
         let part: Vec<_> = rest.by_ref().take(FEEDS_PER_MESSAGE_MAX).collect();
         self.greeting = rest.next().map(|(feed, _)| Some(*feed));
         self.named.extend(part.iter().map(|(feed, _)| **feed));
-        self.proofs.extend(part.iter().filter(|(_, f)| f.fork.is_some()).map(|(feed, _)| **feed));
+        self.proofs.extend(
+            part.iter()
+                .filter(|(_, f)| f.fork.is_some())
+                .map(|(feed, _)| **feed),
+        );
         let feeds = part.iter().map(|(_, state)| head_of(state)).collect();
-        messages.push(Message::Heads { feeds, complete: self.greeting.is_none() });
+        messages.push(Message::Heads {
+            feeds,
+            complete: self.greeting.is_none(),
+        });
     }
 
     fn announce(&mut self, dag: &Dag, messages: &mut Vec<Message>) {
@@ -454,7 +527,10 @@ impl Session {
             }
         }
         if !feeds.is_empty() {
-            messages.push(Message::Heads { feeds, complete: false });
+            messages.push(Message::Heads {
+                feeds,
+                complete: false,
+            });
         }
     }
 
@@ -482,8 +558,20 @@ impl Session {
             }
             let until = peer.head.length;
             let prev = dag.head_needed(feed);
-            ranges.push(Range { feed: *feed, from, until, prev });
-            requested.insert(*feed, Request { session, until, at_ms: now_ms });
+            ranges.push(Range {
+                feed: *feed,
+                from,
+                until,
+                prev,
+            });
+            requested.insert(
+                *feed,
+                Request {
+                    session,
+                    until,
+                    at_ms: now_ms,
+                },
+            );
         }
         if !ranges.is_empty() {
             messages.push(Message::Want { ranges });
@@ -492,9 +580,15 @@ impl Session {
 
     fn search(&mut self, feed: FeedId, different: u64) {
         if self.searches.len() < SEARCHES_MAX && !self.searches.contains_key(&feed) {
-            let search = Search { equal: 0, different };
+            let search = Search {
+                equal: 0,
+                different,
+            };
             self.searches.insert(feed, search);
-            self.outbox.push_back(Message::Probe { feed, seq: search.middle() });
+            self.outbox.push_back(Message::Probe {
+                feed,
+                seq: search.middle(),
+            });
         }
     }
 
@@ -507,7 +601,10 @@ impl Session {
     ) -> Result<(), SessionError> {
         if search.equal < search.different {
             self.searches.insert(feed, search);
-            self.outbox.push_back(Message::Probe { feed, seq: search.middle() });
+            self.outbox.push_back(Message::Probe {
+                feed,
+                seq: search.middle(),
+            });
             return Ok(());
         }
         // Found: the peer's block at this place and ours are the proof.
@@ -519,7 +616,12 @@ impl Session {
                 None => return Ok(()),
             },
         };
-        let ranges = vec![Range { feed, from, until: from + 1, prev }];
+        let ranges = vec![Range {
+            feed,
+            from,
+            until: from + 1,
+            prev,
+        }];
         self.outbox.push_back(Message::Want { ranges });
         Ok(())
     }
@@ -547,9 +649,12 @@ fn hash_at(
     feed: &FeedId,
     seq: u64,
 ) -> Result<Option<BlockHash>, SessionError> {
-    dag.hash_at(feed, seq, index).map_err(|error| failed(&error))
+    dag.hash_at(feed, seq, index)
+        .map_err(|error| failed(&error))
 }
 
 pub(crate) fn failed(error: &IndexError) -> SessionError {
-    SessionError::SpaceClosed { reason: error.to_string() }
+    SessionError::SpaceClosed {
+        reason: error.to_string(),
+    }
 }
