@@ -13,7 +13,7 @@ use dxos_protocol::mesh::{EndSession, Wake};
 use dxos_protocol::replicate::{
     CloseSession, OpenSession, Produce, Produced, Receive as ReceiveMessage, SessionError,
 };
-use dxos_store::{Durability as StoreDurability, Read};
+use dxos_store::{Batch, Durability as StoreDurability, Read};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::watch;
 
@@ -91,17 +91,39 @@ impl SpaceActor {
 
     /// Carries out what a step wants.
     fn carry_out(&mut self, outcome: Outcome, ctx: &Context<Self>) -> Result<(), EchoError> {
-        let Outcome { batch, effects } = outcome;
-        if !batch.is_empty() {
-            if let Err(error) = self.shared.store.commit(batch, StoreDurability::Buffered) {
-                return Err(self.begin_again(&store_failed(&error), ctx));
-            }
-            self.shared.unsynced.store(true, Ordering::Release);
+        let Outcome {
+            batch,
+            synced,
+            effects,
+        } = outcome;
+        if let Err(error) = self.write(batch, synced) {
+            return Err(self.begin_again(&error, ctx));
         }
         self.space()?.written();
         self.rebuild();
         self.tell_mesh(effects);
         self.report_soon(ctx);
+        Ok(())
+    }
+
+    fn write(&mut self, batch: Batch, synced: bool) -> Result<(), EchoError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let durability = if synced {
+            StoreDurability::Synced
+        } else {
+            StoreDurability::Buffered
+        };
+        for part in self.space()?.parts(batch)? {
+            self.shared
+                .store
+                .commit(part, durability)
+                .map_err(|error| store_failed(&error))?;
+        }
+        if !synced {
+            self.shared.unsynced.store(true, Ordering::Release);
+        }
         Ok(())
     }
 
@@ -122,12 +144,17 @@ impl SpaceActor {
             });
         }
         let store: &dyn Read = &self.shared.store;
-        self.space = match &self.space {
-            Ok(space) => {
-                Space::open(space.record().clone(), space.authority().clone(), store).map(Box::new)
-            }
-            Err(error) => Err(error.clone()),
+        let opening = EchoError::Stopped {
+            reason: "the space is being opened".to_owned(),
         };
+        self.space = match std::mem::replace(&mut self.space, Err(opening)) {
+            Ok(space) => match space.open_again(store) {
+                Ok(space) => Ok(Box::new(space)),
+                Err((_, error)) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        self.rebuild();
         self.report_soon(ctx);
         error.clone()
     }
@@ -182,7 +209,13 @@ impl SpaceActor {
             if let Ok(space) = &mut actor.space {
                 space.retry_live();
                 let effects = space.tick(now_ms);
+                let burst = space.end_burst(now_ms);
                 actor.tell_mesh(effects);
+                if let Some(batch) = burst
+                    && let Err(error) = actor.write(batch, false)
+                {
+                    tracing::warn!(%error, "the end of a burst of edits was not noted");
+                }
             }
             actor.tick_later(ctx);
         }));

@@ -62,9 +62,7 @@ impl Space {
         };
         let is_key = matches!(block.credential.assertion(), Assertion::ContentKey { .. });
         let change = self.membership.insert(block.clone());
-        if change.counts {
-            self.sync.unblock();
-        }
+        self.members_changed |= change.counts || change.retroactive;
         self.stale |= change.retroactive;
         // A key that arrives after blocks that it opens: they are read again from the start.
         if is_key && self.open_key(&block) && self.has_sealed_blocks() {
@@ -112,7 +110,7 @@ impl Space {
         self.apply_transaction(&transaction, &context, store)
     }
 
-    fn open_body(&self, fresh: &Fresh) -> Option<Transaction> {
+    pub(super) fn open_body(&self, fresh: &Fresh) -> Option<Transaction> {
         let body = &fresh.block.body;
         let (id, sealed) = body.split_at_checked(ContentKeyId::LENGTH)?;
         let key = self.keys.get(&ContentKeyId::from_slice(id)?)?;

@@ -1,10 +1,10 @@
 //! Local writes: transactions and admissions.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use dxos_credentials::{Assertion, Credential, DeviceChain, Right, Role, check_display_name};
 use dxos_document::{Context, Limits, Object, Op, Stamp, Transaction};
-use dxos_feed::{Designation, FeedLimits, Run};
-use dxos_keys::{ContentKeyId, InvitationId, ObjectId, SEAL_OVERHEAD_BYTES};
+use dxos_feed::{Designation, FeedLimits, Run, SealingContext};
+use dxos_keys::{ContentKey, ContentKeyId, InvitationId, ObjectId, SEAL_OVERHEAD_BYTES};
 use dxos_protocol::echo::{AdmissionTicket, Committed, EchoError};
 use dxos_store::Read;
 use dxos_wire::limits::{RUN_BLOCKS_MAX, RUN_BYTES_MAX};
@@ -45,15 +45,11 @@ impl Space {
         let mut outcome = Outcome::default();
         // A device that has not shown its chain in this space yet does so first: then its
         // blocks count wherever they arrive.
+        self.begin_write(now_ms, &mut outcome)?;
         self.present(now_ms, store, &mut outcome)?;
-        let (feed, seq, block) =
-            self.append(Designation::Data, now_ms, &mut outcome, |context| {
-                let sealed = key.seal(context.as_bytes(), &plain);
-                let mut body = BytesMut::with_capacity(ContentKeyId::LENGTH + sealed.len());
-                body.put_slice(key.id().as_bytes());
-                body.put_slice(&sealed);
-                body.freeze()
-            })?;
+        let (feed, seq, block) = self.append_data(now_ms, &mut outcome, |context| {
+            sealed_body(&key, context, &plain)
+        })?;
         let state = self.dag.feed(&feed);
         let (hash, past) = match state {
             Some(state) => (state.head, state.clock.clone()),
@@ -123,6 +119,8 @@ impl Space {
             return Err(EchoError::InvitationUsed { invitation });
         }
         let mut outcome = Outcome::default();
+        self.begin_write(now_ms, &mut outcome)?;
+        self.present(now_ms, store, &mut outcome)?;
         let space = self.key();
         let assertion = Assertion::SpaceMember {
             space,
@@ -209,6 +207,15 @@ impl Space {
             .map_err(|error| super::space::store_failed(&error))?;
         Ok(state.and_then(|state| state.object(*object)))
     }
+}
+
+/// A transaction, sealed, behind the name of its key.
+pub(super) fn sealed_body(key: &ContentKey, context: SealingContext, plain: &[u8]) -> Bytes {
+    let sealed = key.seal(context.as_bytes(), plain);
+    let mut body = BytesMut::with_capacity(ContentKeyId::LENGTH + sealed.len());
+    body.put_slice(key.id().as_bytes());
+    body.put_slice(&sealed);
+    body.freeze()
 }
 
 /// Blocks of `feed` from `from` on that a batch is about to store.

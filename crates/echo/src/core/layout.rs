@@ -21,6 +21,9 @@ pub(crate) const BLOCKS: Keyspace = Keyspace::new("blocks");
 pub(crate) const BRANCHES: Keyspace = Keyspace::new("branches");
 /// Space number, object id → object state.
 pub(crate) const OBJECTS: Keyspace = Keyspace::new("objects");
+/// Space number → a mark that stands while blocks that this device wrote may be with others and
+/// not yet on its own disk; see [`super::tail`].
+pub(crate) const MARKS: Keyspace = Keyspace::new("marks");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 

@@ -12,6 +12,7 @@ mod receive;
 mod serve;
 pub(crate) mod space;
 mod sync;
+mod tail;
 
 pub(crate) use query::PROPERTIES_TYPE;
 pub(crate) use space::{Outcome, Space};

@@ -102,6 +102,7 @@ impl Space {
     /// Everything accepted is in the store: subscribers may hear of it.
     pub(crate) fn written(&mut self) {
         self.dag.stored();
+        self.tail.written();
         let touched = std::mem::take(&mut self.touched);
         if self.live.is_empty() {
             return;

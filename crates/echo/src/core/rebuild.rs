@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use dxos_feed::{Designation, FeedDescriptor, Timeframe};
 use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::echo::EchoError;
-use dxos_store::{Batch, Direction, Durability, KeyRange, Store};
+use dxos_store::{Batch, Direction, Durability, KeyRange, Read, Store};
 
 use super::apply::Fresh;
 use super::layout::{OBJECTS, in_space};
@@ -56,17 +56,26 @@ impl Space {
         self.tally.rebuilding = false;
         self.write_part(store)?;
         self.stale = false;
-        let objects = self.all_objects(store)?;
-        self.live.refresh(|| objects.clone());
+        self.refresh_live(store)
+    }
+
+    /// Answers the live queries again: everything may have changed.
+    pub(crate) fn refresh_live(&mut self, store: &dyn Read) -> Result<(), EchoError> {
+        if !self.live.is_empty() {
+            let objects = self.all_objects(store)?;
+            self.live.refresh(|| objects.clone());
+        }
         Ok(())
     }
 
     fn write_part(&mut self, store: &dyn Store) -> Result<(), EchoError> {
         let mut batch = Batch::new();
         self.flush(&mut batch)?;
-        store
-            .commit(batch, Durability::Buffered)
-            .map_err(|error| store_failed(&error))?;
+        for part in self.parts(batch)? {
+            store
+                .commit(part, Durability::Buffered)
+                .map_err(|error| store_failed(&error))?;
+        }
         self.touched.clear();
         Ok(())
     }

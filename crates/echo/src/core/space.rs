@@ -7,24 +7,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use dxos_credentials::{Assertion, ControlBlock, Credential, Membership, Right, Role};
+use dxos_credentials::{Assertion, ControlBlock, Credential, Membership, Refused, Right, Role};
 use dxos_document::Object;
 use dxos_feed::{
-    Append, AppendError, Dag, Designation, FeedDescriptor, FeedLimits, FeedState, Timeframe,
+    Append, Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Run, Timeframe,
 };
 use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, FeedId, ObjectId, SpaceKey, Topic};
 use dxos_protocol::echo::{EchoError, ForkReport, MemberReport, SpaceReport, SpaceState};
 use dxos_protocol::halo::Authority;
-use dxos_store::{Batch, KeyRange, Read, StoreError};
+use dxos_store::{BATCH_BYTES_MAX, Batch, KeyRange, Read, StoreError};
 use rand_core::CryptoRng;
 
 use super::cache::Cache;
 use super::layout::{
-    self, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally, in_space,
+    self, FEEDS, OBJECTS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally, in_space,
 };
 use super::live::Live;
 use super::serve::Blocks;
 use super::sync::{Effects, Sync};
+use super::tail::Tail;
 
 /// One open space.
 #[derive(Debug)]
@@ -35,6 +36,16 @@ pub(crate) struct Space {
     pub(super) membership: Membership,
     pub(super) keys: BTreeMap<ContentKeyId, ContentKey>,
     pub(super) tally: Tally,
+    /// What of it is in the store.
+    pub(super) stored_tally: Option<Tally>,
+    /// Whether what this device wrote last may be missing here.
+    pub(super) tail: Tail,
+    /// The control feed in which this device is known to have shown its chain.
+    presented: Option<FeedId>,
+    /// Proofs about feeds of devices that are not known here yet.
+    pub(super) parked: BTreeMap<FeedId, ForkProof>,
+    /// Members or devices have changed since this was looked at.
+    pub(super) members_changed: bool,
     pub(super) cache: Cache,
     pub(super) sync: Sync,
     pub(super) live: Live,
@@ -56,8 +67,17 @@ pub(super) struct Touched {
 pub(crate) struct Outcome {
     /// To be committed before anything else.
     pub(crate) batch: Batch,
+    /// Whether the batch has to be on the disk before anybody hears of it.
+    pub(crate) synced: bool,
     /// To be told to MESH after that.
     pub(crate) effects: Effects,
+}
+
+/// A write that stopped half way: the space has to be opened again.
+fn write_failed(error: &dyn std::error::Error) -> EchoError {
+    EchoError::Stopped {
+        reason: error.to_string(),
+    }
 }
 
 pub(crate) fn store_failed(error: &StoreError) -> EchoError {
@@ -75,6 +95,11 @@ impl Space {
             membership,
             keys: BTreeMap::new(),
             tally: Tally::default(),
+            stored_tally: None,
+            tail: Tail::default(),
+            presented: None,
+            parked: BTreeMap::new(),
+            members_changed: false,
             cache: Cache::default(),
             sync: Sync::default(),
             live: Live::default(),
@@ -100,6 +125,7 @@ impl Space {
         let mut created = Self::new(record, authority, dag, Membership::new(space));
         let mut outcome = Outcome::default();
         created.put_record(&mut outcome.batch)?;
+        created.begin_write(now_ms, &mut outcome)?;
         created.append_control(genesis, now_ms, store, &mut outcome)?;
         created.present(now_ms, store, &mut outcome)?;
         created.rotate_key(now_ms, (store, rng), &mut outcome)?;
@@ -127,11 +153,13 @@ impl Space {
             .get(TALLIES, &in_space(record.number, b""))
             .map_err(|error| store_failed(&error))?
             .map(|value| decode_row::<Tally>("tally", &value))
-            .transpose()?
-            .unwrap_or_default();
+            .transpose()?;
+        let tail = Tail::open(record.number, store).map_err(|error| store_failed(&error))?;
         let mut opened = Self::new(record, authority, dag, membership);
-        opened.tally = tally;
-        opened.stale = tally.rebuilding;
+        opened.tally = tally.unwrap_or_default();
+        opened.stored_tally = tally;
+        opened.stale = opened.tally.rebuilding;
+        opened.tail = tail;
         opened.open_keys();
         Ok(opened)
     }
@@ -199,21 +227,22 @@ impl Space {
         Ok(())
     }
 
-    /// Appends to a feed of this device and stores the block.
-    pub(super) fn append(
+    /// Appends to this device's data feed and stores the block. [`Space::begin_write`] comes
+    /// before.
+    ///
+    /// After an error the space has to be opened again: earlier steps of the same write are in
+    /// memory and not in the store.
+    pub(super) fn append_data(
         &mut self,
-        designation: Designation,
         now_ms: u64,
         outcome: &mut Outcome,
         body: impl FnOnce(dxos_feed::SealingContext) -> Bytes,
     ) -> Result<(FeedId, u64, dxos_feed::Block), EchoError> {
-        let descriptor = self.own_feed(designation);
+        let descriptor = self.own_feed(Designation::Data);
         let feed = descriptor.id();
         self.dag
             .register(descriptor)
-            .map_err(|error| EchoError::InvalidTransaction {
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| write_failed(&error))?;
         let signer = &*self.authority.signer;
         let block = self
             .dag
@@ -225,34 +254,41 @@ impl Space {
                 },
                 body,
             )
-            .map_err(|error| match error {
-                AppendError::BodyTooLarge { .. } => EchoError::InvalidTransaction {
-                    reason: error.to_string(),
-                },
-                other => EchoError::Stopped {
-                    reason: other.to_string(),
-                },
-            })?;
-        let Some(state) = self.dag.feed(&feed) else {
+            .map_err(|error| write_failed(&error))?;
+        let seq = self.store_own(&feed, &block, outcome)?;
+        Ok((feed, seq, block))
+    }
+
+    /// Stores the block that was appended to a feed of this device just now.
+    fn store_own(
+        &mut self,
+        feed: &FeedId,
+        block: &dxos_feed::Block,
+        outcome: &mut Outcome,
+    ) -> Result<u64, EchoError> {
+        let Some(state) = self.dag.feed(feed) else {
             return Err(EchoError::Stopped {
                 reason: "own feed is lost".to_owned(),
             });
         };
         let seq = state.length - 1;
-        let key = layout::block_key(&feed, seq).to_vec();
-        outcome.batch.put(
-            layout::BLOCKS,
-            key,
-            layout::block_value(&state.head, &block),
-        );
+        let key = layout::block_key(feed, seq).to_vec();
+        outcome
+            .batch
+            .put(layout::BLOCKS, key, layout::block_value(&state.head, block));
         self.tally.blocks += 1;
-        self.put_feed(&feed, &mut outcome.batch)?;
-        let effects = self.sync.appended(feed, seq, seq + 1, None);
+        self.put_feed(feed, &mut outcome.batch)?;
+        let effects = self.sync.appended(*feed, seq, seq + 1, None);
         outcome.effects.merge(effects);
-        Ok((feed, seq, block))
+        Ok(seq)
     }
 
     /// Appends a credential to this device's control feed and lets it take effect here.
+    ///
+    /// A control block names other control feeds only, unless it takes something away from
+    /// somebody: then what it knew of their data decides what still counts. So the control feeds
+    /// of a space that removed nobody can be taken in without any data, and a device that was
+    /// just admitted can write at once.
     pub(super) fn append_control(
         &mut self,
         credential: &Credential,
@@ -261,15 +297,58 @@ impl Space {
         outcome: &mut Outcome,
     ) -> Result<(), EchoError> {
         let body: Bytes = credential.encode().into();
-        let (feed, seq, block) =
-            self.append(Designation::Control, now_ms, outcome, |_| body.clone())?;
+        let descriptor = self.own_feed(Designation::Control);
+        let feed = descriptor.id();
+        self.dag
+            .register(descriptor)
+            .map_err(|error| write_failed(&error))?;
+        let names_data = self.takes_away(credential.assertion());
+        let named = self
+            .dag
+            .feeds()
+            .map(|(_, state)| state)
+            .filter(|state| names_data || state.descriptor.designation == Designation::Control);
+        let mut alone = Dag::open(self.key(), *self.dag.limits(), named.cloned());
+        let signer = &*self.authority.signer;
+        let block = alone
+            .append(
+                Append {
+                    feed,
+                    time_ms: now_ms,
+                    signer,
+                },
+                |_| body.clone(),
+            )
+            .map_err(|error| write_failed(&error))?;
+        let first = self.dag.feed(&feed).map_or(0, |state| state.length);
+        let run = Run {
+            feed,
+            first,
+            blocks: vec![block.clone()],
+        };
+        let index = StoredBlocks {
+            store,
+            number: self.record.number,
+        };
+        self.dag
+            .insert(run, &index, &mut |_| {})
+            .map_err(|error| write_failed(&error))?;
+        let seq = self.store_own(&feed, &block, outcome)?;
         let Some(state) = self.dag.feed(&feed).cloned() else {
             return Ok(());
         };
         let place = (feed, seq, state.head, block.lamport);
         self.apply_control(state.descriptor, place, &state.clock, &body);
-        let _ = store;
         Ok(())
+    }
+
+    /// Whether a credential may reach back to what somebody wrote before.
+    fn takes_away(&self, assertion: &Assertion) -> bool {
+        match assertion {
+            Assertion::MemberRemoved { .. } | Assertion::DeviceRevoked { .. } => true,
+            Assertion::SpaceMember { identity, .. } => self.membership.role_of(identity).is_some(),
+            _ => false,
+        }
     }
 
     /// Shows this device's chain in the space, once.
@@ -280,6 +359,9 @@ impl Space {
         outcome: &mut Outcome,
     ) -> Result<(), EchoError> {
         let own = self.own_feed(Designation::Control).id();
+        if self.presented == Some(own) {
+            return Ok(());
+        }
         let shown = self.membership.blocks().any(|block| {
             block.feed == own
                 && matches!(
@@ -287,16 +369,17 @@ impl Space {
                     Assertion::DevicePresented { .. }
                 )
         });
-        if shown {
-            return Ok(());
+        if !shown {
+            let chain = self.authority.chain.clone();
+            let assertion = Assertion::DevicePresented {
+                space: self.key(),
+                chain,
+            };
+            let credential = Credential::by_device(&*self.authority.signer, assertion);
+            self.append_control(&credential, now_ms, store, outcome)?;
         }
-        let chain = self.authority.chain.clone();
-        let assertion = Assertion::DevicePresented {
-            space: self.key(),
-            chain,
-        };
-        let credential = Credential::by_device(&*self.authority.signer, assertion);
-        self.append_control(&credential, now_ms, store, outcome)
+        self.presented = Some(own);
+        Ok(())
     }
 
     /// Makes a new content key and seals it for every device that may read.
@@ -344,6 +427,9 @@ impl Space {
 
     /// Opens every content key that was sealed for this device.
     pub(super) fn open_keys(&mut self) {
+        // Which keys are known must follow from the blocks alone, or replicas that saw another
+        // order read other blocks.
+        self.keys.clear();
         let blocks: Vec<_> = self.membership.blocks().cloned().collect();
         for block in &blocks {
             self.open_key(block);
@@ -358,7 +444,7 @@ impl Space {
         else {
             return false;
         };
-        if self.keys.contains_key(key) || !self.membership.takes_effect(block) {
+        if self.keys.contains_key(key) || !self.may_issue_keys(block) {
             return false;
         }
         let device = self.device();
@@ -372,6 +458,18 @@ impl Space {
             Some(opened) => self.keys.insert(*key, opened).is_none(),
             None => false,
         }
+    }
+
+    /// Whether the writer of a block might issue keys when it did. That it was removed since does
+    /// not make unreadable what others sealed with its key in good faith.
+    fn may_issue_keys(&self, block: &ControlBlock) -> bool {
+        let place = (&block.feed, block.seq);
+        let device = &block.descriptor.device;
+        matches!(
+            self.membership
+                .judge(device, place, &block.past, Right::Admit),
+            Ok(_) | Err(Refused::Removed | Refused::Revoked)
+        )
     }
 
     pub(super) fn put_feed(&self, feed: &FeedId, batch: &mut Batch) -> Result<(), EchoError> {
@@ -393,12 +491,60 @@ impl Space {
             }
         }
         self.cache.flush(self.record.number, batch);
+        if self.stored_tally != Some(self.tally) {
+            self.put_tally(self.tally, batch)?;
+            self.stored_tally = Some(self.tally);
+        }
+        Ok(())
+    }
+
+    fn put_tally(&self, tally: Tally, batch: &mut Batch) -> Result<(), EchoError> {
         batch.put(
             TALLIES,
             in_space(self.record.number, b""),
-            encode_row(&self.tally)?,
+            encode_row(&tally)?,
         );
         Ok(())
+    }
+
+    /// Splits a batch that is larger than a store takes: what is derived goes into batches of
+    /// its own, under the mark that has it made anew when not all of them are written.
+    pub(crate) fn parts(&self, batch: Batch) -> Result<Vec<Batch>, EchoError> {
+        if batch.bytes() <= BATCH_BYTES_MAX {
+            return Ok(vec![batch]);
+        }
+        let mark = Tally {
+            rebuilding: true,
+            ..self.tally
+        };
+        let mut parts = vec![Batch::new()];
+        if let Some(first) = parts.last_mut() {
+            self.put_tally(mark, first)?;
+        }
+        let (derived, blocks): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .partition(|write| write.keyspace == OBJECTS);
+        let writes = blocks
+            .into_iter()
+            .filter(|write| write.keyspace != TALLIES)
+            .chain(derived);
+        for write in writes {
+            let bytes = write.key.len() + write.value.as_ref().map_or(0, Bytes::len);
+            match parts.last_mut() {
+                Some(part) if part.bytes() + bytes <= BATCH_BYTES_MAX => {
+                    part.push(write);
+                }
+                _ => {
+                    let mut part = Batch::new();
+                    part.push(write);
+                    parts.push(part);
+                }
+            }
+        }
+        let mut last = Batch::new();
+        self.put_tally(self.tally, &mut last)?;
+        parts.push(last);
+        Ok(parts)
     }
 
     /// What a caller is told of the space.
