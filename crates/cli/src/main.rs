@@ -1,0 +1,2 @@
+//! The program dx.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Whole clients in one thread under virtual time.
+fn main() {}
