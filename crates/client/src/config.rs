@@ -89,8 +89,10 @@ pub struct StorageConfig {
 
 impl Default for Config {
     fn default() -> Self {
-        let data = directories::ProjectDirs::from("", "", "dxos")
-            .map_or_else(|| PathBuf::from("dxos"), |dirs| dirs.data_dir().to_path_buf());
+        let data = directories::ProjectDirs::from("", "", "dxos").map_or_else(
+            || PathBuf::from("dxos"),
+            |dirs| dirs.data_dir().to_path_buf(),
+        );
         Self {
             profile: data.join("default"),
             keyring: KeyringConfig::default(),
@@ -114,7 +116,10 @@ impl Default for NetworkConfig {
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { cache_mib: 32, sync_interval_ms: 200 }
+        Self {
+            cache_mib: 32,
+            sync_interval_ms: 200,
+        }
     }
 }
 
@@ -194,17 +199,28 @@ impl Config {
             figment = merge_file(figment, file)?;
         }
         figment = figment.merge(Env::prefixed("DX_").ignore(&NOT_SETTINGS).split("__"));
-        let config: Self = figment.extract().map_err(|error| explain(error, file.as_deref()))?;
+        let config: Self = figment
+            .extract()
+            .map_err(|error| explain(error, file.as_deref()))?;
         config.check(file.as_deref())?;
         Ok(config)
     }
 
     fn check(&self, file: Option<&Path>) -> Result<(), ConfigError> {
         let invalid = |key: &str, reason: String| {
-            let origin = file.map_or("configuration".to_owned(), |file| file.display().to_string());
-            Err(ConfigError::Invalid { origin, key: key.to_owned(), reason })
+            let origin = file.map_or("configuration".to_owned(), |file| {
+                file.display().to_string()
+            });
+            Err(ConfigError::Invalid {
+                origin,
+                key: key.to_owned(),
+                reason,
+            })
         };
-        let StorageConfig { cache_mib, sync_interval_ms } = self.storage;
+        let StorageConfig {
+            cache_mib,
+            sync_interval_ms,
+        } = self.storage;
         if !(8..=65_536).contains(&cache_mib) {
             return invalid(
                 "storage.cache_mib",
@@ -227,9 +243,10 @@ impl Config {
 fn find_in(directory: &Path) -> Result<Option<PathBuf>, ConfigError> {
     let (yaml, toml) = (directory.join("dx.yml"), directory.join("dx.toml"));
     match (yaml.is_file(), toml.is_file()) {
-        (true, true) => {
-            Err(ConfigError::Ambiguous { yaml: PathDisplay(yaml), toml: PathDisplay(toml) })
-        }
+        (true, true) => Err(ConfigError::Ambiguous {
+            yaml: PathDisplay(yaml),
+            toml: PathDisplay(toml),
+        }),
         (true, false) => Ok(Some(yaml)),
         (false, true) => Ok(Some(toml)),
         (false, false) => Ok(None),
@@ -242,10 +259,15 @@ fn merge_file(figment: Figment, file: &Path) -> Result<Figment, ConfigError> {
         reason: error.to_string(),
     })?;
     // An empty file is a configuration that sets nothing.
-    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+    if text
+        .lines()
+        .all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+    {
         return Ok(figment);
     }
-    let toml = file.extension().is_some_and(|extension| extension == "toml");
+    let toml = file
+        .extension()
+        .is_some_and(|extension| extension == "toml");
     Ok(if toml {
         figment.merge(Toml::file_exact(file))
     } else {
@@ -255,7 +277,11 @@ fn merge_file(figment: Figment, file: &Path) -> Result<Figment, ConfigError> {
 
 fn explain(error: figment::Error, file: Option<&Path>) -> ConfigError {
     let origin = match &error.metadata {
-        Some(metadata) => match metadata.source.as_ref().and_then(|source| source.file_path()) {
+        Some(metadata) => match metadata
+            .source
+            .as_ref()
+            .and_then(|source| source.file_path())
+        {
             Some(path) => path.display().to_string(),
             None if metadata.name.contains("environment") => "environment".to_owned(),
             None => file_or_default(file),
@@ -280,14 +306,25 @@ fn explain(error: figment::Error, file: Option<&Path>) -> ConfigError {
             ConfigError::UnknownKey { origin, key, hint }
         }
         kind => {
-            let key = if error.path.is_empty() { "syntax".to_owned() } else { path(None) };
-            ConfigError::Invalid { origin, key, reason: kind.to_string() }
+            let key = if error.path.is_empty() {
+                "syntax".to_owned()
+            } else {
+                path(None)
+            };
+            ConfigError::Invalid {
+                origin,
+                key,
+                reason: kind.to_string(),
+            }
         }
     }
 }
 
 fn file_or_default(file: Option<&Path>) -> String {
-    file.map_or_else(|| "configuration".to_owned(), |file| file.display().to_string())
+    file.map_or_else(
+        || "configuration".to_owned(),
+        |file| file.display().to_string(),
+    )
 }
 
 /// The known name that is most like `name`, if one is like it at all.
@@ -313,11 +350,24 @@ mod tests {
 
     #[test]
     fn a_file_sets_what_it_names_and_nothing_else() {
-        let yaml = load("dx.yml", "profile: /tmp/ünïcode\nstorage:\n  cache_mib: 64\n").unwrap();
-        let toml = load("dx.toml", "profile = \"/tmp/ünïcode\"\r\n[storage]\r\ncache_mib = 64\r\n");
+        let yaml = load(
+            "dx.yml",
+            "profile: /tmp/ünïcode\nstorage:\n  cache_mib: 64\n",
+        )
+        .unwrap();
+        let toml = load(
+            "dx.toml",
+            "profile = \"/tmp/ünïcode\"\r\n[storage]\r\ncache_mib = 64\r\n",
+        );
         assert_eq!(Ok(&yaml), toml.as_ref());
         assert_eq!(yaml.profile, Path::new("/tmp/ünïcode"));
-        assert_eq!(yaml.storage, StorageConfig { cache_mib: 64, ..StorageConfig::default() });
+        assert_eq!(
+            yaml.storage,
+            StorageConfig {
+                cache_mib: 64,
+                ..StorageConfig::default()
+            }
+        );
         assert_eq!(yaml.network, NetworkConfig::default());
     }
 
@@ -336,7 +386,9 @@ mod tests {
             ("dx.toml", "[storage]\ncache_mb = 64\n"),
         ] {
             let error = load(name, text).unwrap_err();
-            let ConfigError::UnknownKey { origin, key, hint } = &error else { panic!("{error}") };
+            let ConfigError::UnknownKey { origin, key, hint } = &error else {
+                panic!("{error}")
+            };
             assert!(origin.ends_with(name), "{error}");
             assert_eq!(key, "storage.cache_mb");
             assert!(hint.contains("cache_mib"), "{error}");
@@ -345,14 +397,31 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_the_file_the_key_and_what_was_expected() {
-        let error = load("dx.yml", "network:\n  listen: nowhere\n").unwrap_err().to_string();
-        assert!(error.contains("dx.yml") && error.contains("network.listen"), "{error}");
-        let error = load("dx.yml", "storage:\n  cache_mib: lots\n").unwrap_err().to_string();
-        assert!(error.contains("storage.cache_mib") && error.contains("u32"), "{error}");
-        let error = load("dx.yml", "storage:\n  cache_mib: 1\n").unwrap_err().to_string();
+        let error = load("dx.yml", "network:\n  listen: nowhere\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("dx.yml") && error.contains("network.listen"),
+            "{error}"
+        );
+        let error = load("dx.yml", "storage:\n  cache_mib: lots\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("storage.cache_mib") && error.contains("u32"),
+            "{error}"
+        );
+        let error = load("dx.yml", "storage:\n  cache_mib: 1\n")
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("8 to 65536"), "{error}");
-        let error = load("dx.yml", "keyring:\n  protection: prayer\n").unwrap_err().to_string();
-        assert!(error.contains("keyring.protection") && error.contains("key-file"), "{error}");
+        let error = load("dx.yml", "keyring:\n  protection: prayer\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("keyring.protection") && error.contains("key-file"),
+            "{error}"
+        );
     }
 
     #[test]

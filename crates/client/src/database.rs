@@ -47,7 +47,8 @@ impl Database {
         properties: Map,
     ) -> Result<ObjectId, ClientError> {
         let object = self.new_id()?;
-        self.commit(Transaction::new().create(object, type_name, properties)).await?;
+        self.commit(Transaction::new().create(object, type_name, properties))
+            .await?;
         Ok(object)
     }
 
@@ -66,9 +67,17 @@ impl Database {
     ///
     /// [`ClientError::Echo`] when the space is gone.
     pub async fn get(&self, object: ObjectId) -> Result<Option<Object>, ClientError> {
-        let get = GetObject { space: self.space.key(), object };
+        let get = GetObject {
+            space: self.space.key(),
+            object,
+        };
         let node = self.space.client().node()?;
-        Ok(node.echo.get_object().ask(get).await.map_err(ClientError::unanswered(ECHO))??)
+        Ok(node
+            .echo
+            .get_object()
+            .ask(get)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// Changes the properties of an object: what differs after `change`, and nothing else,
@@ -83,7 +92,10 @@ impl Database {
         change: impl FnOnce(&mut Map),
     ) -> Result<(), UpdateError> {
         let space = self.space.key();
-        let found = self.get(object).await?.ok_or(UpdateError::NotFound { space, object })?;
+        let found = self
+            .get(object)
+            .await?
+            .ok_or(UpdateError::NotFound { space, object })?;
         let mut properties = found.properties().clone();
         change(&mut properties);
         let ops = diff(object, found.properties(), &properties);
@@ -99,7 +111,9 @@ impl Database {
     ///
     /// [`ClientError::Echo`] when the role does not allow it.
     pub async fn remove(&self, object: ObjectId) -> Result<(), ClientError> {
-        self.commit(Transaction::new().delete(object)).await.map(drop)
+        self.commit(Transaction::new().delete(object))
+            .await
+            .map(drop)
     }
 
     /// Restores a deleted object.
@@ -108,7 +122,9 @@ impl Database {
     ///
     /// [`ClientError::Echo`] when the role does not allow it.
     pub async fn restore(&self, object: ObjectId) -> Result<(), ClientError> {
-        self.commit(Transaction::new().restore(object)).await.map(drop)
+        self.commit(Transaction::new().restore(object))
+            .await
+            .map(drop)
     }
 
     /// Writes a transaction: all of it or nothing, on every replica. Acknowledged when the
@@ -131,9 +147,18 @@ impl Database {
         transaction: Transaction,
         durability: Durability,
     ) -> Result<Committed, ClientError> {
-        let commit = Commit { space: self.space.key(), ops: transaction.ops, durability };
+        let commit = Commit {
+            space: self.space.key(),
+            ops: transaction.ops,
+            durability,
+        };
         let node = self.space.client().node()?;
-        Ok(node.echo.commit().ask(commit).await.map_err(ClientError::unanswered(ECHO))??)
+        Ok(node
+            .echo
+            .commit()
+            .ask(commit)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// A query, to be run or subscribed to.

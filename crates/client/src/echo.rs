@@ -24,8 +24,10 @@ impl EchoProxy {
     ///
     /// [`ClientError::Echo`] when there is no identity yet, or the store fails.
     pub async fn create_space(&self, properties: Map) -> Result<Space, ClientError> {
-        let properties =
-            properties.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+        let properties = properties
+            .into_iter()
+            .map(|(key, value)| (key.to_string(), value))
+            .collect();
         let node = self.client.node()?;
         let report = node
             .echo
@@ -59,7 +61,10 @@ impl EchoProxy {
     pub async fn spaces(&self) -> Result<Vec<Space>, ClientError> {
         let reports = self.reports().await?;
         let client = &self.client;
-        Ok(reports.into_iter().map(|report| Space::new(client.clone(), report.space)).collect())
+        Ok(reports
+            .into_iter()
+            .map(|report| Space::new(client.clone(), report.space))
+            .collect())
     }
 
     /// Reports on all spaces on this device.
@@ -69,7 +74,11 @@ impl EchoProxy {
     /// [`ClientError::NotInitialized`].
     pub async fn reports(&self) -> Result<Vec<SpaceReport>, ClientError> {
         let node = self.client.node()?;
-        node.echo.list_spaces().ask(ListSpaces).await.map_err(ClientError::unanswered(ECHO))
+        node.echo
+            .list_spaces()
+            .ask(ListSpaces)
+            .await
+            .map_err(ClientError::unanswered(ECHO))
     }
 
     /// Accepts an invitation: begins a flow that can be watched, answered with the code, and

@@ -2,9 +2,7 @@
 
 use dxos_credentials::Presentation;
 use dxos_protocol::echo::UseAuthority;
-use dxos_protocol::halo::{
-    CreateIdentity, GetAuthority, GetIdentity, Identity, SignPresentation,
-};
+use dxos_protocol::halo::{CreateIdentity, GetAuthority, GetIdentity, Identity, SignPresentation};
 
 use crate::{Client, ClientError};
 
@@ -33,8 +31,12 @@ impl HaloProxy {
         let node = self.client.node()?;
         let display_name = display_name.map(str::to_owned);
         let create = CreateIdentity { display_name };
-        let created =
-            node.halo.create_identity().ask(create).await.map_err(ClientError::unanswered(HALO))??;
+        let created = node
+            .halo
+            .create_identity()
+            .ask(create)
+            .await
+            .map_err(ClientError::unanswered(HALO))??;
         let authority = node
             .halo
             .authority()
@@ -56,7 +58,11 @@ impl HaloProxy {
     /// [`ClientError::NotInitialized`].
     pub async fn identity(&self) -> Result<Option<Identity>, ClientError> {
         let node = self.client.node()?;
-        node.halo.identity().ask(GetIdentity).await.map_err(ClientError::unanswered(HALO))
+        node.halo
+            .identity()
+            .ask(GetIdentity)
+            .await
+            .map_err(ClientError::unanswered(HALO))
     }
 
     /// Proves to a third party, for `audience` alone, that this client acts for its identity:
@@ -71,8 +77,15 @@ impl HaloProxy {
         audience: &str,
     ) -> Result<Presentation, ClientError> {
         let node = self.client.node()?;
-        let sign =
-            SignPresentation { challenge: challenge.to_vec(), audience: audience.to_owned() };
-        Ok(node.halo.presentation().ask(sign).await.map_err(ClientError::unanswered(HALO))??)
+        let sign = SignPresentation {
+            challenge: challenge.to_vec(),
+            audience: audience.to_owned(),
+        };
+        Ok(node
+            .halo
+            .presentation()
+            .ask(sign)
+            .await
+            .map_err(ClientError::unanswered(HALO))??)
     }
 }

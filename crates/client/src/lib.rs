@@ -27,6 +27,7 @@
 //! What it is not: it holds no logic of objects, membership or connections; those are
 //! `dxos-echo`, `dxos-halo` and `dxos-mesh`, each usable alone.
 
+mod address_book;
 mod assemble;
 mod client;
 mod config;
@@ -37,10 +38,11 @@ mod halo;
 mod invitation;
 mod mesh;
 mod options;
+mod profile;
 mod query;
 mod space;
 
-pub use assemble::{Node, NodeError, Parts, assemble};
+pub use assemble::{NetworkFactory, NetworkParts, Node, NodeError, Parts, assemble};
 pub use client::{Client, Confirm, Status};
 pub use config::{
     Config, ConfigError, KeyringConfig, KeyringProtection, NetworkConfig, PathDisplay,
@@ -68,7 +70,9 @@ pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, Protection, SpaceKey,
     StateHash, Topic,
 };
-pub use dxos_protocol::echo::{Committed, Durability, ForkReport, MemberReport, SpaceReport, SpaceState};
+pub use dxos_protocol::echo::{
+    Committed, Durability, ForkReport, MemberReport, SpaceReport, SpaceState,
+};
 pub use dxos_protocol::halo::Identity;
 pub use dxos_protocol::invitation::Authentication;
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};

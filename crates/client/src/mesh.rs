@@ -29,8 +29,13 @@ impl MeshProxy {
     ///
     /// [`ClientError::NotInitialized`], [`ClientError::NoNetwork`].
     pub async fn network_status(&self) -> Result<NetworkReport, ClientError> {
-        let mesh = self.client.network()?;
-        mesh.network_status().ask(NetworkStatus).await.map_err(ClientError::unanswered(MESH))
+        let network = self.client.network()?;
+        network
+            .mesh
+            .status()
+            .ask(NetworkStatus)
+            .await
+            .map_err(ClientError::unanswered(MESH))
     }
 
     /// The state of the network as it changes; states in between may be skipped.
@@ -39,7 +44,7 @@ impl MeshProxy {
     ///
     /// [`ClientError::NotInitialized`], [`ClientError::NoNetwork`].
     pub fn watch_network_status(&self) -> Result<watch::Receiver<NetworkReport>, ClientError> {
-        Ok(self.client.network()?.watch())
+        Ok(self.client.network()?.mesh.report())
     }
 
     /// Goes online or offline. Returns when all sessions have ended, or dialling has begun.
@@ -48,9 +53,11 @@ impl MeshProxy {
     ///
     /// [`ClientError::NotInitialized`], [`ClientError::NoNetwork`].
     pub async fn set_connection_state(&self, state: ConnectionState) -> Result<(), ClientError> {
-        let mesh = self.client.network()?;
+        let network = self.client.network()?;
         let set = SetConnectionState { state };
-        mesh.set_connection_state()
+        network
+            .mesh
+            .set_state()
             .ask_within(set, Duration::from_secs(30))
             .await
             .map_err(ClientError::unanswered(MESH))
@@ -67,10 +74,23 @@ impl MeshProxy {
         device: DeviceKey,
         addresses: Vec<String>,
     ) -> Result<(), ClientError> {
-        let mesh = self.client.network()?;
+        let network = self.client.network()?;
         let topic = Topic::of_space(&space);
-        let add = AddPeer { device, addresses, topic };
-        Ok(mesh.add_peer().ask(add).await.map_err(ClientError::unanswered(MESH))??)
+        let add = AddPeer {
+            device,
+            addresses,
+            topic,
+        };
+        let node = self.client.node()?;
+        node.address_book
+            .remember(&add)
+            .map_err(crate::NodeError::from)?;
+        Ok(network
+            .mesh
+            .add_peer()
+            .ask(add)
+            .await
+            .map_err(ClientError::unanswered(MESH))??)
     }
 
     /// This device.

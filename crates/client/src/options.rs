@@ -21,7 +21,10 @@ pub struct ClientOptions {
 
 impl std::fmt::Debug for ClientOptions {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ClientOptions").field("file", &self.file).finish_non_exhaustive()
+        formatter
+            .debug_struct("ClientOptions")
+            .field("file", &self.file)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,6 +81,11 @@ impl ClientOptions {
         self.with(|config| config.keyring.protection = KeyringProtection::Passphrase)
     }
 
+    /// Makes a client with these options.
+    pub fn build(self) -> crate::Client {
+        crate::Client::new(self)
+    }
+
     /// Puts all layers together.
     ///
     /// # Errors
@@ -96,6 +104,8 @@ impl ClientOptions {
 
     /// The passphrase, from code or from `DX_PASSPHRASE`.
     pub(crate) fn given_passphrase(&self) -> Option<Zeroizing<String>> {
-        self.passphrase.clone().or_else(|| std::env::var("DX_PASSPHRASE").ok().map(Zeroizing::new))
+        self.passphrase
+            .clone()
+            .or_else(|| std::env::var("DX_PASSPHRASE").ok().map(Zeroizing::new))
     }
 }

@@ -59,9 +59,15 @@ impl PendingQuery {
     /// [`ClientError::Echo`] when the space is gone or cannot be read.
     pub async fn run(self) -> Result<Vec<Object>, ClientError> {
         let node = self.space.client().node()?;
-        let run = RunQuery { space: self.space.key(), query: self.query };
+        let run = RunQuery {
+            space: self.space.key(),
+            query: self.query,
+        };
         let port = node.echo.run_query().with_deadline(DEADLINE);
-        Ok(port.ask(run).await.map_err(ClientError::unanswered(ECHO))??)
+        Ok(port
+            .ask(run)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// Runs it and keeps it up to date until the result is dropped.
@@ -71,10 +77,19 @@ impl PendingQuery {
     /// [`ClientError::Echo`] when the space is gone or cannot be read.
     pub async fn subscribe(self) -> Result<LiveQuery, ClientError> {
         let node = self.space.client().node()?;
-        let subscribe = Subscribe { space: self.space.key(), query: self.query };
+        let subscribe = Subscribe {
+            space: self.space.key(),
+            query: self.query,
+        };
         let port = node.echo.subscribe().with_deadline(DEADLINE);
-        let live = port.ask(subscribe).await.map_err(ClientError::unanswered(ECHO))??;
-        Ok(LiveQuery { results: live.initial, changes: live.changes })
+        let live = port
+            .ask(subscribe)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??;
+        Ok(LiveQuery {
+            results: live.initial,
+            changes: live.changes,
+        })
     }
 }
 
@@ -104,10 +119,7 @@ impl LiveQuery {
 impl Stream for LiveQuery {
     type Item = Difference;
 
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Self::Item>> {
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let polled = self.changes.poll_recv(context);
         if let Poll::Ready(Some(difference)) = &polled {
             difference.clone().fold(&mut self.results);

@@ -53,7 +53,12 @@ impl Space {
     pub async fn report(&self) -> Result<SpaceReport, ClientError> {
         let get = GetSpace { space: self.key };
         let node = self.client.node()?;
-        Ok(node.echo.get_space().ask(get).await.map_err(ClientError::unanswered(ECHO))??)
+        Ok(node
+            .echo
+            .get_space()
+            .ask(get)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// The same as it changes; reports in between may be skipped.
@@ -64,7 +69,12 @@ impl Space {
     pub async fn watch(&self) -> Result<watch::Receiver<SpaceReport>, ClientError> {
         let watch = WatchSpace { space: self.key };
         let node = self.client.node()?;
-        Ok(node.echo.watch_space().ask(watch).await.map_err(ClientError::unanswered(ECHO))??)
+        Ok(node
+            .echo
+            .watch_space()
+            .ask(watch)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// Waits until a report satisfies a condition.
@@ -89,7 +99,12 @@ impl Space {
     pub async fn members(&self) -> Result<Vec<MemberReport>, ClientError> {
         let list = ListMembers { space: self.key };
         let node = self.client.node()?;
-        Ok(node.echo.list_members().ask(list).await.map_err(ClientError::unanswered(ECHO))??)
+        Ok(node
+            .echo
+            .list_members()
+            .ask(list)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// The hash of everything visible in it: equal on devices that have the same.
@@ -100,8 +115,14 @@ impl Space {
     pub async fn state_hash(&self) -> Result<StateHash, ClientError> {
         let compute = ComputeStateHash { space: self.key };
         let node = self.client.node()?;
-        let port = node.echo.state_hash().with_deadline(std::time::Duration::from_secs(600));
-        Ok(port.ask(compute).await.map_err(ClientError::unanswered(ECHO))??)
+        let port = node
+            .echo
+            .state_hash()
+            .with_deadline(std::time::Duration::from_secs(600));
+        Ok(port
+            .ask(compute)
+            .await
+            .map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// Invites somebody: returns what to hand over, hosted by this device while the client runs.

@@ -65,11 +65,21 @@ impl GuestExchange {
         binding: [u8; 32],
         out: &mut Vec<Output>,
     ) -> Self {
-        let transcript =
-            Transcript { invitation: invitation.id, guest, host: invitation.host, binding };
-        out.push(Output::Send(GuestMessage::Introduce { invitation: invitation.id }));
+        let transcript = Transcript {
+            invitation: invitation.id,
+            guest,
+            host: invitation.host,
+            binding,
+        };
+        out.push(Output::Send(GuestMessage::Introduce {
+            invitation: invitation.id,
+        }));
         let authentication = invitation.authentication;
-        Self { transcript, authentication, stage: Stage::AwaitingReady }
+        Self {
+            transcript,
+            authentication,
+            stage: Stage::AwaitingReady,
+        }
     }
 
     /// Whether a code is being waited for.

@@ -102,7 +102,11 @@ pub(crate) enum Output {
     /// End a guest's stream, after what was sent.
     Close(ExchangeId),
     /// Ask ECHO to admit this guest and come back with [`Input::Admission`].
-    Admit { exchange: ExchangeId, chain: DeviceChain, display_name: Option<String> },
+    Admit {
+        exchange: ExchangeId,
+        chain: DeviceChain,
+        display_name: Option<String>,
+    },
     /// Something the user wants to see.
     Progress(Progress),
 }
@@ -160,7 +164,9 @@ impl HostInvitation {
         if let Input::Connected { guest, binding } = input {
             return self.connected(now_ms, exchange, guest, binding, out);
         }
-        let Some(state) = self.exchanges.get_mut(&exchange) else { return };
+        let Some(state) = self.exchanges.get_mut(&exchange) else {
+            return;
+        };
         let stage = std::mem::replace(&mut state.stage, Stage::Done);
         match (stage, input) {
             (Stage::Done, _) => {}
@@ -184,11 +190,17 @@ impl HostInvitation {
                     None => Stage::AwaitingRequest,
                     Some(_) => Stage::AwaitingPake,
                 };
-                out.push(Output::Send(exchange, HostMessage::Ready { authentication }));
+                out.push(Output::Send(
+                    exchange,
+                    HostMessage::Ready { authentication },
+                ));
                 out.push(Output::Progress(Progress::ReadyForAuthentication));
                 if self.code.is_none() {
                     let confirmation = [0; 32];
-                    out.push(Output::Send(exchange, HostMessage::Authenticated { confirmation }));
+                    out.push(Output::Send(
+                        exchange,
+                        HostMessage::Authenticated { confirmation },
+                    ));
                 }
             }
             (Stage::Connected, Input::Message(GuestMessage::Introduce { .. })) => {
@@ -206,7 +218,10 @@ impl HostInvitation {
                 match pake.finish(&message) {
                     Some(agreement) => {
                         state.stage = Stage::AwaitingConfirmation(agreement);
-                        out.push(Output::Send(exchange, HostMessage::PakeReply { message: reply }));
+                        out.push(Output::Send(
+                            exchange,
+                            HostMessage::PakeReply { message: reply },
+                        ));
                         out.push(Output::Progress(Progress::Authenticating));
                     }
                     None => self.refuse(exchange, Refusal::Protocol, out),
@@ -219,14 +234,20 @@ impl HostInvitation {
                 if agreement.confirms(Role::Guest, &confirmation) {
                     state.stage = Stage::AwaitingRequest;
                     let confirmation = agreement.confirmation(Role::Host);
-                    out.push(Output::Send(exchange, HostMessage::Authenticated { confirmation }));
+                    out.push(Output::Send(
+                        exchange,
+                        HostMessage::Authenticated { confirmation },
+                    ));
                 } else {
                     self.wrong_code(exchange, out);
                 }
             }
             (
                 Stage::AwaitingRequest,
-                Input::Message(GuestMessage::Request { chain, display_name }),
+                Input::Message(GuestMessage::Request {
+                    chain,
+                    display_name,
+                }),
             ) => self.request(exchange, chain, display_name, out),
             (Stage::Admitting(identity), Input::Admission(Ok(ticket))) => {
                 if !self.used_by.contains(&identity) {
@@ -234,7 +255,10 @@ impl HostInvitation {
                 }
                 out.push(Output::Send(
                     exchange,
-                    HostMessage::Admitted { ticket, addresses: Vec::new() },
+                    HostMessage::Admitted {
+                        ticket,
+                        addresses: Vec::new(),
+                    },
                 ));
                 out.push(Output::Close(exchange));
                 out.push(Output::Progress(Progress::Admitted(identity)));
@@ -296,7 +320,15 @@ impl HostInvitation {
         }
         let deadline_ms = now_ms.saturating_add(self.patience_ms);
         let stage = Stage::Connected;
-        self.exchanges.insert(exchange, GuestExchange { guest, binding, deadline_ms, stage });
+        self.exchanges.insert(
+            exchange,
+            GuestExchange {
+                guest,
+                binding,
+                deadline_ms,
+                stage,
+            },
+        );
         out.push(Output::Progress(Progress::Connected));
     }
 
@@ -309,7 +341,10 @@ impl HostInvitation {
         if let Some(state) = self.exchanges.get_mut(&exchange) {
             state.stage = Stage::AwaitingPake;
         }
-        out.push(Output::Send(exchange, HostMessage::WrongCode { attempts_left }));
+        out.push(Output::Send(
+            exchange,
+            HostMessage::WrongCode { attempts_left },
+        ));
         out.push(Output::Progress(Progress::WrongCode { attempts_left }));
     }
 
@@ -320,24 +355,33 @@ impl HostInvitation {
         display_name: Option<String>,
         out: &mut Vec<Output>,
     ) {
-        let Some(state) = self.exchanges.get_mut(&exchange) else { return };
-        let named_well = display_name.as_ref().is_none_or(|n| n.len() <= DISPLAY_NAME_BYTES_MAX);
+        let Some(state) = self.exchanges.get_mut(&exchange) else {
+            return;
+        };
+        let named_well = display_name
+            .as_ref()
+            .is_none_or(|n| n.len() <= DISPLAY_NAME_BYTES_MAX);
         let verified = chain.device();
         if !named_well || verified.device != state.guest {
             return self.refuse(exchange, Refusal::Protocol, out);
         }
         // A guest that lost its ticket on the way may come again; nobody else may.
         let taken = |identity: &IdentityKey| *identity != verified.identity;
-        let busy = self.exchanges.values().any(|other| {
-            matches!(&other.stage, Stage::Admitting(identity) if taken(identity))
-        });
+        let busy = self
+            .exchanges
+            .values()
+            .any(|other| matches!(&other.stage, Stage::Admitting(identity) if taken(identity)));
         if self.single_use && (busy || self.used_by.iter().any(taken)) {
             return self.refuse(exchange, Refusal::Unknown, out);
         }
         if let Some(state) = self.exchanges.get_mut(&exchange) {
             state.stage = Stage::Admitting(verified.identity);
         }
-        out.push(Output::Admit { exchange, chain, display_name });
+        out.push(Output::Admit {
+            exchange,
+            chain,
+            display_name,
+        });
     }
 
     fn refuse(&mut self, exchange: ExchangeId, refusal: Refusal, out: &mut Vec<Output>) {

@@ -72,7 +72,10 @@ impl Exchange {
     /// Ends with the other side's message; `None` when that is no message of this exchange.
     pub(crate) fn finish(self, message: &[u8]) -> Option<Agreement> {
         let key = Zeroizing::new(self.state.finish(message).ok()?);
-        Some(Agreement { key, transcript: self.transcript })
+        Some(Agreement {
+            key,
+            transcript: self.transcript,
+        })
     }
 }
 
@@ -83,7 +86,12 @@ impl Agreement {
             Role::Guest => 0,
             Role::Host => 1,
         };
-        let Transcript { invitation, guest, host, binding } = &self.transcript;
+        let Transcript {
+            invitation,
+            guest,
+            host,
+            binding,
+        } = &self.transcript;
         let mut hasher = Hasher::new(HashDomain::PakeConfirmation);
         hasher
             .part(&self.key)
@@ -143,7 +151,10 @@ mod tests {
         let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(7);
         let (one, to_host) = Exchange::start(Role::Guest, guest.0, transcript(guest.1), &mut rng);
         let (other, to_guest) = Exchange::start(Role::Host, host.0, transcript(host.1), &mut rng);
-        let (one, other) = (one.finish(&to_guest).unwrap(), other.finish(&to_host).unwrap());
+        let (one, other) = (
+            one.finish(&to_guest).unwrap(),
+            other.finish(&to_host).unwrap(),
+        );
         other.confirms(Role::Guest, &one.confirmation(Role::Guest))
             && one.confirms(Role::Host, &other.confirmation(Role::Host))
     }
@@ -161,7 +172,10 @@ mod tests {
         let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(7);
         let (one, to_host) = Exchange::start(Role::Guest, "1", transcript(1), &mut rng);
         let (other, to_guest) = Exchange::start(Role::Host, "1", transcript(1), &mut rng);
-        let (one, other) = (one.finish(&to_guest).unwrap(), other.finish(&to_host).unwrap());
+        let (one, other) = (
+            one.finish(&to_guest).unwrap(),
+            other.finish(&to_host).unwrap(),
+        );
         assert!(!one.confirms(Role::Host, &one.confirmation(Role::Guest)));
         assert!(!other.confirms(Role::Guest, &other.confirmation(Role::Host)));
     }

@@ -74,7 +74,9 @@ impl FromStr for Invitation {
         if text.len() > INVITATION_TEXT_BYTES_MAX {
             return Err(ParseInvitationError::TooLong);
         }
-        let text = text.strip_prefix(PREFIX).ok_or(ParseInvitationError::Prefix)?;
+        let text = text
+            .strip_prefix(PREFIX)
+            .ok_or(ParseInvitationError::Prefix)?;
         let bytes = BASE64URL_NOPAD
             .decode(text.as_bytes())
             .map_err(|_| ParseInvitationError::Garbled)?;
@@ -116,7 +118,10 @@ mod tests {
     #[test]
     fn text_round_trips_and_is_url_safe() {
         let text = invitation().to_string();
-        assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'));
+        assert!(
+            text.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        );
         assert_eq!(text.parse(), Ok(invitation()));
         assert_eq!(format!("  {text}\r\n").parse(), Ok(invitation()));
     }
@@ -127,9 +132,17 @@ mod tests {
         for at in 0..text.len() {
             let mut garbled = text.clone().into_bytes();
             garbled[at] = if garbled[at] == b'A' { b'B' } else { b'A' };
-            assert!(String::from_utf8(garbled).unwrap().parse::<Invitation>().is_err());
+            assert!(
+                String::from_utf8(garbled)
+                    .unwrap()
+                    .parse::<Invitation>()
+                    .is_err()
+            );
             assert!(text[..at].parse::<Invitation>().is_err());
         }
-        assert_eq!("приглашение".parse::<Invitation>(), Err(ParseInvitationError::Prefix));
+        assert_eq!(
+            "приглашение".parse::<Invitation>(),
+            Err(ParseInvitationError::Prefix)
+        );
     }
 }

@@ -1,0 +1,344 @@
+//! The facade's life: made, initialized, destroyed, reset.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use dxos_actors::{Failures, NodeFailure, Spawner};
+use serde_json::json;
+use tokio::sync::{Mutex, watch};
+
+use crate::assemble::{Network, Node, assemble};
+use crate::{
+    ClientError, ClientOptions, Config, EchoProxy, HaloProxy, MeshProxy, NodeError, VERSION,
+    profile,
+};
+
+/// How long a client may take to end.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Whether a client is usable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Status {
+    /// It is initialized.
+    Active,
+    /// It is not initialized, or not any more.
+    Inactive,
+}
+
+/// The word that [`Client::reset`] asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Confirm {
+    /// Yes: identity, keys and everything that no other device has will be gone for good.
+    WipeProfile,
+}
+
+/// One profile's identity, spaces and network. Cheap to clone, `Send + Sync`; its methods work
+/// on any executor. When the last clone is dropped everything stops; [`Client::destroy`] does
+/// the same in order and tells of failures.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: ClientOptions,
+    /// Held while the client is brought up or down.
+    running: Mutex<Option<Running>>,
+    node: RwLock<Option<Arc<Node>>>,
+    config: RwLock<Option<Config>>,
+    status: watch::Sender<Status>,
+    reset: AtomicBool,
+}
+
+/// What a running client owns.
+struct Running {
+    /// `None` for a client over a node of somebody else.
+    spawner: Option<Spawner>,
+    failures: Failures,
+}
+
+impl Client {
+    /// Makes a client. Nothing is opened or read before [`Client::initialize`].
+    pub fn new(options: ClientOptions) -> Self {
+        Self::with(options, None)
+    }
+
+    /// Options to begin with: `Client::builder().profile(path).build()`.
+    pub fn builder() -> ClientOptions {
+        ClientOptions::new()
+    }
+
+    /// Makes a client over a node that was assembled before, already initialized; for
+    /// simulations. The node's spawner stays with the caller.
+    pub fn over(node: Node) -> Self {
+        let failures = node.spawner.failures().clone();
+        let client = Self::with(
+            ClientOptions::new(),
+            Some(Running {
+                spawner: None,
+                failures,
+            }),
+        );
+        client.set_node(Some(node));
+        client
+    }
+
+    fn with(options: ClientOptions, running: Option<Running>) -> Self {
+        let inner = Inner {
+            options,
+            running: Mutex::new(running),
+            node: RwLock::new(None),
+            config: RwLock::new(None),
+            status: watch::Sender::new(Status::Inactive),
+            reset: AtomicBool::new(false),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The version of this crate.
+    pub const fn version(&self) -> &'static str {
+        VERSION
+    }
+
+    /// The configuration: the one in use, or before the client is initialized what it would
+    /// use.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Config`] names the file, the key and what was expected.
+    pub fn config(&self) -> Result<Config, ClientError> {
+        let used = self
+            .inner
+            .config
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        used.map_or_else(|| Ok(self.inner.options.load()?), Ok)
+    }
+
+    /// Opens the profile and joins the network. Returns when the identity and the list of
+    /// spaces are known. Calling it again does nothing; concurrent calls share one run.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Config`], [`ClientError::Node`], [`ClientError::Reset`].
+    pub async fn initialize(&self) -> Result<(), ClientError> {
+        let mut running = self.inner.running.lock().await;
+        if self.inner.reset.load(Ordering::Acquire) {
+            return Err(ClientError::Reset);
+        }
+        if running.is_some() && self.initialized() {
+            return Ok(());
+        }
+        let config = self.inner.options.load()?;
+        let passphrase = self.inner.options.given_passphrase();
+        let failures = Failures::new();
+        let spawner = Spawner::thread("dxos", &failures).map_err(NodeError::from)?;
+        let (handle, used) = (spawner.handle(), config.clone());
+        let assembled = spawner.run(move || async move {
+            let parts = profile::open(&used, passphrase, &handle)?;
+            let store = Arc::clone(&parts.store);
+            let assembled = assemble(parts, &handle).await;
+            if assembled.is_err() {
+                // Whoever tries next finds it closed.
+                drop(store.close());
+            }
+            assembled
+        });
+        let node = assembled.await.map_err(NodeError::from)??;
+        *self
+            .inner
+            .config
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Some(config);
+        *running = Some(Running {
+            spawner: Some(spawner),
+            failures,
+        });
+        self.set_node(Some(node));
+        Ok(())
+    }
+
+    /// Whether the client is initialized.
+    pub fn initialized(&self) -> bool {
+        self.inner
+            .node
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// Spaces and their objects.
+    pub fn echo(&self) -> EchoProxy {
+        EchoProxy::new(self.clone())
+    }
+
+    /// Identity and devices.
+    pub fn halo(&self) -> HaloProxy {
+        HaloProxy::new(self.clone())
+    }
+
+    /// The network.
+    pub fn mesh(&self) -> MeshProxy {
+        MeshProxy::new(self.clone())
+    }
+
+    /// Whether it is usable now.
+    pub fn status(&self) -> Status {
+        *self.inner.status.borrow()
+    }
+
+    /// The same as it changes.
+    pub fn watch_status(&self) -> watch::Receiver<Status> {
+        self.inner.status.subscribe()
+    }
+
+    /// Waits until a part of the client has failed in a way that stopped it; forever when none
+    /// does. Destroy the client then and initialize it again.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotInitialized`].
+    pub async fn failed(&self) -> Result<NodeFailure, ClientError> {
+        let failures = match &*self.inner.running.lock().await {
+            Some(running) => running.failures.clone(),
+            None => return Err(ClientError::NotInitialized),
+        };
+        Ok(failures.wait().await)
+    }
+
+    /// Ends everything in order and puts everything that was acknowledged onto the disk. May
+    /// be called again, and at the same time; afterwards the client may be initialized again.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Node`] when something did not end cleanly; it is stopped all the same.
+    pub async fn destroy(&self) -> Result<(), ClientError> {
+        let mut running = self.inner.running.lock().await;
+        let node = self.set_node(None);
+        let ended = match &node {
+            Some(node) => node.shut_down(SHUTDOWN_DEADLINE).await,
+            None => Ok(()),
+        };
+        drop(node);
+        if let Some(Running {
+            spawner: Some(spawner),
+            ..
+        }) = running.take()
+            && let Err(error) = spawner.shutdown(SHUTDOWN_DEADLINE).await
+        {
+            tracing::warn!(%error, "the client's thread was left behind");
+        }
+        Ok(ended?)
+    }
+
+    /// Destroys the client and wipes its profile. Afterwards this client refuses every call
+    /// with [`ClientError::Reset`]: make a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Node`] when files could not be removed; [`ClientError::Reset`].
+    pub async fn reset(&self, confirm: Confirm) -> Result<(), ClientError> {
+        let Confirm::WipeProfile = confirm;
+        if self.inner.reset.load(Ordering::Acquire) {
+            return Err(ClientError::Reset);
+        }
+        let config = self.config()?;
+        // What did not end cleanly is wiped anyway.
+        if let Err(error) = self.destroy().await {
+            tracing::warn!(%error, "before the reset");
+        }
+        let running = self.inner.running.lock().await;
+        self.inner.reset.store(true, Ordering::Release);
+        let wiped = profile::wipe(&config);
+        drop(running);
+        Ok(wiped?)
+    }
+
+    /// What there is to say of the client, without a secret: version, whether it is
+    /// initialized, identity, spaces, network.
+    pub async fn to_json(&self) -> serde_json::Value {
+        let mut json = json!({
+            "version": VERSION,
+            "initialized": self.initialized(),
+            "status": self.status(),
+        });
+        let identity = self.halo().identity().await.ok().flatten();
+        let spaces = self.echo().reports().await.unwrap_or_default();
+        let spaces: Vec<_> = spaces
+            .iter()
+            .map(|space| json!({ "key": space.space, "state": space.state, "name": space.properties.get("name") }))
+            .collect();
+        let network = self.mesh().network_status().await.ok();
+        if let Some(json) = json.as_object_mut() {
+            json.insert("identity".to_owned(), json!(identity));
+            json.insert("spaces".to_owned(), json!(spaces));
+            json.insert("network".to_owned(), json!(network));
+        }
+        json
+    }
+
+    pub(crate) fn node(&self) -> Result<Arc<Node>, ClientError> {
+        if self.inner.reset.load(Ordering::Acquire) {
+            return Err(ClientError::Reset);
+        }
+        let node = self
+            .inner
+            .node
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        node.clone().ok_or(ClientError::NotInitialized)
+    }
+
+    pub(crate) fn network(&self) -> Result<Network, ClientError> {
+        self.node()?.network.clone().ok_or(ClientError::NoNetwork)
+    }
+
+    fn set_node(&self, node: Option<Node>) -> Option<Arc<Node>> {
+        let status = if node.is_some() {
+            Status::Active
+        } else {
+            Status::Inactive
+        };
+        let mut current = self
+            .inner
+            .node
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *current, node.map(Arc::new));
+        drop(current);
+        self.inner.status.send_replace(status);
+        before
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Client")
+            .field("version", &VERSION)
+            .field("status", &self.status())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = match self.status() {
+            Status::Active => "active",
+            Status::Inactive => "inactive",
+        };
+        write!(formatter, "DXOS client {VERSION}, {status}")?;
+        if let Ok(config) = self.config() {
+            write!(formatter, ", profile {}", config.profile.display())?;
+        }
+        Ok(())
+    }
+}
