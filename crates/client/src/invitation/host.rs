@@ -335,11 +335,11 @@ impl HostInvitation {
     fn wrong_code(&mut self, exchange: ExchangeId, out: &mut Vec<Output>) {
         self.attempts_left = self.attempts_left.saturating_sub(1);
         let attempts_left = self.attempts_left;
-        if attempts_left == 0 {
-            return self.end(Refusal::TooManyAttempts, out);
-        }
         if let Some(state) = self.exchanges.get_mut(&exchange) {
             state.stage = Stage::AwaitingPake;
+        }
+        if attempts_left == 0 {
+            return self.end(Refusal::TooManyAttempts, out);
         }
         out.push(Output::Send(
             exchange,

@@ -8,6 +8,8 @@ mod host;
 mod hosting;
 mod joining;
 mod pake;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::time::Duration;
