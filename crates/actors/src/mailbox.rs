@@ -111,6 +111,11 @@ impl<B: Behaviour> Slot<B> {
         }
     }
 
+    /// Whether the actor has ended or was stopped for good.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(&*lock(&self.state), State::Closed)
+    }
+
     fn deliver<M: Request>(&self, envelope: Envelope<M>) -> Result<(), PortError>
     where
         B: Receive<M>,

@@ -203,6 +203,10 @@ where
                 slot.unbind();
             }
             sleep(delay).await;
+            // It may have been stopped meanwhile: then it is not built in vain.
+            if self.slot.0.upgrade().is_none_or(|slot| slot.is_over()) {
+                return;
+            }
         }
     }
 

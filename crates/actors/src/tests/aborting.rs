@@ -105,6 +105,7 @@ fn an_abort_from_within_ends_with_the_handler() {
         let abort = suicide.port::<Abort>();
         abort.tell(Abort).unwrap();
         abort.tell(Abort).unwrap();
+        suicide.stopped().await;
         world.spawner.group().idle().await;
         assert_eq!(log.take(), ["abort"]);
     });
