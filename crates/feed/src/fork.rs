@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::{Linked, Position};
 use crate::dag::extend_clock;
+use crate::insert::is_signed;
 use crate::{
-    Accepted, Block, BlockIndex, Dag, Dep, FeedDescriptor, Header, IndexError, InsertError,
-    Inserted, MissingDep, Run, Timeframe,
+    Accepted, Block, BlockIndex, Dag, Dep, FeedDescriptor, FeedState, Header, IndexError,
+    InsertError, Inserted, MissingDep, Run, Timeframe,
 };
 
 /// A header that its device vouched for: by its own signature, or, when the writer put rubbish
@@ -253,25 +254,27 @@ impl Dag {
         }
         let length = state.length;
         let mut cut = state.clone();
+        cut.fork = Some(proof.clone());
+        let mut keep = from;
         if from < length {
+            keep = self.shown(&cut, from, index)?;
             cut.clock = Timeframe::new();
             cut.lamport = 0;
-            for seq in 0..from {
+            for seq in 0..keep {
                 let block = index
                     .block(&feed, seq)?
                     .ok_or_else(|| not_stored(&feed, seq))?;
                 extend_clock(&mut cut.clock, feed, seq + 1, &block.deps);
                 cut.lamport = block.lamport;
             }
-            cut.length = from;
+            cut.length = keep;
             cut.head = self
-                .prev_of(&feed, from, index)?
-                .ok_or_else(|| not_stored(&feed, from))?;
+                .prev_of(&feed, keep, index)?
+                .ok_or_else(|| not_stored(&feed, keep))?;
         }
-        cut.fork = Some(proof.clone());
         self.feeds.insert(feed, cut);
         self.waiting.take(&feed);
-        let mut gone = self.recent.split_off(&(feed, from));
+        let mut gone = self.recent.split_off(&(feed, keep));
         self.recent.append(&mut gone.split_off(&(feed, u64::MAX)));
         for ((feed, seq), entry) in gone {
             self.recent_branches
@@ -279,9 +282,29 @@ impl Dag {
         }
         Ok(Some(Cut {
             feed,
-            from,
-            length: length.max(from),
+            from: keep,
+            length: length.max(keep),
         }))
+    }
+
+    /// How many of the first `from` blocks can be shown to others once what follows is cut: up
+    /// to one that its own signature or the proof vouches for. They are all of them, unless the
+    /// feed was forked before the proof's place, too, and this replica has another branch than
+    /// the proof: then what vouched for its last blocks may lie beyond the cut.
+    fn shown(&self, cut: &FeedState, from: u64, index: &dyn BlockIndex) -> Result<u64, IndexError> {
+        let feed = cut.descriptor.id();
+        let mut keep = from;
+        while let Some(last) = keep.checked_sub(1) {
+            let lost = || not_stored(&feed, last);
+            let prev = self.prev_of(&feed, last, index)?.ok_or_else(lost)?;
+            let hash = self.hash_at(&feed, last, index)?.ok_or_else(lost)?;
+            let block = index.block(&feed, last)?.ok_or_else(lost)?;
+            if is_signed(cut, (&feed, last, &prev), (&hash, &block)) {
+                break;
+            }
+            keep = last;
+        }
+        Ok(keep)
     }
 
     /// Takes in blocks of a cut branch, from the cut on, so that honest blocks that name them

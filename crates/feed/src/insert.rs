@@ -283,9 +283,20 @@ impl Dag {
         };
         let mut others = (seq..).zip(others).peekable();
         let mut prev = others.peek().map_or(GENESIS, |(_, linked)| linked.prev);
-        let others = others.map(|(seq, linked)| {
-            let block = linked.block;
-            (block.header(feed, seq, linked.prev), block.signature)
+        let mut end = prev;
+        let mut vouching = state.fork.iter().flat_map(ForkProof::chain);
+        let others = std::iter::from_fn(|| match others.next() {
+            Some((seq, linked)) => {
+                end = linked.hash;
+                let block = linked.block;
+                Some((block.header(feed, seq, linked.prev), block.signature))
+            }
+            // What stands before a cut may be vouched for by the proof alone.
+            None => {
+                let (header, signature) = vouching.next().filter(|(next, _)| next.prev == end)?;
+                end = header.block_hash(&signature);
+                Some((header, signature))
+            }
         });
         let mut failed = None;
         let mut places = seq..;
@@ -350,7 +361,7 @@ fn signed_prefix(
     count
 }
 
-fn is_signed(
+pub(crate) fn is_signed(
     state: &FeedState,
     (feed, seq, prev): (&FeedId, u64, &BlockHash),
     (hash, block): (&BlockHash, &Block),
