@@ -1,2 +1,93 @@
-//! The program dx.
-fn main() {}
+//! `dx`, the program: a profile on the command line.
+//!
+//! ```text
+//! dx demo                       two peers, real disk, real network, the whole path
+//! dx identity create Ann
+//! dx space create Garden
+//! dx space invite Garden        prints an invitation and its code
+//! dx space join dx1_...         on the other machine
+//! dx serve                      stay online
+//! ```
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program reports on its standard streams"
+)]
+
+mod arguments;
+mod demo;
+mod filter;
+mod import;
+mod invite;
+mod lockfile;
+mod output;
+mod records;
+mod serve;
+mod session;
+mod space;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command, IdentityCommand, SpaceCommand};
+use crate::output::Output;
+use crate::session::Session;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_log();
+    let output = Output::new(arguments.json);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.failure(&anyhow::anyhow!("no runtime: {error}")),
+    };
+    let result = runtime.block_on(run(arguments, &output));
+    // A thread that reads the terminal cannot be waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code,
+        Err(error) => output.failure(&error),
+    }
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("DX_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+async fn run(arguments: Arguments, output: &Output) -> anyhow::Result<ExitCode> {
+    let session = Session::new(&arguments.profile);
+    match arguments.command {
+        Command::Demo(options) => return demo::run(&options, output).await,
+        Command::Config => session.config(output)?,
+        Command::Status => session.status(output).await?,
+        Command::Identity(IdentityCommand::Create { name }) => {
+            session.create_identity(name, output).await?;
+        }
+        Command::Identity(IdentityCommand::Show) => session.show_identity(output).await?,
+        Command::Space(SpaceCommand::Create { name }) => {
+            space::create(&session, name, output).await?;
+        }
+        Command::Space(SpaceCommand::List) => space::list(&session, output).await?,
+        Command::Space(SpaceCommand::Show { space }) => {
+            space::show(&session, &space, output).await?;
+        }
+        Command::Space(SpaceCommand::Invite(options)) => {
+            invite::host(&session, &options, output).await?;
+        }
+        Command::Space(SpaceCommand::Join(options)) => {
+            invite::join(&session, &options, output).await?;
+        }
+        Command::Import(options) => import::run(&session, &options, output).await?,
+        Command::Query(options) => space::query(&session, &options, output).await?,
+        Command::Export(options) => space::export(&session, &options, output).await?,
+        Command::Serve => serve::serve(&session, output).await?,
+        Command::Signal(options) => serve::signal(&session, options, output).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

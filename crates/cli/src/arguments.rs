@@ -1,0 +1,179 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A local-first, peer-to-peer database.
+#[derive(Debug, Parser)]
+#[command(name = "dx", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) profile: ProfileOptions,
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which profile, and how it is opened.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ProfileOptions {
+    /// The directory of the profile
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) profile: Option<PathBuf>,
+    /// Read this configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where to listen, such as 127.0.0.1:0
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show the configuration in use
+    Config,
+    /// Show two peers do it all, for real
+    Demo(DemoOptions),
+    /// Write the objects of a space as JSON Lines
+    Export(ExportOptions),
+    /// The identity of the profile
+    #[command(subcommand)]
+    Identity(IdentityCommand),
+    /// Make objects of the records in a file: a JSON array, JSON Lines or CSV
+    Import(ImportOptions),
+    /// Find objects
+    Query(QueryOptions),
+    /// Stay online and replicate, until Ctrl-C
+    Serve,
+    /// Run a rendezvous server, until Ctrl-C
+    Signal(SignalOptions),
+    /// Spaces
+    #[command(subcommand)]
+    Space(SpaceCommand),
+    /// Show identity, spaces and network
+    Status,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum IdentityCommand {
+    /// Create the identity of this profile
+    Create {
+        /// What others are shown
+        name: Option<String>,
+    },
+    /// Show it
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SpaceCommand {
+    /// Create a space
+    Create {
+        /// Its name, for people
+        name: Option<String>,
+    },
+    /// Invite somebody to a space, and wait for them
+    Invite(InviteOptions),
+    /// Join a space with an invitation
+    Join(JoinOptions),
+    /// List the spaces on this device
+    List,
+    /// Show one space and its members
+    Show {
+        /// Its key, the beginning of its key, or its name
+        space: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Keep the two profiles in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RoleName {
+    Admin,
+    Editor,
+    Reader,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InviteOptions {
+    /// The space: its key, the beginning of its key, or its name
+    pub(crate) space: String,
+    /// What the guest may do
+    #[arg(long, value_enum, default_value = "editor")]
+    pub(crate) role: RoleName,
+    /// Ask for no code: whoever has the invitation can join
+    #[arg(long)]
+    pub(crate) no_code: bool,
+    /// Let more than one guest use it
+    #[arg(long)]
+    pub(crate) multi_use: bool,
+    /// Minutes until it ends
+    #[arg(long, value_name = "MINUTES", default_value_t = 7 * 24 * 60,
+          value_parser = clap::value_parser!(u64).range(1..=525_600))]
+    pub(crate) lifetime: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JoinOptions {
+    /// The text of the invitation
+    pub(crate) invitation: String,
+    /// The six digits that the host tells; asked for when not given
+    #[arg(long)]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportOptions {
+    /// The space: its key, the beginning of its key, or its name
+    pub(crate) space: String,
+    /// The file, or - for standard input
+    pub(crate) file: PathBuf,
+    /// The type of the objects
+    #[arg(long = "type", value_name = "TYPE", default_value = "record")]
+    pub(crate) type_name: String,
+    /// Leave bad records out and go on
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// How to read the file; by its name or content when not given
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<crate::records::Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueryOptions {
+    /// The space: its key, the beginning of its key, or its name
+    pub(crate) space: String,
+    /// Conditions, all of which must hold: type:task, done=false, size>=10, title!=x
+    pub(crate) conditions: Vec<String>,
+    /// Order by a property; -PROPERTY for the greatest first. May be given more than once
+    #[arg(long, value_name = "PROPERTY", allow_hyphen_values = true)]
+    pub(crate) order: Vec<String>,
+    /// At most so many
+    #[arg(long)]
+    pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportOptions {
+    /// The space: its key, the beginning of its key, or its name
+    pub(crate) space: String,
+    /// Write to this file and not to standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignalOptions {
+    /// How many devices it serves at most
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) devices: usize,
+}

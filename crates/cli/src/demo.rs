@@ -1,0 +1,313 @@
+//! `dx demo`: two peers with a disk each and real QUIC between them do everything that the
+//! system is for, on the dependency graph of which this program was built.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use dxos_client::{
+    Client, ClientOptions, Config, ConnectionState, InvitationOptions, ObjectId, Space, StateHash,
+    Transaction, Value, map,
+};
+use serde_json::json;
+
+use crate::arguments::DemoOptions;
+use crate::lockfile::{self, Record};
+use crate::output::{Output, table};
+
+/// How long the two may take to agree.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Objects in one transaction of the import.
+const BATCH: usize = 100;
+
+/// What was done and how long it took.
+#[derive(Debug, serde::Serialize)]
+struct Step {
+    name: &'static str,
+    what: String,
+    ms: f64,
+}
+
+struct Steps<'a> {
+    output: &'a Output,
+    done: Vec<Step>,
+    start: Instant,
+}
+
+impl Steps<'_> {
+    fn done(&mut self, name: &'static str, what: impl Into<String>) {
+        let (ms, what) = (self.start.elapsed().as_secs_f64() * 1000.0, what.into());
+        self.output
+            .note(&format!("{name:<10}  {what}  ({ms:.1} ms)"));
+        self.done.push(Step { name, what, ms });
+        self.start = Instant::now();
+    }
+}
+
+/// How it ended.
+struct Ended {
+    objects: u64,
+    a: StateHash,
+    b: StateHash,
+}
+
+pub(crate) async fn run(options: &DemoOptions, output: &Output) -> Result<ExitCode> {
+    let temporary;
+    let home = match &options.keep {
+        Some(directory) => {
+            let taken =
+                std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
+            if taken {
+                bail!("{} is not empty; name a new directory", directory.display());
+            }
+            directory.as_path()
+        }
+        None => {
+            temporary = tempfile::tempdir().context("no temporary directory")?;
+            temporary.path()
+        }
+    };
+    let mut steps = Steps {
+        output,
+        done: Vec::new(),
+        start: Instant::now(),
+    };
+    let ended = all(home, &mut steps).await?;
+    let converged = ended.a == ended.b;
+    let json = json!({
+        "converged": converged,
+        "objects": ended.objects,
+        "steps": steps.done,
+        "a": { "state_hash": ended.a },
+        "b": { "state_hash": ended.b },
+    });
+    output.result(&json, || {
+        let rows = steps.done.iter().map(|step| {
+            vec![
+                step.name.to_owned(),
+                step.what.clone(),
+                format!("{:.1}", step.ms),
+            ]
+        });
+        let verdict = if converged {
+            "the two agree"
+        } else {
+            "THE TWO DISAGREE"
+        };
+        format!(
+            "\n{}\n\n{verdict}: {} objects",
+            table(&["step", "what happened", "ms"], rows),
+            ended.objects
+        )
+    });
+    Ok(if converged {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn all(home: &Path, steps: &mut Steps<'_>) -> Result<Ended> {
+    let (home_a, home_b) = (home.join("a"), home.join("b"));
+    let (ann, bob) = (start(&home_a).await?, start(&home_b).await?);
+    steps.done(
+        "start",
+        "two peers, each with a store on disk and a QUIC endpoint",
+    );
+    ann.halo().create_identity(Some("Ann")).await?;
+    bob.halo().create_identity(Some("Bob")).await?;
+    steps.done("identity", "Ann and Bob have an identity and a device each");
+    let space = ann
+        .echo()
+        .create_space(map! { "name" => "Dependencies" })
+        .await?;
+    steps.done("space", format!("Ann created {}", space.key().short()));
+    let records = lockfile::records(lockfile::OWN, || Ok(space.db().new_id()?))?;
+    let references = import(&space, &records).await?;
+    steps.done(
+        "import",
+        format!(
+            "{} packages with {references} dependencies from Cargo.lock",
+            records.len()
+        ),
+    );
+    let theirs = join(&space, &bob).await?;
+    steps.done(
+        "join",
+        "Bob joined with an invitation and its code of six digits",
+    );
+    converge(&space, &theirs).await?;
+    let report = theirs.report().await?;
+    steps.done(
+        "replicate",
+        format!("{} objects in {} blocks", report.objects, report.blocks),
+    );
+
+    for client in [&ann, &bob] {
+        client
+            .mesh()
+            .set_connection_state(ConnectionState::Offline)
+            .await?;
+    }
+    let shared = records.first().context("the Cargo.lock is empty")?.id;
+    edit(&space, shared, "Ann").await?;
+    edit(&theirs, shared, "Bob").await?;
+    let apart = space.state_hash().await? != theirs.state_hash().await?;
+    if !apart {
+        bail!("two peers that edited apart have the same state");
+    }
+    steps.done(
+        "apart",
+        "offline, both edited one object and added one each",
+    );
+    for client in [&ann, &bob] {
+        client
+            .mesh()
+            .set_connection_state(ConnectionState::Online)
+            .await?;
+    }
+    converge(&space, &theirs).await?;
+    steps.done("merge", merged(&space, shared).await?);
+
+    let key = space.key();
+    ann.destroy().await?;
+    bob.destroy().await?;
+    let (ann, bob) = (start(&home_a).await?, start(&home_b).await?);
+    let (space, theirs) = (ann.echo().space(key).await?, bob.echo().space(key).await?);
+    let ended = Ended {
+        a: space.state_hash().await?,
+        b: theirs.state_hash().await?,
+        objects: space.report().await?.objects,
+    };
+    steps.done("restart", "both from disk");
+    theirs
+        .db()
+        .update(shared, |package| {
+            drop(package.insert("seen".into(), true.into()))
+        })
+        .await?;
+    converge(&space, &theirs).await?;
+    steps.done(
+        "meet again",
+        "found each other without a server, and went on",
+    );
+    let ended = Ended {
+        a: space.state_hash().await?,
+        b: theirs.state_hash().await?,
+        ..ended
+    };
+    ann.destroy().await?;
+    bob.destroy().await?;
+    steps.done("stop", "both closed cleanly");
+    Ok(ended)
+}
+
+async fn start(profile: &Path) -> Result<Client> {
+    let client = ClientOptions::new()
+        .config(Config::default())
+        .profile(profile)
+        .listen(([127, 0, 0, 1], 0).into())
+        .build();
+    client.initialize().await?;
+    Ok(client)
+}
+
+async fn import(space: &Space, records: &[Record]) -> Result<usize> {
+    let mut references = 0;
+    for batch in records.chunks(BATCH) {
+        let mut transaction = Transaction::new();
+        for record in batch {
+            if let Some(Value::Set(targets)) = record.properties.get("dependencies") {
+                references += targets.len();
+            }
+            transaction = transaction.create(record.id, "package", record.properties.clone());
+        }
+        space.db().commit(transaction).await?;
+    }
+    space.db().flush().await?;
+    Ok(references)
+}
+
+async fn join(space: &Space, guest: &Client) -> Result<Space> {
+    let host = space
+        .create_invitation(InvitationOptions::default())
+        .await?;
+    let code = host
+        .auth_code()
+        .context("the invitation has no code")?
+        .to_owned();
+    // As text, as it would travel.
+    let invitation = host.invitation().to_string().parse()?;
+    let flow = guest.echo().accept_invitation(invitation).await?;
+    flow.authenticate(&code).await?;
+    let joined = flow.joined().await?;
+    host.finished().await?;
+    Ok(joined)
+}
+
+/// Waits until both hold the same.
+async fn converge(a: &Space, b: &Space) -> Result<()> {
+    let agree = async {
+        let (mut a_changes, mut b_changes) = (a.watch().await?, b.watch().await?);
+        loop {
+            a_changes.borrow_and_update();
+            b_changes.borrow_and_update();
+            if a.state_hash().await? == b.state_hash().await? {
+                return anyhow::Ok(());
+            }
+            tokio::select! {
+                biased;
+                changed = a_changes.changed() => changed?,
+                changed = b_changes.changed() => changed?,
+            }
+        }
+    };
+    match tokio::time::timeout(PATIENCE, agree).await {
+        Ok(agreed) => agreed,
+        Err(_) => bail!("the two did not agree within {} s", PATIENCE.as_secs()),
+    }
+}
+
+/// One property that the other edits too, one that it does not, and a new object.
+async fn edit(space: &Space, object: ObjectId, who: &str) -> Result<()> {
+    let note = format!("reviewed by {who}");
+    let own = format!("review.{}", who.to_lowercase());
+    let new = space.db().new_id()?;
+    let transaction = Transaction::new()
+        .set(object, "note", note.as_str())
+        .set(object, own.as_str(), true)
+        .create(new, "review", map! { "by" => who });
+    space.db().commit(transaction).await?;
+    Ok(())
+}
+
+/// What the merge gave.
+async fn merged(space: &Space, object: ObjectId) -> Result<String> {
+    let merged = space
+        .db()
+        .get(object)
+        .await?
+        .context("the object is gone")?;
+    let both = ["review.ann", "review.bob"];
+    if both
+        .iter()
+        .any(|path| merged.get(*path) != Some(&true.into()))
+    {
+        bail!("an edit of one side was lost");
+    }
+    let text = |value: &Value| value.as_text().unwrap_or_default().to_owned();
+    let shown = merged.get("note").map(text).unwrap_or_default();
+    let lost: Vec<_> = merged
+        .conflicts("note")
+        .iter()
+        .map(|c| text(&c.value))
+        .collect();
+    if lost.is_empty() {
+        bail!("the conflict of two concurrent edits is not to be seen");
+    }
+    Ok(format!(
+        "both reviews kept; note: {shown:?} shows, {:?} stays readable",
+        lost.join(", ")
+    ))
+}

@@ -1,0 +1,227 @@
+//! `dx space invite` and `dx space join`.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use dxos_client::{
+    Authentication, Client, Invitation, InvitationFlow, InvitationOptions, InvitationState, Role,
+};
+use serde_json::json;
+
+use crate::arguments::{InviteOptions, JoinOptions, RoleName};
+use crate::output::Output;
+use crate::session::{Session, end, find_space};
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Admin => Self::Admin,
+            RoleName::Editor => Self::Editor,
+            RoleName::Reader => Self::Reader,
+        }
+    }
+}
+
+pub(crate) async fn host(
+    session: &Session,
+    options: &InviteOptions,
+    output: &Output,
+) -> Result<()> {
+    let client = session.online().await?;
+    let result = wait_for_guest(&client, options, output).await;
+    end(&client).await?;
+    result
+}
+
+async fn wait_for_guest(client: &Client, options: &InviteOptions, output: &Output) -> Result<()> {
+    let space = find_space(client, &options.space).await?;
+    let authentication = if options.no_code {
+        Authentication::None
+    } else {
+        Authentication::SharedSecret
+    };
+    let invitation = InvitationOptions::default()
+        .role(options.role.into())
+        .authentication(authentication)
+        .multi_use(options.multi_use)
+        .lifetime(Duration::from_secs(options.lifetime * 60));
+    let host = space.create_invitation(invitation).await?;
+    let text = host.invitation().to_string();
+    let code = host.auth_code();
+    let json = json!({ "event": "invitation", "invitation": text, "code": code });
+    let human = match code {
+        Some(code) => format!("{text}\n\ncode: {code}"),
+        None => text.clone(),
+    };
+    output.event(&json, &human);
+    output.note("waiting for the guest; Ctrl-C cancels");
+    let mut watch = host.watch();
+    let ended = async {
+        loop {
+            let status = watch.borrow_and_update().clone();
+            output.event_state(status.state, status.attempts_left);
+            if status.state.is_final() {
+                return;
+            }
+            if watch.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stop_signal() => {
+            host.cancel();
+            output.note("cancelled");
+        }
+        () = ended => {}
+    }
+    host.finished().await?;
+    // The guest takes the space up from this device: give it what there is.
+    give_a_moment(&space).await;
+    Ok(())
+}
+
+/// Stays online until the new member has been seen and has gone quiet, or for some seconds.
+async fn give_a_moment(space: &dxos_client::Space) {
+    let connected = space.wait_until(|report| !report.peers.is_empty());
+    if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(10), connected).await {
+        let gone = space.wait_until(|report| report.peers.is_empty());
+        drop(tokio::time::timeout(Duration::from_secs(10), gone).await);
+    }
+}
+
+pub(crate) async fn join(session: &Session, options: &JoinOptions, output: &Output) -> Result<()> {
+    let invitation: Invitation = options.invitation.parse()?;
+    let client = session.online().await?;
+    let result = accept(&client, invitation, options, output).await;
+    end(&client).await?;
+    result
+}
+
+async fn accept(
+    client: &Client,
+    invitation: Invitation,
+    options: &JoinOptions,
+    output: &Output,
+) -> Result<()> {
+    let asks = invitation.authentication == Authentication::SharedSecret;
+    let flow = client.echo().accept_invitation(invitation).await?;
+    let joined = async {
+        if asks {
+            authenticate(&flow, options, output).await?;
+        }
+        anyhow::Ok(flow.joined().await?)
+    };
+    let space = tokio::select! {
+        biased;
+        () = stop_signal() => {
+            flow.cancel();
+            bail!("cancelled; the invitation can be used again");
+        }
+        space = joined => space?,
+    };
+    output.note("joined; fetching what there is");
+    // The host stays online for a while: fetch what it has. What is missing after that comes
+    // with `dx serve`.
+    let fetched = space.wait_until(|report| !report.peers.is_empty() && report.missing_blocks == 0);
+    let fetched = tokio::time::timeout(Duration::from_secs(8), fetched).await;
+    let report = match fetched {
+        Ok(report) => report?,
+        Err(_) => space.report().await?,
+    };
+    output.result(&json!(report), || {
+        crate::space::list_text(std::slice::from_ref(&report))
+    });
+    Ok(())
+}
+
+async fn authenticate(flow: &InvitationFlow, options: &JoinOptions, output: &Output) -> Result<()> {
+    if let Some(code) = &options.code {
+        let status = flow.authenticate(code).await?;
+        if status.state == InvitationState::ReadyForAuthentication {
+            let left = status.attempts_left.unwrap_or_default();
+            flow.cancel();
+            bail!("the code is wrong; {left} attempts are left; ask the host and try again");
+        }
+        return Ok(());
+    }
+    if !std::io::stdin().is_terminal() {
+        flow.cancel();
+        bail!("the invitation asks for a code; give it with --code");
+    }
+    // Ask only once there is somebody to check it.
+    let mut watch = flow.watch();
+    let ready = |state| state == InvitationState::ReadyForAuthentication;
+    let ended = watch
+        .wait_for(|s| ready(s.state) || s.state.is_final())
+        .await;
+    drop(ended.context("the client has stopped")?);
+    loop {
+        if flow.status().state.is_final() {
+            return Ok(());
+        }
+        let code = ask("code: ").await?;
+        match flow.authenticate(&code).await {
+            Ok(status) if ready(status.state) => {
+                let left = status.attempts_left.unwrap_or_default();
+                output.note(&format!("wrong code, {left} attempts left"));
+            }
+            Ok(_) => return Ok(()),
+            Err(error @ dxos_client::InvitationError::BadCode) => output.note(&error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn ask(question: &'static str) -> Result<String> {
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        let mut err = std::io::stderr();
+        write!(err, "{question}")?;
+        err.flush()?;
+        std::io::stdin().read_line(&mut line)?;
+        std::io::Result::Ok(line)
+    });
+    let line = asked
+        .await
+        .context("nothing was read")?
+        .context("cannot read the terminal")?;
+    if line.is_empty() {
+        bail!("no code was typed");
+    }
+    Ok(line.trim().to_owned())
+}
+
+impl Output {
+    fn event_state(self, state: InvitationState, attempts_left: Option<u8>) {
+        let json = json!({ "event": "state", "state": state, "attempts_left": attempts_left });
+        if self.is_json() {
+            self.event(&json, "");
+        } else if let Some(text) = json.get("state").and_then(serde_json::Value::as_str) {
+            self.note(&match attempts_left {
+                Some(left) => format!("{text} ({left} attempts left)"),
+                None => text.to_owned(),
+            });
+        }
+    }
+}
+
+/// Completes at Ctrl-C, or when the process is asked to end.
+pub(crate) async fn stop_signal() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                biased;
+                _ = terminated.recv() => {}
+                _ = interrupted => {}
+            }
+            return;
+        }
+    }
+    drop(interrupted.await);
+}

@@ -1,0 +1,106 @@
+//! What the program prints: tables and lines for people, JSON for scripts.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::{Value, json};
+
+/// Where and how to print.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether scripts read this.
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// Prints the result of a command.
+    pub(crate) fn result(self, json: &Value, human: impl FnOnce() -> String) {
+        let text = if self.json { json.to_string() } else { human() };
+        line(&text);
+    }
+
+    /// One event of a command that goes on: a line of JSON, or for people.
+    pub(crate) fn event(self, json: &Value, human: &str) {
+        line(&if self.json {
+            json.to_string()
+        } else {
+            human.to_owned()
+        });
+    }
+
+    /// Something for people only, beside the result.
+    pub(crate) fn note(self, text: &str) {
+        if !self.json {
+            anstream::eprintln!("{text}");
+        }
+    }
+
+    /// Prints why the command failed.
+    pub(crate) fn failure(self, error: &anyhow::Error) -> ExitCode {
+        if self.json {
+            line(&json!({ "error": format!("{error:#}") }).to_string());
+        } else {
+            anstream::eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
+        }
+        ExitCode::FAILURE
+    }
+
+    /// A progress bar on standard error, or none where nobody looks.
+    pub(crate) fn bar(self, length: u64) -> indicatif::ProgressBar {
+        if self.json || !std::io::stderr().is_terminal() {
+            return indicatif::ProgressBar::hidden();
+        }
+        let bar = indicatif::ProgressBar::new(length);
+        let template = "{bar:32} {percent:>3}%  {msg}  {bytes_per_sec}  {eta} left";
+        if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar
+    }
+}
+
+/// Writes a line; a reader that has gone away is no failure of ours.
+fn line(text: &str) {
+    drop(writeln!(anstream::stdout(), "{text}"));
+}
+
+/// An aligned table.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.iter().copied());
+    for row in rows {
+        table.add_row(row.iter().map(|cell| printable(cell)));
+    }
+    table.trim_fmt()
+}
+
+/// Text of others, without what would steer the terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_wrote_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc é"), "a\u{fffd}[2Jb\u{fffd}c é");
+        let text = table(&["key", "name"], [vec!["1".into(), "x\u{7}y".into()]]);
+        assert!(!text.contains('\u{7}') && text.contains("name"), "{text}");
+    }
+}

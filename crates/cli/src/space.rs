@@ -1,0 +1,179 @@
+//! Commands on spaces and their objects.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use dxos_client::{Filter, Map, MemberReport, Object, Query, SpaceReport, map};
+use serde_json::json;
+
+use crate::arguments::{ExportOptions, QueryOptions};
+use crate::filter;
+use crate::output::{Output, table};
+use crate::session::{Session, end, find_space, name_of};
+
+pub(crate) async fn create(session: &Session, name: Option<String>, output: &Output) -> Result<()> {
+    let client = session.local().await?;
+    let properties = name.map_or_else(Map::new, |name| map! { "name" => name });
+    let created = match client.echo().create_space(properties).await {
+        Ok(space) => space.report().await,
+        Err(error) => Err(error),
+    };
+    end(&client).await?;
+    let report = created?;
+    output.result(&json!(report), || list_text(std::slice::from_ref(&report)));
+    Ok(())
+}
+
+pub(crate) async fn list(session: &Session, output: &Output) -> Result<()> {
+    let client = session.local().await?;
+    let reports = client.echo().reports().await;
+    end(&client).await?;
+    let reports = reports?;
+    output.result(&json!(reports), || list_text(&reports));
+    Ok(())
+}
+
+pub(crate) async fn show(session: &Session, space: &str, output: &Output) -> Result<()> {
+    let client = session.local().await?;
+    let shown = async {
+        let space = find_space(&client, space).await?;
+        let (report, members) = (space.report().await?, space.members().await?);
+        anyhow::Ok((report, members, space.state_hash().await?))
+    };
+    let shown = shown.await;
+    end(&client).await?;
+    let (report, members, hash) = shown?;
+    let mut json = json!(report);
+    if let Some(json) = json.as_object_mut() {
+        json.insert("members".to_owned(), json!(members));
+        json.insert("state_hash".to_owned(), json!(hash));
+    }
+    output.result(&json, || {
+        format!(
+            "key         {}\nname        {}\nstate hash  {hash}\nobjects     {}\nblocks      {}\n\n{}",
+            report.space,
+            name_of(&report).as_deref().map(crate::output::printable).unwrap_or_default(),
+            report.objects,
+            report.blocks,
+            members_text(&members)
+        )
+    });
+    Ok(())
+}
+
+pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
+    if reports.is_empty() {
+        return "no spaces yet; `dx space create NAME` makes one".to_owned();
+    }
+    let rows = reports.iter().map(|report| {
+        let role = report.role.map(|role| role.to_string()).unwrap_or_default();
+        vec![
+            report.space.to_string(),
+            name_of(report).unwrap_or_default(),
+            role,
+            report.objects.to_string(),
+            report.blocks.to_string(),
+        ]
+    });
+    table(&["space", "name", "role", "objects", "blocks"], rows)
+}
+
+fn members_text(members: &[MemberReport]) -> String {
+    let rows = members.iter().map(|member| {
+        vec![
+            member.identity.to_string(),
+            member.display_name.clone().unwrap_or_default(),
+            member.role.to_string(),
+            member.devices.len().to_string(),
+        ]
+    });
+    table(&["member", "name", "role", "devices"], rows)
+}
+
+pub(crate) async fn query(
+    session: &Session,
+    options: &QueryOptions,
+    output: &Output,
+) -> Result<()> {
+    let mut query = Query::new(filter::all_of(&options.conditions)?);
+    for key in &options.order {
+        query = match key.strip_prefix('-') {
+            Some(key) => query.descending(key),
+            None => query.order_by(key.as_str()),
+        };
+    }
+    if let Some(limit) = options.limit {
+        query = query.limit(limit);
+    }
+    let client = session.local().await?;
+    let found = async {
+        let space = find_space(&client, &options.space).await?;
+        anyhow::Ok(space.db().query(query).run().await?)
+    };
+    let found = found.await;
+    end(&client).await?;
+    let found = found?;
+    let json: Vec<_> = found.iter().map(Object::to_json).collect();
+    output.result(&json!(json), || objects_text(&found));
+    Ok(())
+}
+
+fn objects_text(objects: &[Object]) -> String {
+    if objects.is_empty() {
+        return "nothing found".to_owned();
+    }
+    let rows = objects.iter().map(|object| {
+        let properties = dxos_client::Value::Map(object.properties().clone()).to_json();
+        let conflicts = object.all_conflicts().count();
+        vec![
+            object.id().to_string(),
+            object.type_name().to_string(),
+            properties.to_string(),
+            if conflicts == 0 {
+                String::new()
+            } else {
+                conflicts.to_string()
+            },
+        ]
+    });
+    table(&["object", "type", "properties", "conflicts"], rows)
+}
+
+pub(crate) async fn export(
+    session: &Session,
+    options: &ExportOptions,
+    output: &Output,
+) -> Result<()> {
+    let client = session.local().await?;
+    let found = async {
+        let space = find_space(&client, &options.space).await?;
+        anyhow::Ok(space.db().query(Filter::all()).run().await?)
+    };
+    let found = found.await;
+    end(&client).await?;
+    let found = found?;
+    match &options.output {
+        None => {
+            let stdout = std::io::stdout().lock();
+            write_lines(std::io::BufWriter::new(stdout), &found).context("standard output")?;
+        }
+        Some(path) => {
+            let what = || format!("cannot write {}", path.display());
+            let file = std::fs::File::create(path).with_context(what)?;
+            write_lines(std::io::BufWriter::new(&file), &found).with_context(what)?;
+            file.sync_all().with_context(what)?;
+            let json = json!({ "file": path, "objects": found.len() });
+            output.result(&json, || {
+                format!("{} objects in {}", found.len(), path.display())
+            });
+        }
+    }
+    Ok(())
+}
+
+fn write_lines(mut out: impl Write, objects: &[Object]) -> std::io::Result<()> {
+    for object in objects {
+        writeln!(out, "{}", object.to_json())?;
+    }
+    out.flush()
+}
