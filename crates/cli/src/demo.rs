@@ -29,13 +29,13 @@ struct Step {
     ms: f64,
 }
 
-struct Steps<'a> {
-    output: &'a Output,
+struct Steps {
+    output: Output,
     done: Vec<Step>,
     start: Instant,
 }
 
-impl Steps<'_> {
+impl Steps {
     fn done(&mut self, name: &'static str, what: impl Into<String>) {
         let (ms, what) = (self.start.elapsed().as_secs_f64() * 1000.0, what.into());
         self.output
@@ -52,7 +52,7 @@ struct Ended {
     b: StateHash,
 }
 
-pub(crate) async fn run(options: &DemoOptions, output: &Output) -> Result<ExitCode> {
+pub(crate) async fn run(options: &DemoOptions, output: Output) -> Result<ExitCode> {
     let temporary;
     let home = match &options.keep {
         Some(directory) => {
@@ -108,7 +108,7 @@ pub(crate) async fn run(options: &DemoOptions, output: &Output) -> Result<ExitCo
     })
 }
 
-async fn all(home: &Path, steps: &mut Steps<'_>) -> Result<Ended> {
+async fn all(home: &Path, steps: &mut Steps) -> Result<Ended> {
     let (home_a, home_b) = (home.join("a"), home.join("b"));
     let (ann, bob) = (start(&home_a).await?, start(&home_b).await?);
     steps.done(

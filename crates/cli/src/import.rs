@@ -28,7 +28,7 @@ pub(crate) struct Imported {
     pub(crate) skipped: u64,
 }
 
-pub(crate) async fn run(session: &Session, options: &ImportOptions, output: &Output) -> Result<()> {
+pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Output) -> Result<()> {
     let what = || format!("cannot read {}", options.file.display());
     let standard = options.file == Path::new("-");
     let (input, length): (Box<dyn Read>, u64) = if standard {
@@ -73,7 +73,7 @@ pub(crate) async fn run(session: &Session, options: &ImportOptions, output: &Out
 struct Import<'a> {
     space: Space,
     options: &'a ImportOptions,
-    output: &'a Output,
+    output: Output,
     bar: &'a ProgressBar,
     done: Imported,
 }

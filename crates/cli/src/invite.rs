@@ -23,18 +23,14 @@ impl From<RoleName> for Role {
     }
 }
 
-pub(crate) async fn host(
-    session: &Session,
-    options: &InviteOptions,
-    output: &Output,
-) -> Result<()> {
+pub(crate) async fn host(session: &Session, options: &InviteOptions, output: Output) -> Result<()> {
     let client = session.online().await?;
     let result = wait_for_guest(&client, options, output).await;
     end(&client).await?;
     result
 }
 
-async fn wait_for_guest(client: &Client, options: &InviteOptions, output: &Output) -> Result<()> {
+async fn wait_for_guest(client: &Client, options: &InviteOptions, output: Output) -> Result<()> {
     let space = find_space(client, &options.space).await?;
     let authentication = if options.no_code {
         Authentication::None
@@ -92,7 +88,7 @@ async fn give_a_moment(space: &dxos_client::Space) {
     }
 }
 
-pub(crate) async fn join(session: &Session, options: &JoinOptions, output: &Output) -> Result<()> {
+pub(crate) async fn join(session: &Session, options: &JoinOptions, output: Output) -> Result<()> {
     let invitation: Invitation = options.invitation.parse()?;
     let client = session.online().await?;
     let result = accept(&client, invitation, options, output).await;
@@ -104,7 +100,7 @@ async fn accept(
     client: &Client,
     invitation: Invitation,
     options: &JoinOptions,
-    output: &Output,
+    output: Output,
 ) -> Result<()> {
     let asks = invitation.authentication == Authentication::SharedSecret;
     let flow = client.echo().accept_invitation(invitation).await?;
@@ -137,7 +133,7 @@ async fn accept(
     Ok(())
 }
 
-async fn authenticate(flow: &InvitationFlow, options: &JoinOptions, output: &Output) -> Result<()> {
+async fn authenticate(flow: &InvitationFlow, options: &JoinOptions, output: Output) -> Result<()> {
     if let Some(code) = &options.code {
         let status = flow.authenticate(code).await?;
         if status.state == InvitationState::ReadyForAuthentication {

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return output.failure(&anyhow::anyhow!("no runtime: {error}")),
     };
-    let result = runtime.block_on(run(arguments, &output));
+    let result = runtime.block_on(run(arguments, output));
     // A thread that reads the terminal cannot be waited for.
     runtime.shutdown_background();
     match result {
@@ -60,7 +60,7 @@ fn start_log() {
         .init();
 }
 
-async fn run(arguments: Arguments, output: &Output) -> anyhow::Result<ExitCode> {
+async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let session = Session::new(&arguments.profile);
     match arguments.command {
         Command::Demo(options) => return demo::run(&options, output).await,

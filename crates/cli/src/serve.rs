@@ -11,14 +11,14 @@ use crate::output::Output;
 use crate::session::{Session, end, name_of};
 
 /// Stays online until it is told to stop.
-pub(crate) async fn serve(session: &Session, output: &Output) -> Result<()> {
+pub(crate) async fn serve(session: &Session, output: Output) -> Result<()> {
     let client = session.online().await?;
     let result = stay(&client, output).await;
     let ended = end(&client).await;
     result.and(ended)
 }
 
-async fn stay(client: &Client, output: &Output) -> Result<()> {
+async fn stay(client: &Client, output: Output) -> Result<()> {
     if client.halo().identity().await?.is_none() {
         bail!("this profile has no identity yet; create one with `dx identity create NAME`");
     }
@@ -52,7 +52,7 @@ async fn stay(client: &Client, output: &Output) -> Result<()> {
 }
 
 /// Tells what changes in the spaces, for ever.
-async fn follow(watches: Vec<watch::Receiver<SpaceReport>>, output: &Output) {
+async fn follow(watches: Vec<watch::Receiver<SpaceReport>>, output: Output) {
     let follows = watches
         .into_iter()
         .map(|watch| Box::pin(follow_one(watch, output)));
@@ -67,7 +67,7 @@ async fn follow(watches: Vec<watch::Receiver<SpaceReport>>, output: &Output) {
     .await;
 }
 
-async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: &Output) {
+async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
     loop {
         let report = watch.borrow_and_update().clone();
         let json = json!({
@@ -98,7 +98,7 @@ async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: &Output) {
 pub(crate) async fn signal(
     session: &Session,
     options: SignalOptions,
-    output: &Output,
+    output: Output,
 ) -> Result<()> {
     drop((session, options, output));
     bail!("not built yet")

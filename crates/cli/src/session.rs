@@ -46,7 +46,7 @@ impl Session {
         open(self.options()).await
     }
 
-    pub(crate) fn config(&self, output: &Output) -> Result<()> {
+    pub(crate) fn config(&self, output: Output) -> Result<()> {
         let config: Config = self.options().load()?;
         output.result(&json!(config), || {
             let json = json!(config);
@@ -57,7 +57,7 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) async fn status(&self, output: &Output) -> Result<()> {
+    pub(crate) async fn status(&self, output: Output) -> Result<()> {
         let client = self.local().await?;
         let json = client.to_json().await;
         let identity = client.halo().identity().await?;
@@ -68,11 +68,7 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) async fn create_identity(
-        &self,
-        name: Option<String>,
-        output: &Output,
-    ) -> Result<()> {
+    pub(crate) async fn create_identity(&self, name: Option<String>, output: Output) -> Result<()> {
         let client = self.local().await?;
         let created = client.halo().create_identity(name.as_deref()).await;
         end(&client).await?;
@@ -81,7 +77,7 @@ impl Session {
         Ok(())
     }
 
-    pub(crate) async fn show_identity(&self, output: &Output) -> Result<()> {
+    pub(crate) async fn show_identity(&self, output: Output) -> Result<()> {
         let client = self.local().await?;
         let identity = client.halo().identity().await;
         end(&client).await?;

@@ -11,7 +11,7 @@ use crate::filter;
 use crate::output::{Output, table};
 use crate::session::{Session, end, find_space, name_of};
 
-pub(crate) async fn create(session: &Session, name: Option<String>, output: &Output) -> Result<()> {
+pub(crate) async fn create(session: &Session, name: Option<String>, output: Output) -> Result<()> {
     let client = session.local().await?;
     let properties = name.map_or_else(Map::new, |name| map! { "name" => name });
     let created = match client.echo().create_space(properties).await {
@@ -24,7 +24,7 @@ pub(crate) async fn create(session: &Session, name: Option<String>, output: &Out
     Ok(())
 }
 
-pub(crate) async fn list(session: &Session, output: &Output) -> Result<()> {
+pub(crate) async fn list(session: &Session, output: Output) -> Result<()> {
     let client = session.local().await?;
     let reports = client.echo().reports().await;
     end(&client).await?;
@@ -33,7 +33,7 @@ pub(crate) async fn list(session: &Session, output: &Output) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn show(session: &Session, space: &str, output: &Output) -> Result<()> {
+pub(crate) async fn show(session: &Session, space: &str, output: Output) -> Result<()> {
     let client = session.local().await?;
     let shown = async {
         let space = find_space(&client, space).await?;
@@ -90,11 +90,7 @@ fn members_text(members: &[MemberReport]) -> String {
     table(&["member", "name", "role", "devices"], rows)
 }
 
-pub(crate) async fn query(
-    session: &Session,
-    options: &QueryOptions,
-    output: &Output,
-) -> Result<()> {
+pub(crate) async fn query(session: &Session, options: &QueryOptions, output: Output) -> Result<()> {
     let mut query = Query::new(filter::all_of(&options.conditions)?);
     for key in &options.order {
         query = match key.strip_prefix('-') {
@@ -142,7 +138,7 @@ fn objects_text(objects: &[Object]) -> String {
 pub(crate) async fn export(
     session: &Session,
     options: &ExportOptions,
-    output: &Output,
+    output: Output,
 ) -> Result<()> {
     let client = session.local().await?;
     let found = async {

@@ -12,6 +12,10 @@ use dxos_credentials::Credential;
 use dxos_document::{Op, Transaction};
 use dxos_keys::{SpaceKey, SpaceSecret, Topic};
 use dxos_protocol::auth::{JudgeEvidence, Judgement, NoEvidence, PresentEvidence, SwarmSecret};
+#[allow(
+    clippy::wildcard_imports,
+    reason = "this is where all requests of ECHO are answered"
+)]
 use dxos_protocol::echo::*;
 use dxos_protocol::halo::Authority;
 use dxos_protocol::mesh::JoinSwarm;
@@ -82,8 +86,8 @@ impl EchoActor {
             .ok_or(EchoError::UnknownSpace { space: *space })
     }
 
-    fn session(&self, session: &SessionId) -> Option<&Address<SpaceActor>> {
-        self.spaces.get(self.sessions.get(session)?)
+    fn session(&self, session: SessionId) -> Option<&Address<SpaceActor>> {
+        self.spaces.get(self.sessions.get(&session)?)
     }
 
     /// Starts the actor of a space and joins its swarm.
@@ -139,12 +143,12 @@ impl EchoActor {
             now_ms,
             (store, &mut self.rng),
         )?;
-        self.commit(outcome.batch)?;
+        self.commit(&created, outcome.batch)?;
         created.written();
         if let Some(op) = properties_op(&created, message.properties) {
             let store: &dyn Read = &self.shared.store;
             let (_, outcome) = created.commit(vec![op], now_ms, store)?;
-            self.commit(outcome.batch)?;
+            self.commit(&created, outcome.batch)?;
             created.written();
         }
         self.start(space, Start::Ready(Box::new(created)), ctx);
@@ -165,18 +169,20 @@ impl EchoActor {
         let store: &dyn Read = &self.shared.store;
         let mut joined = Space::open(record, authority, store)?;
         let outcome = joined.take_up(message.ticket, self.shared.clock.wall_ms(), store)?;
-        self.commit(outcome.batch)?;
+        self.commit(&joined, outcome.batch)?;
         joined.written();
         self.start(space, Start::Ready(Box::new(joined)), ctx);
         Ok(space)
     }
 
-    fn commit(&self, batch: dxos_store::Batch) -> Result<(), EchoError> {
+    fn commit(&self, space: &Space, batch: dxos_store::Batch) -> Result<(), EchoError> {
         // Creating and joining are rare and must not be lost: synced at once.
-        self.shared
-            .store
-            .commit(batch, StoreDurability::Synced)
-            .map_err(|error| store_failed(&error))
+        for part in space.parts(batch)? {
+            let durability = StoreDurability::Synced;
+            let committed = self.shared.store.commit(part, durability);
+            committed.map_err(|error| store_failed(&error))?;
+        }
+        Ok(())
     }
 
     fn report(&self, space: SpaceKey) -> Answer<Result<SpaceReport, EchoError>> {
@@ -392,11 +398,11 @@ impl Receive<OpenSession> for EchoActor {
         };
         self.sessions.insert(message.session, space);
         let port: Port<OpenSession> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(&e))) })
+        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(e))) })
     }
 }
 
-fn closed(error: &dxos_actors::PortError) -> SessionError {
+fn closed(error: dxos_actors::PortError) -> SessionError {
     SessionError::SpaceClosed {
         reason: error.to_string(),
     }
@@ -408,11 +414,11 @@ impl Receive<ReceiveMessage> for EchoActor {
         message: ReceiveMessage,
         _: &Context<Self>,
     ) -> Answer<Result<(), SessionError>> {
-        let Some(address) = self.session(&message.session) else {
+        let Some(address) = self.session(message.session) else {
             return Answer::Now(Err(SessionError::Unknown));
         };
         let port: Port<ReceiveMessage> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(&e))) })
+        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(e))) })
     }
 }
 
@@ -422,17 +428,17 @@ impl Receive<Produce> for EchoActor {
         message: Produce,
         _: &Context<Self>,
     ) -> Answer<Result<dxos_protocol::replicate::Produced, SessionError>> {
-        let Some(address) = self.session(&message.session) else {
+        let Some(address) = self.session(message.session) else {
             return Answer::Now(Err(SessionError::Unknown));
         };
         let port: Port<Produce> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(&e))) })
+        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(e))) })
     }
 }
 
 impl Receive<CloseSession> for EchoActor {
     fn receive(&mut self, message: CloseSession, _: &Context<Self>) -> Answer<()> {
-        let Some(address) = self.session(&message.session) else {
+        let Some(address) = self.session(message.session) else {
             return Answer::Now(());
         };
         let port: Port<CloseSession> = address.port();
@@ -478,14 +484,26 @@ impl Receive<JudgeEvidence> for EchoActor {
 }
 
 impl Receive<Shutdown> for EchoActor {
-    fn receive(&mut self, _: Shutdown, ctx: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
+    fn receive(
+        &mut self,
+        message: Shutdown,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<(), ShutdownError>> {
         self.stopped = true;
         self.topics.clear();
         self.sessions.clear();
-        self.spaces.clear();
+        let spaces = std::mem::take(&mut self.spaces);
+        let ports: Vec<Port<Shutdown>> = spaces.values().map(Address::port).collect();
         self.shared.unsynced.store(false, Ordering::Release);
         let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
         Answer::later(async move {
+            for port in ports {
+                // A space that failed before has nothing more to write.
+                if let Err(error) = port.ask(message).await {
+                    tracing::debug!(%error, "a space had stopped");
+                }
+            }
+            drop(spaces);
             sync(spawner, store)
                 .await
                 .map_err(|error| ShutdownError::Failed {

@@ -4,9 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dxos_actors::{Answer, Behaviour, Context, Receive};
+use dxos_actors::{Answer, Behaviour, Context, Receive, Shutdown, ShutdownError};
 use dxos_keys::{SpaceKey, Topic};
 use dxos_protocol::auth::{Evidence, JudgeEvidence, Judgement, NoEvidence, PresentEvidence};
+#[allow(
+    clippy::wildcard_imports,
+    reason = "this is where all requests of ECHO are answered"
+)]
 use dxos_protocol::echo::*;
 use dxos_protocol::halo::Authority;
 use dxos_protocol::mesh::{EndSession, Wake};
@@ -203,7 +207,7 @@ impl SpaceActor {
         }));
     }
 
-    fn tick_later(&self, ctx: &Context<Self>) {
+    fn tick_later(ctx: &Context<Self>) {
         drop(ctx.run_later(TICK, |actor, ctx| {
             let now_ms = actor.shared.clock.wall_ms();
             if let Ok(space) = &mut actor.space {
@@ -217,7 +221,7 @@ impl SpaceActor {
                     tracing::warn!(%error, "the end of a burst of edits was not noted");
                 }
             }
-            actor.tick_later(ctx);
+            Self::tick_later(ctx);
         }));
     }
 
@@ -269,7 +273,22 @@ impl Behaviour for SpaceActor {
 
     fn started(&mut self, ctx: &Context<Self>) {
         self.open();
-        self.tick_later(ctx);
+        Self::tick_later(ctx);
+    }
+}
+
+impl Receive<Shutdown> for SpaceActor {
+    fn receive(&mut self, _: Shutdown, _: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
+        let batch = match &mut self.space {
+            Ok(space) => space.close(),
+            Err(_) => None,
+        };
+        let written = batch.map_or(Ok(()), |batch| self.write(batch, false));
+        let reason = "it is shutting down".to_owned();
+        self.space = Err(EchoError::Stopped { reason });
+        Answer::Now(written.map_err(|error| ShutdownError::Failed {
+            text: error.to_string(),
+        }))
     }
 }
 

@@ -144,6 +144,7 @@ impl Space {
                 self.seal_key(key, readers, now_ms, (store, &mut *rng), &mut outcome)?;
             }
         }
+        self.settle_members(store, &mut outcome)?;
         self.flush(&mut outcome.batch)?;
         let ticket = self.ticket(store, &outcome)?;
         Ok((ticket, outcome))
@@ -221,7 +222,7 @@ pub(super) fn sealed_body(key: &ContentKey, context: SealingContext, plain: &[u8
 /// Blocks of `feed` from `from` on that a batch is about to store.
 fn pending_blocks(pending: &Outcome, feed: &dxos_keys::FeedId, from: u64) -> Vec<dxos_feed::Block> {
     let mut found = Vec::new();
-    for write in pending.batch.iter() {
+    for write in &pending.batch {
         let next = super::layout::block_key(feed, from + found.len() as u64);
         if write.keyspace == super::layout::BLOCKS
             && write.key == next[..]

@@ -120,6 +120,7 @@ impl Space {
             }
             rest = later;
         }
+        self.settle_members(store, outcome)?;
         self.flush(&mut outcome.batch)
     }
 }

@@ -30,6 +30,7 @@ impl Live {
     }
 
     /// Whether a subscriber is behind and [`Live::retry`] is to be called again.
+    #[cfg(test)]
     pub(crate) fn is_lagging(&self) -> bool {
         self.queries
             .values()

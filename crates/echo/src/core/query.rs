@@ -89,11 +89,6 @@ impl Space {
         Ok(LiveQuery { initial, changes })
     }
 
-    /// Whether a subscriber is behind.
-    pub(crate) fn is_lagging(&self) -> bool {
-        self.live.is_lagging()
-    }
-
     /// Tells subscribers that were behind what they missed.
     pub(crate) fn retry_live(&mut self) {
         self.live.retry();

@@ -8,13 +8,16 @@ use dxos_feed::{
 };
 use dxos_keys::{DeviceKey, FeedId};
 use dxos_protocol::echo::{AdmissionTicket, EchoError};
-use dxos_protocol::replicate::{Message, Produced, SessionError, SessionId};
+use dxos_protocol::replicate::{FeedHead, Message, Produced, SessionError, SessionId};
 use dxos_store::Read;
 
 use super::apply::Fresh;
 use super::layout::{self, BRANCHES, BranchRecord, in_space};
 use super::space::{Outcome, Space, encode_row};
 use super::sync::{Effects, failed};
+
+/// Proofs about devices that are not known that are kept.
+const PARKED_MAX: usize = 64;
 
 impl Space {
     /// Opens a session with a peer that was found to be a member.
@@ -52,6 +55,7 @@ impl Space {
         let mut outcome = Outcome::default();
         match message {
             Message::Heads { feeds, complete } => {
+                self.look_for_own_loss(&feeds);
                 self.sync
                     .heads(session, feeds, complete, &self.dag, &index)?;
             }
@@ -78,6 +82,8 @@ impl Space {
             _ => self.sync.offence(session, "a message that is not known")?,
         }
         outcome.effects.wake.insert(session);
+        self.settle_members(store, &mut outcome)
+            .map_err(|error| stopped(&error))?;
         self.flush(&mut outcome.batch)
             .map_err(|error| stopped(&error))?;
         Ok(outcome)
@@ -134,9 +140,51 @@ impl Space {
         if self.role().is_none() {
             return Err(bad("it does not admit this identity".to_owned()));
         }
+        self.begin_write(now_ms, &mut outcome)?;
+        if self.has_own_feeds() {
+            // What this device wrote here before is not all here: it must not write on there.
+            self.next_incarnation(&mut outcome.batch)?;
+        }
         self.present(now_ms, store, &mut outcome)?;
         self.flush(&mut outcome.batch)?;
         Ok(outcome)
+    }
+
+    /// After members or devices have changed: feeds that were not welcome are asked for again,
+    /// and proofs about devices that were not known take effect.
+    pub(super) fn settle_members(
+        &mut self,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        if !std::mem::take(&mut self.members_changed) {
+            return Ok(());
+        }
+        self.sync.unblock();
+        outcome.effects.wake.extend(self.sessions());
+        for (feed, proof) in std::mem::take(&mut self.parked) {
+            let device = &proof.descriptor().device;
+            if self.membership.authority_of(device).is_none() {
+                self.parked.insert(feed, proof);
+            } else if self.dag.register(*proof.descriptor()).is_ok() {
+                self.cut(&proof, store, outcome)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A peer has more of this device's feed than this device: its disk was restored from a
+    /// backup. What was lost comes back from peers; the next write goes to new feeds.
+    fn look_for_own_loss(&mut self, feeds: &[FeedHead]) {
+        let device = self.device();
+        let lost = feeds.iter().any(|head| {
+            head.device == device
+                && head.incarnation == self.record.incarnation
+                && head.length > self.dag.next_needed(&head.descriptor(self.key()).id())
+        });
+        if lost {
+            self.tail.suspect();
+        }
     }
 
     fn receive_run(
@@ -223,7 +271,6 @@ impl Space {
 
     /// Inserts a run and lets what is accepted take effect. Returns, for each feed that grew,
     /// its length before and after.
-    #[expect(clippy::type_complexity, reason = "two results, each plain")]
     pub(super) fn insert(
         &mut self,
         run: Run,
@@ -281,8 +328,15 @@ impl Space {
             .authority_of(&proof.descriptor().device)
             .is_some()
             || self.dag.feed(&proof.feed()).is_some();
-        if proof.verify().is_err() || proof.descriptor().space != space || !known {
+        if proof.verify().is_err() || proof.descriptor().space != space {
             return self.sync.offence(session, "a proof that proves nothing");
+        }
+        if !known {
+            // What admits the device may still be on its way.
+            if self.parked.len() < PARKED_MAX {
+                self.parked.insert(proof.feed(), proof.clone());
+            }
+            return Ok(());
         }
         if self.dag.register(*proof.descriptor()).is_err() {
             return Ok(());

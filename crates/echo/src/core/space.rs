@@ -169,14 +169,6 @@ impl Space {
         self.record.space
     }
 
-    pub(crate) const fn record(&self) -> &SpaceRecord {
-        &self.record
-    }
-
-    pub(crate) const fn authority(&self) -> &Authority {
-        &self.authority
-    }
-
     pub(crate) fn topic(&self) -> Topic {
         Topic::of_space(&self.record.space)
     }

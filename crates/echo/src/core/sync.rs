@@ -42,6 +42,7 @@ struct Request {
 struct Session {
     device: DeviceKey,
     /// The next feed of which the initial heads were not sent yet.
+    #[expect(clippy::option_option, reason = "none left; all; all from one on")]
     greeting: Option<Option<FeedId>>,
     /// What the peer has, as it said or as we sent it.
     peer: BTreeMap<FeedId, PeerFeed>,

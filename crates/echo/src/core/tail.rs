@@ -45,6 +45,12 @@ impl Tail {
         })
     }
 
+    /// This device's own log turned out to lack what peers have of it.
+    pub(super) fn suspect(&mut self) {
+        self.suspect = true;
+        self.proven = false;
+    }
+
     /// A batch was committed.
     pub(super) fn written(&mut self) {
         self.proven |= self.marked && !self.suspect;
