@@ -68,16 +68,22 @@ impl EchoActor {
         }
     }
 
-    fn authority(&self) -> Result<Authority, EchoError> {
+    fn running(&self) -> Result<(), EchoError> {
         if self.stopped {
             return Err(EchoError::Stopped {
                 reason: "it is shutting down".to_owned(),
             });
         }
+        Ok(())
+    }
+
+    fn authority(&self) -> Result<Authority, EchoError> {
+        self.running()?;
         self.authority.clone().ok_or(EchoError::NoIdentity)
     }
 
     fn space(&self, space: &SpaceKey) -> Result<&Address<SpaceActor>, EchoError> {
+        self.running()?;
         if self.authority.is_none() {
             return Err(EchoError::NoIdentity);
         }
@@ -270,6 +276,9 @@ impl Receive<UseAuthority> for EchoActor {
         message: UseAuthority,
         ctx: &Context<Self>,
     ) -> Answer<Result<(), EchoError>> {
+        if let Err(error) = self.running() {
+            return Answer::Now(Err(error));
+        }
         if self.authority.is_some() {
             return Answer::Now(Ok(()));
         }

@@ -499,7 +499,14 @@ impl Receive<ReceiveMessage> for SpaceActor {
             Err(error) => return Answer::Now(Err(closed(error))),
         };
         let received = match space.receive(session, message, now_ms, &store) {
-            Ok(outcome) => self.carry_out(outcome, ctx).map_err(closed),
+            Ok(mut outcome) => {
+                // Its sender is told by the answer.
+                let ended = outcome.effects.end.iter().position(|end| end.0 == session);
+                let ended = ended.map(|place| outcome.effects.end.swap_remove(place).1);
+                self.carry_out(outcome, ctx)
+                    .map_err(closed)
+                    .and(ended.map_or(Ok(()), Err))
+            }
             Err(SessionError::SpaceClosed { reason }) => {
                 Err(closed(self.begin_again(&EchoError::Store { reason }, ctx)))
             }

@@ -40,7 +40,8 @@ impl Space {
         self.sync.tick(now_ms)
     }
 
-    /// Takes in a message of a peer.
+    /// Takes in a message of a peer. When the peer broke the protocol too often, the outcome ends
+    /// its session.
     pub(crate) fn receive(
         &mut self,
         session: SessionId,
@@ -51,35 +52,12 @@ impl Space {
         if !self.sync.contains(session) {
             return Err(SessionError::Unknown);
         }
-        let index = self.blocks(store);
         let mut outcome = Outcome::default();
-        match message {
-            Message::Heads { feeds, complete } => {
-                self.look_for_own_loss(&feeds);
-                self.sync
-                    .heads(session, feeds, complete, &self.dag, &index)?;
-            }
-            Message::Want { ranges } => self.sync.want(session, ranges, &self.dag, &index)?,
-            Message::Run(run) => self.receive_run(session, run, now_ms, store, &mut outcome)?,
-            Message::ForkProof(proof) => {
-                self.receive_proof(session, &proof, store, &mut outcome)?;
-            }
-            Message::Probe { feed, seq } => {
-                self.sync.probe(session, feed, seq, &self.dag, &index)?;
-            }
-            Message::ProbeReply { feed, seq, hash } => {
-                self.sync
-                    .probe_reply(session, (feed, seq, hash), &self.dag, &index)?;
-            }
-            Message::WantBranch { feed, hash } => {
-                if let Some(run) = self.branch(&feed, hash, store)? {
-                    self.sync.answer_branch(session, run)?;
-                }
-            }
-            Message::Branch(run) => {
-                self.receive_branch(session, run, store, &mut outcome)?;
-            }
-            _ => self.sync.offence(session, "a message that is not known")?,
+        match self.take_message(session, message, now_ms, store, &mut outcome) {
+            Ok(()) => {}
+            // What came with the offence and was accepted is in memory: it has to be stored.
+            Err(error @ SessionError::Offence { .. }) => outcome.effects.end.push((session, error)),
+            Err(error) => return Err(error),
         }
         outcome.effects.wake.insert(session);
         self.settle_members(store, &mut outcome)
@@ -87,6 +65,37 @@ impl Space {
         self.flush(&mut outcome.batch)
             .map_err(|error| stopped(&error))?;
         Ok(outcome)
+    }
+
+    fn take_message(
+        &mut self,
+        session: SessionId,
+        message: Message,
+        now_ms: u64,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), SessionError> {
+        let index = self.blocks(store);
+        match message {
+            Message::Heads { feeds, complete } => {
+                self.look_for_own_loss(&feeds);
+                self.sync.heads(session, feeds, complete, &self.dag, &index)
+            }
+            Message::Want { ranges } => self.sync.want(session, ranges, &self.dag, &index),
+            Message::Run(run) => self.receive_run(session, run, now_ms, store, outcome),
+            Message::ForkProof(proof) => self.receive_proof(session, &proof, store, outcome),
+            Message::Probe { feed, seq } => self.sync.probe(session, feed, seq, &self.dag, &index),
+            Message::ProbeReply { feed, seq, hash } => {
+                self.sync
+                    .probe_reply(session, (feed, seq, hash), &self.dag, &index)
+            }
+            Message::WantBranch { feed, hash } => match self.branch(&feed, hash, store)? {
+                Some(run) => self.sync.answer_branch(session, run),
+                None => Ok(()),
+            },
+            Message::Branch(run) => self.receive_branch(session, run, store, outcome),
+            _ => self.sync.offence(session, "a message that is not known"),
+        }
     }
 
     /// What to send to a peer next.
@@ -387,8 +396,7 @@ impl Space {
             && proof.descriptor().incarnation == self.record.incarnation
         {
             // This device forked, as after its disk was restored: it goes on in new feeds.
-            self.record.incarnation += 1;
-            self.put_record(&mut outcome.batch)?;
+            self.next_incarnation(&mut outcome.batch)?;
         }
         self.stale = true;
         outcome.effects.merge(self.sync.forked(feed));

@@ -45,10 +45,11 @@ impl Tail {
         })
     }
 
-    /// This device's own log turned out to lack what peers have of it.
+    /// A peer says that this device wrote more than is here. Heads are not signed, so this is
+    /// believed only until this process has written: a peer that lies costs one incarnation a
+    /// start, and what was lost for real shows as a fork.
     pub(super) fn suspect(&mut self) {
-        self.suspect = true;
-        self.proven = false;
+        self.suspect |= !self.proven;
     }
 
     /// A batch was committed.
