@@ -1,0 +1,84 @@
+//! Reading a space that is open.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use dxos_client::{Client, Filter, map};
+
+use crate::setup::{TYPE, creation, fill, start, within};
+use crate::{Figure, Latencies};
+
+/// How often each quick thing is done.
+const TIMES: usize = 20;
+
+pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
+    let home = tempfile::tempdir()?;
+    let client = start(&home.path().join("profile"), false).await?;
+    let figures = measure(&client, size).await?;
+    client.destroy().await?;
+    Ok(figures)
+}
+
+async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
+    let space = client.echo().create_space(map! {}).await?;
+    fill(&space, size).await?;
+    let db = space.db();
+
+    let begin = Instant::now();
+    let all = db.query(Filter::type_name(TYPE)).run().await?;
+    let mut figures = vec![Figure::rate(
+        "objects read, all by type",
+        all.len(),
+        begin.elapsed(),
+    )];
+    ensure!(all.len() == size, "{} objects of {size}", all.len());
+
+    let some = all.get(size / 2).context("no object")?.id();
+    let mut by_id = Latencies::new();
+    for _ in 0..1000 {
+        let begin = Instant::now();
+        db.get(some).await?;
+        by_id.record(begin.elapsed());
+    }
+    figures.extend(by_id.figures("object by id", Duration::ZERO));
+
+    let mut ordered = Latencies::new();
+    for _ in 0..TIMES {
+        let begin = Instant::now();
+        let found = db
+            .query(Filter::type_name(TYPE))
+            .order_by("number")
+            .limit(50)
+            .run()
+            .await?;
+        ordered.record(begin.elapsed());
+        ensure!(found.len() == 50.min(size), "{} found", found.len());
+    }
+    figures.extend(ordered.figures("50 of all, ordered", Duration::ZERO));
+
+    let filter = Filter::type_name(TYPE).and(Filter::eq("tag", "tag-7"));
+    let mut filtered = Latencies::new();
+    for _ in 0..TIMES {
+        let begin = Instant::now();
+        db.query(filter.clone()).run().await?;
+        filtered.record(begin.elapsed());
+    }
+    figures.extend(filtered.figures("1% by a property", Duration::ZERO));
+
+    let mut live = db
+        .query(Filter::type_name(TYPE).and(Filter::ge("number", i64::try_from(size)?)))
+        .subscribe()
+        .await?;
+    let mut difference = Latencies::new();
+    for number in 0..TIMES * 10 {
+        let transaction = creation(&space, size + number, size + number + 1)?;
+        let begin = Instant::now();
+        db.commit(transaction).await?;
+        within("a difference", live.next())
+            .await?
+            .context("the live query ended")?;
+        difference.record(begin.elapsed());
+    }
+    figures.extend(difference.figures("commit to difference of a live query", Duration::ZERO));
+    Ok(figures)
+}
