@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A local-first, peer-to-peer database.
 #[derive(Debug, Parser)]
-#[command(name = "dx", version, arg_required_else_help = true)]
+#[command(name = "dx", version)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) profile: ProfileOptions,
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
 }
 
 /// Which profile, and how it is opened.
@@ -30,6 +30,9 @@ pub(crate) struct ProfileOptions {
     /// Where to listen, such as 127.0.0.1:0
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+    /// Take no part in the network, whatever the command
+    #[arg(long, global = true)]
+    pub(crate) offline: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -48,7 +51,7 @@ pub(crate) enum Command {
     /// Find objects
     Query(QueryOptions),
     /// Stay online and replicate, until Ctrl-C
-    Serve,
+    Serve(ServeOptions),
     /// Run a rendezvous server, until Ctrl-C
     Signal(SignalOptions),
     /// Spaces
@@ -101,12 +104,29 @@ pub(crate) enum RoleName {
     Admin,
     Editor,
     Reader,
+    Replicator,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct InviteOptions {
     /// The space: its key, the beginning of its key, or its name
     pub(crate) space: String,
+    #[command(flatten)]
+    pub(crate) terms: InvitationTerms,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeOptions {
+    /// Invite somebody to this space meanwhile: its key, the beginning of it, or its name
+    #[arg(long, value_name = "SPACE")]
+    pub(crate) invite: Option<String>,
+    #[command(flatten)]
+    pub(crate) terms: InvitationTerms,
+}
+
+/// How an invitation is made.
+#[derive(Debug, Args)]
+pub(crate) struct InvitationTerms {
     /// What the guest may do
     #[arg(long, value_enum, default_value = "editor")]
     pub(crate) role: RoleName,
@@ -143,6 +163,12 @@ pub(crate) struct ImportOptions {
     /// Leave bad records out and go on
     #[arg(long)]
     pub(crate) skip_bad: bool,
+    /// Replicate while importing
+    #[arg(long)]
+    pub(crate) online: bool,
+    /// Print a line for every batch that is acknowledged: it survives a kill of the process
+    #[arg(long)]
+    pub(crate) events: bool,
     /// How to read the file; by its name or content when not given
     #[arg(long, value_enum)]
     pub(crate) format: Option<crate::records::Format>,
@@ -153,7 +179,11 @@ pub(crate) struct QueryOptions {
     /// The space: its key, the beginning of its key, or its name
     pub(crate) space: String,
     /// Conditions, all of which must hold: type:task, done=false, size>=10, title!=x
+    #[arg(value_name = "FILTER")]
     pub(crate) conditions: Vec<String>,
+    /// Objects of this type only
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) type_name: Option<String>,
     /// Order by a property; -PROPERTY for the greatest first. May be given more than once
     #[arg(long, value_name = "PROPERTY", allow_hyphen_values = true)]
     pub(crate) order: Vec<String>,

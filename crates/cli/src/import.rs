@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{Map, Space, Transaction, Value};
+use dxos_client::{Map, Space, Transaction};
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use crate::session::{Session, end, find_space};
 /// Objects in one transaction, if they are small.
 const BATCH_OBJECTS_MAX: usize = 1000;
 /// About how many bytes a transaction may have; a block holds 768 KiB.
-const BATCH_BYTES_MAX: usize = 256 * 1024;
+const BATCH_BYTES_MAX: usize = records::RECORD_BYTES_MAX;
 /// Bad records that are shown one by one.
 const SHOWN_MAX: u64 = 20;
 
@@ -44,7 +44,11 @@ pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Outp
     let bar = output.bar(length);
     let input: Box<dyn BufRead> = Box::new(BufReader::new(bar.wrap_read(input)));
     let records = records::read(input, &options.file, options.format).with_context(what)?;
-    let client = session.local().await?;
+    let client = if options.online {
+        session.online().await?
+    } else {
+        session.local().await?
+    };
     let imported = async {
         let space = find_space(&client, &options.space).await?;
         let mut import = Import {
@@ -89,14 +93,15 @@ impl Import<'_> {
             let what = || format!("cannot read {}", self.options.file.display());
             match record.with_context(what)? {
                 Ok(record) => {
-                    bytes += size(&record);
+                    let size = records::size(&record);
+                    if batch.len() >= BATCH_OBJECTS_MAX || bytes + size > BATCH_BYTES_MAX {
+                        self.write(std::mem::take(&mut batch)).await?;
+                        bytes = 0;
+                    }
+                    bytes += size;
                     batch.push(record);
                 }
                 Err(bad) => self.bad(&bad)?,
-            }
-            if batch.len() >= BATCH_OBJECTS_MAX || bytes >= BATCH_BYTES_MAX {
-                self.write(std::mem::take(&mut batch)).await?;
-                bytes = 0;
             }
         }
         if !batch.is_empty() {
@@ -134,28 +139,13 @@ impl Import<'_> {
         }
         self.space.db().commit(transaction).await?;
         self.done.objects += count;
+        if self.options.events {
+            let json = json!({ "event": "acknowledged", "objects": self.done.objects });
+            let text = format!("{} objects acknowledged", self.done.objects);
+            self.bar.suspend(|| self.output.event(&json, &text));
+        }
         self.bar
             .set_message(format!("{} objects", self.done.objects));
         Ok(())
-    }
-}
-
-/// About how many bytes a record takes in a block.
-fn size(map: &Map) -> usize {
-    map.iter()
-        .map(|(key, value)| key.as_str().len() + 4 + value_size(value))
-        .sum::<usize>()
-        + 24
-}
-
-fn value_size(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => text.len() + 2,
-        Value::Bytes(bytes) => bytes.len() + 2,
-        Value::List(items) => items.iter().map(value_size).sum::<usize>() + 4,
-        Value::Set(members) => members.iter().map(value_size).sum::<usize>() + 4,
-        Value::Map(map) => size(map),
-        Value::Reference(_) => 52,
-        _ => 10,
     }
 }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use dxos_client::{
-    Authentication, Client, Invitation, InvitationFlow, InvitationOptions, InvitationState, Role,
+    Authentication, Client, Invitation, InvitationFlow, InvitationHost, InvitationOptions,
+    InvitationState, Role, Space,
 };
 use serde_json::json;
 
-use crate::arguments::{InviteOptions, JoinOptions, RoleName};
+use crate::arguments::{InvitationTerms, InviteOptions, JoinOptions, RoleName};
 use crate::output::Output;
 use crate::session::{Session, end, find_space};
 
@@ -19,6 +20,7 @@ impl From<RoleName> for Role {
             RoleName::Admin => Self::Admin,
             RoleName::Editor => Self::Editor,
             RoleName::Reader => Self::Reader,
+            RoleName::Replicator => Self::Replicator,
         }
     }
 }
@@ -32,46 +34,15 @@ pub(crate) async fn host(session: &Session, options: &InviteOptions, output: Out
 
 async fn wait_for_guest(client: &Client, options: &InviteOptions, output: Output) -> Result<()> {
     let space = find_space(client, &options.space).await?;
-    let authentication = if options.no_code {
-        Authentication::None
-    } else {
-        Authentication::SharedSecret
-    };
-    let invitation = InvitationOptions::default()
-        .role(options.role.into())
-        .authentication(authentication)
-        .multi_use(options.multi_use)
-        .lifetime(Duration::from_secs(options.lifetime * 60));
-    let host = space.create_invitation(invitation).await?;
-    let text = host.invitation().to_string();
-    let code = host.auth_code();
-    let json = json!({ "event": "invitation", "invitation": text, "code": code });
-    let human = match code {
-        Some(code) => format!("{text}\n\ncode: {code}"),
-        None => text.clone(),
-    };
-    output.event(&json, &human);
+    let host = invite(&space, &options.terms, output).await?;
     output.note("waiting for the guest; Ctrl-C cancels");
-    let mut watch = host.watch();
-    let ended = async {
-        loop {
-            let status = watch.borrow_and_update().clone();
-            output.event_state(status.state, status.attempts_left);
-            if status.state.is_final() {
-                return;
-            }
-            if watch.changed().await.is_err() {
-                return;
-            }
-        }
-    };
     tokio::select! {
         biased;
         () = stop_signal() => {
             host.cancel();
             output.note("cancelled");
         }
-        () = ended => {}
+        () = follow(&host, output) => {}
     }
     host.finished().await?;
     // The guest takes the space up from this device: give it what there is.
@@ -79,8 +50,54 @@ async fn wait_for_guest(client: &Client, options: &InviteOptions, output: Output
     Ok(())
 }
 
+/// Makes an invitation and prints it.
+pub(crate) async fn invite(
+    space: &Space,
+    terms: &InvitationTerms,
+    output: Output,
+) -> Result<InvitationHost> {
+    let authentication = if terms.no_code {
+        Authentication::None
+    } else {
+        Authentication::SharedSecret
+    };
+    let options = InvitationOptions::default()
+        .role(terms.role.into())
+        .authentication(authentication)
+        .multi_use(terms.multi_use)
+        .lifetime(Duration::from_secs(terms.lifetime.saturating_mul(60)));
+    let host = space.create_invitation(options).await?;
+    let text = host.invitation().to_string();
+    let code = host.auth_code();
+    let json = json!({
+        "event": "invitation",
+        "space": space.key(),
+        "invitation": text,
+        "code": code,
+        "expires_ms": host.invitation().expires_ms,
+    });
+    let human = match code {
+        Some(code) => format!("{text}\n\ncode: {code}"),
+        None => text.clone(),
+    };
+    output.event(&json, &human);
+    Ok(host)
+}
+
+/// Tells where an invitation stands until it has ended.
+pub(crate) async fn follow(host: &InvitationHost, output: Output) {
+    let mut watch = host.watch();
+    loop {
+        let status = watch.borrow_and_update().clone();
+        output.event_state(status.state, status.attempts_left);
+        if status.state.is_final() || watch.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Stays online until the new member has been seen and has gone quiet, or for some seconds.
-async fn give_a_moment(space: &dxos_client::Space) {
+async fn give_a_moment(space: &Space) {
     let connected = space.wait_until(|report| !report.peers.is_empty());
     if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(10), connected).await {
         let gone = space.wait_until(|report| report.peers.is_empty());

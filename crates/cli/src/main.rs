@@ -28,7 +28,7 @@ mod space;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::arguments::{Arguments, Command, IdentityCommand, SpaceCommand};
 use crate::output::Output;
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("DX_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -62,7 +62,11 @@ fn start_log() {
 
 async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let session = Session::new(&arguments.profile);
-    match arguments.command {
+    let Some(command) = arguments.command else {
+        Arguments::command().print_help()?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    match command {
         Command::Demo(options) => return demo::run(&options, output).await,
         Command::Config => session.config(output)?,
         Command::Status => session.status(output).await?,
@@ -86,7 +90,7 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
         Command::Import(options) => import::run(&session, &options, output).await?,
         Command::Query(options) => space::query(&session, &options, output).await?,
         Command::Export(options) => space::export(&session, &options, output).await?,
-        Command::Serve => serve::serve(&session, output).await?,
+        Command::Serve(options) => serve::serve(&session, &options, output).await?,
         Command::Signal(options) => serve::signal(&session, options, output).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -44,10 +44,11 @@ impl Output {
         }
     }
 
-    /// Prints why the command failed.
+    /// Prints why the command failed, on standard error in either form.
     pub(crate) fn failure(self, error: &anyhow::Error) -> ExitCode {
         if self.json {
-            line(&json!({ "error": format!("{error:#}") }).to_string());
+            let json = json!({ "error": format!("{error:#}") });
+            drop(writeln!(std::io::stderr(), "{json}"));
         } else {
             anstream::eprintln!("\x1b[1;31merror\x1b[0m: {error:#}");
         }

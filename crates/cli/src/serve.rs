@@ -1,24 +1,29 @@
 //! `dx serve` and `dx signal`: programs that stay.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use dxos_client::{Client, SpaceReport};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::arguments::SignalOptions;
-use crate::invite::stop_signal;
+use crate::arguments::{ServeOptions, SignalOptions};
+use crate::invite::{self, stop_signal};
 use crate::output::Output;
-use crate::session::{Session, end, name_of};
+use crate::session::{Session, end, find_space, name_of};
+
+/// How often one space is reported on at most.
+const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Stays online until it is told to stop.
-pub(crate) async fn serve(session: &Session, output: Output) -> Result<()> {
+pub(crate) async fn serve(session: &Session, options: &ServeOptions, output: Output) -> Result<()> {
     let client = session.online().await?;
-    let result = stay(&client, output).await;
+    let result = stay(&client, options, output).await;
     let ended = end(&client).await;
     result.and(ended)
 }
 
-async fn stay(client: &Client, output: Output) -> Result<()> {
+async fn stay(client: &Client, options: &ServeOptions, output: Output) -> Result<()> {
     if client.halo().identity().await?.is_none() {
         bail!("this profile has no identity yet; create one with `dx identity create NAME`");
     }
@@ -41,9 +46,23 @@ async fn stay(client: &Client, output: Output) -> Result<()> {
     for space in &spaces {
         watches.push(space.watch().await?);
     }
+    let host = match &options.invite {
+        Some(space) => {
+            let space = find_space(client, space).await?;
+            Some(invite::invite(&space, &options.terms, output).await?)
+        }
+        None => None,
+    };
+    let invited = async {
+        if let Some(host) = &host {
+            invite::follow(host, output).await;
+        }
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
         biased;
         () = stop_signal() => {}
+        () = invited => {}
         failure = client.failed() => bail!("the client stopped: {}", failure?),
         () = follow(watches, output) => {}
     }
@@ -88,6 +107,7 @@ async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
             report.peers.len()
         );
         output.event(&json, &human);
+        tokio::time::sleep(EVENT_INTERVAL).await;
         if watch.changed().await.is_err() {
             return std::future::pending().await;
         }

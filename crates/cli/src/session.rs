@@ -33,6 +33,9 @@ impl Session {
         if let Some(listen) = self.options.listen {
             options = options.listen(listen);
         }
+        if self.options.offline {
+            options = options.offline();
+        }
         options
     }
 

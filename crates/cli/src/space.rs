@@ -1,15 +1,22 @@
 //! Commands on spaces and their objects.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use dxos_client::{Filter, Map, MemberReport, Object, Query, SpaceReport, map};
+use dxos_client::{Filter, Map, MemberReport, Object, Query, SpaceReport, Value, map};
 use serde_json::json;
 
 use crate::arguments::{ExportOptions, QueryOptions};
 use crate::filter;
 use crate::output::{Output, table};
 use crate::session::{Session, end, find_space, name_of};
+
+/// Properties that a table shows, beside the id and the type.
+const COLUMNS_MAX: usize = 8;
+/// Characters of a value that a table shows.
+const CELL_CHARS_MAX: usize = 48;
 
 pub(crate) async fn create(session: &Session, name: Option<String>, output: Output) -> Result<()> {
     let client = session.local().await?;
@@ -68,7 +75,7 @@ pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
     let rows = reports.iter().map(|report| {
         let role = report.role.map(|role| role.to_string()).unwrap_or_default();
         vec![
-            report.space.to_string(),
+            report.space.short(),
             name_of(report).unwrap_or_default(),
             role,
             report.objects.to_string(),
@@ -81,7 +88,7 @@ pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
 fn members_text(members: &[MemberReport]) -> String {
     let rows = members.iter().map(|member| {
         vec![
-            member.identity.to_string(),
+            member.identity.short(),
             member.display_name.clone().unwrap_or_default(),
             member.role.to_string(),
             member.devices.len().to_string(),
@@ -91,7 +98,11 @@ fn members_text(members: &[MemberReport]) -> String {
 }
 
 pub(crate) async fn query(session: &Session, options: &QueryOptions, output: Output) -> Result<()> {
-    let mut query = Query::new(filter::all_of(&options.conditions)?);
+    let mut filter = filter::all_of(&options.conditions)?;
+    if let Some(name) = &options.type_name {
+        filter = Filter::type_name(name.as_str()).and(filter);
+    }
+    let mut query = Query::new(filter);
     for key in &options.order {
         query = match key.strip_prefix('-') {
             Some(key) => query.descending(key),
@@ -118,21 +129,47 @@ fn objects_text(objects: &[Object]) -> String {
     if objects.is_empty() {
         return "nothing found".to_owned();
     }
+    let mut names = BTreeSet::new();
+    for object in objects {
+        names.extend(object.properties().keys().map(|key| key.as_str()));
+    }
+    let left_out = names.len().saturating_sub(COLUMNS_MAX);
+    let names: Vec<&str> = names.into_iter().take(COLUMNS_MAX).collect();
+    let mut header = vec!["object", "type"];
+    header.extend(&names);
+    header.push("conflicts");
     let rows = objects.iter().map(|object| {
-        let properties = dxos_client::Value::Map(object.properties().clone()).to_json();
-        let conflicts = object.all_conflicts().count();
-        vec![
-            object.id().to_string(),
-            object.type_name().to_string(),
-            properties.to_string(),
-            if conflicts == 0 {
-                String::new()
-            } else {
-                conflicts.to_string()
-            },
-        ]
+        let mut row = vec![object.id().short(), object.type_name().to_string()];
+        let properties = object.properties();
+        row.extend(names.iter().map(|name| match properties.get(*name) {
+            Some(value) => cell_text(value),
+            None => String::new(),
+        }));
+        let conflicts: Vec<_> = object.all_conflicts().map(|c| c.0.to_string()).collect();
+        row.push(conflicts.join(", "));
+        row
     });
-    table(&["object", "type", "properties", "conflicts"], rows)
+    let mut text = table(&header, rows);
+    if left_out > 0 {
+        let _ = write!(text, "\n\n{left_out} more properties; --json shows all");
+    }
+    text
+}
+
+/// A value, cut to what fits a table.
+fn cell_text(value: &Value) -> String {
+    let text = match value {
+        Value::Text(text) => text.clone(),
+        Value::Reference(reference) => reference.object().short(),
+        Value::List(items) => items.iter().map(cell_text).collect::<Vec<_>>().join(", "),
+        Value::Set(members) => members.iter().map(cell_text).collect::<Vec<_>>().join(", "),
+        other => other.to_json().to_string(),
+    };
+    if text.chars().count() <= CELL_CHARS_MAX {
+        return text;
+    }
+    let cut: String = text.chars().take(CELL_CHARS_MAX - 1).collect();
+    cut + "…"
 }
 
 pub(crate) async fn export(

@@ -80,7 +80,10 @@ impl Array {
                     self.expected = Expected::First;
                 }
                 (Expected::Open, _) => {
-                    bail!("line {}: expected a JSON array, which begins with [", self.line)
+                    bail!(
+                        "line {}: expected a JSON array, which begins with [",
+                        self.line
+                    )
                 }
                 (Expected::First | Expected::Comma, b']') => {
                     self.pass(byte);
@@ -89,7 +92,9 @@ impl Array {
                 (Expected::Element, b']') => {
                     self.pass(byte);
                     self.expected = Expected::Nothing;
-                    return Ok(Some(self.bad("nothing follows on the last comma; remove it")));
+                    return Ok(Some(
+                        self.bad("nothing follows on the last comma; remove it"),
+                    ));
                 }
                 (Expected::Comma, b',') => {
                     self.pass(byte);
@@ -147,6 +152,10 @@ impl Array {
                 }
                 _ => {}
             }
+        }
+        if depth > 0 || in_text {
+            // The file ended in it, which is what parsing it will say.
+            self.expected = Expected::Nothing;
         }
         if length > RECORD_BYTES_MAX {
             return Ok(Err(too_long(start)));

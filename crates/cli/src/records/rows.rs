@@ -40,9 +40,8 @@ enum Place {
 impl Place {
     const fn after(self, byte: u8) -> Self {
         match (self, byte) {
-            (Self::FieldStart | Self::AfterQuote, b'"') => Self::Quoted,
             (Self::Quoted, b'"') => Self::AfterQuote,
-            (Self::Quoted, _) => Self::Quoted,
+            (Self::FieldStart | Self::AfterQuote, b'"') | (Self::Quoted, _) => Self::Quoted,
             (_, b',') => Self::FieldStart,
             _ => Self::Plain,
         }
@@ -133,7 +132,10 @@ impl Rows {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .from_reader(splitter);
-        let found = reader.headers().context("the header cannot be read")?.clone();
+        let found = reader
+            .headers()
+            .context("the header cannot be read")?
+            .clone();
         let line = handed.line.get();
         if handed.too_long.get() {
             bail!("line {line}: the header is longer than {RECORD_BYTES_MAX} bytes");
@@ -142,7 +144,10 @@ impl Rows {
         let mut header = Vec::with_capacity(found.len());
         for (column, name) in found.iter().map(str::trim).enumerate() {
             if name.is_empty() {
-                bail!("line {line}: column {} has no name; name every column", column + 1);
+                bail!(
+                    "line {line}: column {} has no name; name every column",
+                    column + 1
+                );
             }
             if !names.insert(name) {
                 bail!("line {line}: two columns are named {name:?}; rename one");

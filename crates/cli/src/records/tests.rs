@@ -3,7 +3,7 @@ use std::io::Cursor;
 use super::*;
 
 fn all(name: &str, text: &str) -> Vec<Item> {
-    let input = Box::new(std::io::Cursor::new(text.as_bytes().to_vec()));
+    let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
     let records = read(input, Path::new(name), None).unwrap();
     records.map(Result::unwrap).collect()
 }
@@ -52,31 +52,98 @@ fn empty_files_have_no_records() {
     assert!(all("a.csv", "title,n\n").is_empty());
 }
 
+/// The lines of the bad records, and how many good ones there are.
+fn bad_lines(name: &str, text: &str) -> (Vec<u64>, usize) {
+    let items = all(name, text);
+    let bad: Vec<_> = items
+        .iter()
+        .filter_map(|item| item.as_ref().err())
+        .map(|bad| bad.line)
+        .collect();
+    let good = items.len() - bad.len();
+    (bad, good)
+}
+
 #[test]
 fn a_bad_record_is_named_by_its_line_and_the_rest_is_read() {
     for (name, text, line) in [
         ("a.json", "[\n{\"a\":1},\n7,\n{\"a\":2}]", 3),
+        ("a.json", "[{\"a\":1},\r\n\r\n{\"a\" 1},{\"a\":2}]", 3),
+        ("a.json", "[{\"a\":\n{\"b\":\nnonsense}},\n{\"a\":2},{}]", 3),
+        ("a.json", "[{\"a\":\"]},{\\\"\"}\n\n{\"a\":1}]", 3),
+        ("a.json", "[{\"a\":1},{\"a\":2}\n,\n]", 3),
+        ("a.json", "[{\"a\":1},{\"a\":2}\n,\n{\"a\":1", 3),
+        ("a.json", "[{\"a\":1},{\"a\":2}\n\n", 3),
+        ("a.json", "[{\"a\":1},{\"a\":2}]\n\n[]", 3),
         ("a.jsonl", "{\"a\":1}\n\nnonsense\n{\"a\":2}\n", 3),
+        ("a.jsonl", "{\"a\":1}\n\n\"text\"\n{\"a\":2}\n", 3),
+        (
+            "a.jsonl",
+            "{\"a\":1}\n{\"a\":2}\n{\"a\":99999999999999999999}",
+            3,
+        ),
         ("a.csv", "a,b\n1,2\n1\n3,4\n", 3),
+        ("a.csv", "a,b\r\n1,2\r\n1\r\n3,4\r\n", 3),
+        ("a.csv", "\na,b\n\"1\n\",2\n3,4\n1,2,3\n", 6),
+        ("a.csv", "a,b\r\n\r\n1,2\r\n\r\n\r\n1\r\n3,\"4\"\r\n", 6),
+        ("a.csv", "a,b\n1,2\n3,4\n\"1,2\n3,4\n", 4),
     ] {
-        let items = all(name, text);
-        let bad: Vec<_> = items
-            .iter()
-            .filter_map(|item| item.as_ref().err())
-            .collect();
-        assert_eq!(bad.len(), 1, "{name}");
-        assert_eq!(bad[0].line, line, "{name}: {bad:?}");
-        assert_eq!(items.len(), 3, "{name}");
+        let (bad, good) = bad_lines(name, text);
+        assert_eq!((bad, good), (vec![line], 2), "{text}");
     }
 }
 
 #[test]
-fn a_json_file_that_is_broken_is_refused_with_its_line() {
-    let input = Box::new(std::io::Cursor::new(b"[{\"a\":1},\n{".to_vec()));
-    let Err(error) = read(input, Path::new("a.json"), None) else {
-        panic!("read")
-    };
-    assert!(error.to_string().contains("line 2"), "{error}");
+fn text_that_is_not_utf_8_is_a_bad_record() {
+    for (name, text) in [
+        (
+            "a.jsonl",
+            b"{\"a\":1}\n{\"a\":\"\xff\"}\n{\"a\":2}".as_slice(),
+        ),
+        ("a.json", b"[{\"a\":1},\n{\"a\":\"\xff\"},{\"a\":2}]"),
+        ("a.csv", b"a\n\xff\n1\n2\n"),
+    ] {
+        let input = Box::new(Cursor::new(text.to_vec()));
+        let items: Vec<_> = read(input, Path::new(name), None)
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let bad: Vec<_> = items.iter().filter_map(|i| i.as_ref().err()).collect();
+        assert_eq!((items.len(), bad.len(), bad[0].line), (3, 1, 2), "{name}");
+    }
+}
+
+#[test]
+fn what_a_transaction_would_refuse_is_a_bad_record() {
+    let long = "n".repeat(1025);
+    let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
+    let many = "0.5,".repeat(100_000);
+    for text in [
+        format!("{{\"{long}\":1}}"),
+        format!("{{\"a\":{{\"{long}\":1}}}}"),
+        format!("{{\"a\":{deep}}}"),
+        format!("{{\"a\":[{many}1]}}"),
+        "{\"@bytes\":\"AAAA\"}".to_owned(),
+    ] {
+        assert_eq!(bad_lines("a.jsonl", &text), (vec![1], 0));
+    }
+}
+
+#[test]
+fn a_file_that_is_no_array_or_has_no_usable_header_is_refused() {
+    for (name, text, wanted) in [
+        ("a.json", "\n\"a\"", "line 2"),
+        ("a.csv", "a,,c\n", "column 2 has no name"),
+        ("a.csv", "a,b,a\n", "\"a\""),
+    ] {
+        let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
+        let first = match read(input, Path::new(name), None) {
+            Ok(mut records) => records.next().unwrap().map(drop),
+            Err(error) => Err(error),
+        };
+        let error = format!("{:#}", first.unwrap_err());
+        assert!(error.contains(wanted), "{error}");
+    }
 }
 
 #[test]
@@ -85,6 +152,9 @@ fn a_record_that_is_far_too_long_is_bad_and_the_next_one_is_read() {
         "{{\"a\":\"{}\"}}\n{{\"a\":1}}\n",
         "x".repeat(RECORD_BYTES_MAX)
     );
-    let items = all("a.jsonl", &text);
-    assert!(items[0].is_err() && items[1].is_ok() && items.len() == 2);
+    assert_eq!(bad_lines("a.jsonl", &text), (vec![1], 1));
+    let text = format!("[\n{},\n{{\"a\":1}}]", text.lines().next().unwrap());
+    assert_eq!(bad_lines("a.json", &text), (vec![2], 1));
+    let text = format!("a\n1\n\"{}\"\n2\n", "x".repeat(RECORD_BYTES_MAX));
+    assert_eq!(bad_lines("a.csv", &text), (vec![3], 2));
 }
