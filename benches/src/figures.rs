@@ -62,14 +62,14 @@ impl Figure {
 
     /// How many a second `count` in `took` is.
     pub fn rate(name: impl Into<String>, count: usize, took: Duration) -> Self {
-        Self::new(name, per_second(count as f64, took), Unit::PerSecond)
+        Self::new(name, per_second(float(count as u64), took), Unit::PerSecond)
     }
 
     /// How many megabytes a second `bytes` in `took` is.
     pub fn bandwidth(name: impl Into<String>, bytes: u64, took: Duration) -> Self {
         Self::new(
             name,
-            per_second(bytes as f64 / 1e6, took),
+            per_second(float(bytes) / 1e6, took),
             Unit::MegabytesPerSecond,
         )
     }
@@ -83,6 +83,15 @@ impl Figure {
     pub fn micros(name: impl Into<String>, took: Duration) -> Self {
         Self::new(name, took.as_secs_f64() * 1e6, Unit::Microseconds)
     }
+}
+
+/// A count as a figure.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "figures are read by people: 52 bits are more than they can be told apart by"
+)]
+pub(crate) const fn float(count: u64) -> f64 {
+    count as f64
 }
 
 /// A rate that is finite even when the clock saw no time pass.

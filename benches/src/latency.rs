@@ -32,7 +32,7 @@ impl Latencies {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         if let Some(histogram) = &mut self.histogram {
             // It grows as needed: every number of 64 bits finds a place.
-            drop(histogram.record(nanos));
+            let _ = histogram.record(nanos);
         }
     }
 
@@ -40,7 +40,7 @@ impl Latencies {
     pub fn add(&mut self, other: &Self) {
         if let (Some(mine), Some(theirs)) = (&mut self.histogram, &other.histogram) {
             // Both resize themselves, so this cannot be refused.
-            drop(mine.add(theirs));
+            let _ = mine.add(theirs);
         }
     }
 

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use super::child::{Opened, Task, command};
+use crate::figures::float;
 use crate::setup::within;
 use crate::{Figure, Unit};
 
@@ -21,8 +22,8 @@ pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
         let profile = home.path().join(how);
         within("filling", fill(&profile, size, kill)).await??;
         if !kill {
-            let bytes = disk(&profile)? as f64;
-            let each = bytes / size as f64;
+            let bytes = float(disk(&profile)?);
+            let each = bytes / float(size as u64);
             figures.push(Figure::new("disk, bytes an object", each, Unit::Count));
         }
         // A killed one is so only once: opening it tidies it up.
@@ -36,7 +37,7 @@ pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
             |name: &str, us| Figure::millis(format!("{how}: {name}"), Duration::from_micros(us));
         figures.push(millis("until initialized", run.initialized_us));
         figures.push(millis("until the first query is answered", run.answered_us));
-        let mebibytes = run.resident_bytes as f64 / f64::from(1 << 20);
+        let mebibytes = float(run.resident_bytes) / f64::from(1 << 20);
         let name = format!("{how}: resident then");
         figures.push(Figure::new(name, mebibytes, Unit::Mebibytes));
     }

@@ -18,14 +18,12 @@ pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
     let bob = start(&home.path().join("bob"), true).await?;
     let space = ann.echo().create_space(map! {}).await?;
     let theirs = join(&space, &bob).await?;
-    // Only objects of this run match, so that the answer stays small.
     let mut live = theirs
         .db()
         .query(Filter::type_name(TYPE))
         .limit(1)
         .subscribe()
         .await?;
-    drop(live.results().len());
     let (mut visible, mut committed) = (Latencies::new(), Latencies::new());
     for number in 0..(size / 50).clamp(100, 2000) + WARM {
         let transaction = creation(&space, number, number + 1)?;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::schedule::Schedule;
+use crate::figures::float;
 use crate::setup::{properties, within};
 use crate::{Figure, Latencies, Unit};
 
@@ -59,7 +60,7 @@ pub(crate) async fn run(
     ];
     figures.extend(visible.figures("due to visible beyond dx serve", Duration::ZERO));
     figures.extend(acknowledged.figures("due to acknowledged", Duration::ZERO));
-    let samples = visible.count() as f64;
+    let samples = float(visible.count());
     figures.push(Figure::new("latencies taken", samples, Unit::Count));
     Ok(figures)
 }
