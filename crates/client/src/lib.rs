@@ -62,6 +62,7 @@ pub use query::{LiveQuery, PendingQuery};
 pub use space::Space;
 
 pub use dxos_credentials::{Presentation, Role};
+pub use dxos_mesh::MeshConfig;
 pub use dxos_document::{
     Comparison, Conflict, Difference, Filter, Key, Map, Object, ObjectRef, Op, Placed, Query,
     Transaction, TypeName, Value,
