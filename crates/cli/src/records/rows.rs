@@ -54,7 +54,7 @@ impl Splitter {
         self.passed = 0;
         loop {
             self.row.clear();
-            self.handed.line.set(self.line);
+            let start = self.line;
             let mut place = Place::FieldStart;
             let (mut length, mut ended) = (0_usize, false);
             while !ended {
@@ -79,6 +79,11 @@ impl Splitter {
                 length = length.saturating_add(used);
                 self.input.consume(used);
             }
+            if length == 0 {
+                // The row before may only now be seen to have ended.
+                return Ok(());
+            }
+            self.handed.line.set(start);
             let too_long = length > RECORD_BYTES_MAX;
             self.handed.too_long.set(too_long);
             if too_long {

@@ -79,7 +79,7 @@ fn a_bad_record_is_named_by_its_line_and_the_rest_is_read() {
         ("a.jsonl", "{\"a\":1}\n\n\"text\"\n{\"a\":2}\n", 3),
         (
             "a.jsonl",
-            "{\"a\":1}\n{\"a\":2}\n{\"a\":99999999999999999999}",
+            "{\"a\":1}\n{\"a\":2}\n{\"a\":9999999999999999999}",
             3,
         ),
         ("a.csv", "a,b\n1,2\n1\n3,4\n", 3),
