@@ -1,22 +1,31 @@
-//! One peer: a disk, and the client over it when it runs.
+//! A peer: a disk, and from time to time a client on it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
 use dxos_actors::{Clock, Failures, SeedTree, Spawner};
 use dxos_client::{
-    Client, MeshConfig, NetworkFactory, NetworkParts, Parts, Protection, Space, SpaceKey, assemble,
+    Client, ConnectionState, Database, DeviceKey, Filter, LiveQuery, NetworkFactory, NetworkParts,
+    NodeError, ObjectId, Parts, Protection, Query, Space, SpaceKey, Value, assemble,
 };
-use dxos_keys::DeviceKey;
-use dxos_store::{CrashPlan, MemDisk, MemStore};
-use dxos_transport::Transport;
+use dxos_store::{CrashPlan, CrashReport, MemDisk, MemStore};
 use dxos_transport::mem::{MemDiscovery, MemNetwork};
 
-/// How long a peer may go without an fsync.
-const SYNC_INTERVAL: Duration = Duration::from_millis(200);
+use crate::Violation;
 
-/// What all peers of a world share.
+/// How long any request may take, in virtual time, before it counts as not answered.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long everything may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One edit: a number that it put into the set `marks` of an object, from where nothing takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) object: ObjectId,
+    pub(crate) number: i64,
+}
+
+/// What is the same for all peers.
 #[derive(Clone, Debug)]
 pub(crate) struct Surroundings {
     pub(crate) network: MemNetwork,
@@ -24,146 +33,279 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
 }
 
-/// A peer.
+/// A client that runs.
 #[derive(Debug)]
-pub(crate) struct Peer {
-    pub(crate) number: u64,
-    pub(crate) disk: MemDisk,
-    pub(crate) running: Option<Running>,
-    pub(crate) device: Option<DeviceKey>,
-    seeds: SeedTree,
-    runs: u64,
-}
-
-/// A peer's client.
-#[derive(Debug)]
-pub(crate) struct Running {
+pub(crate) struct Life {
     pub(crate) client: Client,
-    pub(crate) online: bool,
+    pub(crate) live: Option<LiveQuery>,
     spawner: Spawner,
     failures: Failures,
 }
 
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) index: usize,
+    pub(crate) disk: MemDisk,
+    pub(crate) life: Option<Life>,
+    pub(crate) online: bool,
+    pub(crate) device: DeviceKey,
+    pub(crate) space: Option<SpaceKey>,
+    /// Acknowledged, perhaps not on the disk yet.
+    pub(crate) acknowledged: Vec<Mark>,
+    /// Acknowledged as being on the disk.
+    pub(crate) durable: Vec<Mark>,
+    clock: Clock,
+    seeds: SeedTree,
+    lives: u64,
+}
+
 impl Peer {
-    pub(crate) fn new(number: u64, seeds: &SeedTree) -> Self {
+    pub(crate) fn new(index: usize, seeds: SeedTree, clock: Clock) -> Self {
         Self {
-            number,
+            index,
             disk: MemDisk::new(),
-            running: None,
-            device: None,
-            seeds: seeds.child_n("peer", number),
-            runs: 0,
+            life: None,
+            online: false,
+            device: DeviceKey::from_bytes([0; 32]),
+            space: None,
+            acknowledged: Vec::new(),
+            durable: Vec::new(),
+            clock,
+            seeds,
+            lives: 0,
         }
     }
 
-    /// Starts the client over what is on the disk.
-    pub(crate) async fn start(&mut self, around: &Surroundings) -> Result<()> {
-        if self.running.is_some() {
-            return Ok(());
-        }
-        self.runs += 1;
+    /// Starts the client from what is on the disk.
+    pub(crate) async fn start(&mut self, around: &Surroundings) -> Result<(), Violation> {
+        let peer = self.index;
+        let failed = |reason: String| Violation::Life {
+            peer,
+            action: "started",
+            reason,
+        };
+        self.lives += 1;
+        let store = MemStore::open(&self.disk).map_err(|error| failed(error.to_string()))?;
+        let parts = Parts {
+            store: Arc::new(store),
+            protection: Protection::None,
+            clock: self.clock.clone(),
+            // What was drawn in one life must not be drawn in another.
+            seeds: self.seeds.child_n("life", self.lives),
+            sync_interval: Duration::from_millis(200),
+            network: Some(self.network(around)),
+        };
         let failures = Failures::new();
         let spawner = Spawner::local(&failures);
-        let store = Arc::new(MemStore::open(&self.disk)?);
-        let (network, discovery, number) = (
-            around.network.clone(),
-            around.discovery.clone(),
-            self.number,
-        );
-        let open: NetworkFactory = Box::new(move |signer| {
-            let transport: Arc<dyn Transport> = match network.endpoint_at(&*signer, number) {
-                Ok(endpoint) => endpoint,
-                // The last one is not gone yet: another address will do.
-                Err(_) => network.endpoint(&*signer),
-            };
-            Ok(NetworkParts {
-                transport,
-                discovery: Arc::new(discovery),
-                mesh: MeshConfig::default(),
-                signal: Vec::new(),
-            })
-        });
-        let parts = Parts {
-            store,
-            protection: Protection::None,
-            clock: around.clock.clone(),
-            seeds: self.seeds.child_n("run", self.runs),
-            sync_interval: SYNC_INTERVAL,
-            network: Some(open),
-        };
-        let node = assemble(parts, &spawner.handle()).await?;
+        let handle = spawner.handle();
+        let assembled = spawner.run(move || async move { assemble(parts, &handle).await });
+        let assembled = tokio::time::timeout(REQUEST_TIMEOUT, assembled).await;
+        let node = assembled
+            .map_err(|_| failed("it did not end".to_owned()))?
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| failed(error.to_string()))?;
         let client = Client::over(node);
-        if client.halo().identity().await?.is_none() {
-            client
-                .halo()
-                .create_identity(Some(&format!("peer {}", self.number)))
-                .await?;
-        }
-        self.device = Some(client.mesh().device()?);
-        self.running = Some(Running {
+        self.device = (client.mesh().device()).map_err(|error| failed(error.to_string()))?;
+        self.online = true;
+        self.life = Some(Life {
             client,
-            online: true,
+            live: None,
             spawner,
             failures,
         });
-        Ok(())
+        self.subscribe().await
     }
 
-    /// Ends the client cleanly.
-    pub(crate) async fn stop(&mut self) -> Result<()> {
-        let Some(running) = self.running.take() else {
+    fn network(&self, around: &Surroundings) -> NetworkFactory {
+        let Surroundings {
+            network, discovery, ..
+        } = around.clone();
+        let address = self.index as u64 + 1;
+        Box::new(move |signer| {
+            let transport =
+                network
+                    .endpoint_at(&*signer, address)
+                    .map_err(|error| NodeError::Start {
+                        part: "the simulated network",
+                        reason: error.to_string(),
+                    })?;
+            Ok(NetworkParts {
+                transport,
+                discovery: Arc::new(discovery),
+                mesh: dxos_mesh::MeshConfig::default(),
+                signal: Vec::new(),
+            })
+        })
+    }
+
+    /// Follows all objects, once there is a space.
+    pub(crate) async fn subscribe(&mut self) -> Result<(), Violation> {
+        let Some(space) = self.open_space().await? else {
             return Ok(());
         };
-        running.check()?;
-        running
-            .client
-            .destroy()
-            .await
-            .context("not closed cleanly")?;
-        drop(running.spawner.shutdown(Duration::from_secs(10)).await);
+        let live = space
+            .db()
+            .query(Query::new(Filter::And(Vec::new())))
+            .subscribe();
+        let live = self.answered("subscribe to a query", live).await?;
+        if let Some(life) = &mut self.life {
+            life.live = Some(live);
+        }
         Ok(())
     }
 
-    /// Kills the process, or the machine. Returns how many batches were lost.
-    pub(crate) async fn crash(&mut self, plan: CrashPlan, around: &Surroundings) -> Result<usize> {
-        let Some(running) = self.running.take() else {
+    /// Waits for an answer that must come and must not be an error.
+    pub(crate) async fn answered<T, E: ToString>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Violation> {
+        let peer = self.index;
+        let failed = |reason| Violation::Request {
+            peer,
+            action,
+            reason,
+        };
+        match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+            Ok(answer) => answer.map_err(|error| failed(error.to_string())),
+            Err(_) => Err(failed("no answer".to_owned())),
+        }
+    }
+
+    /// The space, when the client runs and has joined it.
+    pub(crate) async fn open_space(&self) -> Result<Option<Space>, Violation> {
+        let (Some(life), Some(key)) = (&self.life, self.space) else {
+            return Ok(None);
+        };
+        let echo = life.client.echo();
+        let opened = self.answered("open the space", echo.space(key)).await?;
+        Ok(Some(opened))
+    }
+
+    /// Its objects, when it runs.
+    pub(crate) async fn database(&self) -> Result<Option<Database>, Violation> {
+        Ok(self.open_space().await?.map(|space| space.db()))
+    }
+
+    /// Ends the client without a word.
+    pub(crate) async fn crash(
+        &mut self,
+        plan: CrashPlan,
+        around: &Surroundings,
+    ) -> Result<CrashReport, Violation> {
+        around.network.crash(self.device);
+        let report = self.disk.crash(plan);
+        let Some(life) = self.life.take() else {
+            return Ok(report);
+        };
+        life.spawner.abort();
+        self.end(life).await?;
+        Ok(report)
+    }
+
+    /// Ends the client in order.
+    pub(crate) async fn stop(&mut self) -> Result<(), Violation> {
+        let Some(life) = self.life.take() else {
+            return Ok(());
+        };
+        let peer = self.index;
+        if let Err(error) = life.client.destroy().await {
+            return Err(Violation::Life {
+                peer,
+                action: "stopped",
+                reason: error.to_string(),
+            });
+        }
+        self.end(life).await?;
+        // Everything that was acknowledged is on the disk.
+        self.durable.append(&mut self.acknowledged);
+        Ok(())
+    }
+
+    async fn end(&mut self, life: Life) -> Result<(), Violation> {
+        self.online = false;
+        let peer = self.index;
+        let Life {
+            client,
+            live,
+            spawner,
+            failures,
+        } = life;
+        drop((client, live));
+        let stopped = spawner.shutdown(STOP_TIMEOUT).await;
+        if let Some(failure) = failures.first() {
+            return Err(Violation::Failed {
+                peer,
+                failure: failure.to_string(),
+            });
+        }
+        stopped.map_err(|error| Violation::Life {
+            peer,
+            action: "stopped",
+            reason: error.to_string(),
+        })
+    }
+
+    /// Fails when something in the client did.
+    pub(crate) fn check(&self) -> Result<(), Violation> {
+        match self.life.as_ref().and_then(|life| life.failures.first()) {
+            Some(failure) => Err(Violation::Failed {
+                peer: self.index,
+                failure: failure.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn set_online(&mut self, online: bool) -> Result<(), Violation> {
+        let Some(life) = &self.life else {
+            return Ok(());
+        };
+        let state = if online {
+            ConnectionState::Online
+        } else {
+            ConnectionState::Offline
+        };
+        let mesh = life.client.mesh();
+        self.answered("go online or offline", mesh.set_connection_state(state))
+            .await?;
+        self.online = online;
+        Ok(())
+    }
+
+    /// Checks that these edits are here.
+    pub(crate) async fn expect(
+        &self,
+        marks: &[Mark],
+        when: &'static str,
+    ) -> Result<u64, Violation> {
+        let Some(db) = self.database().await? else {
             return Ok(0);
         };
-        running.check()?;
-        // First the world outside is cut off, so that nothing that runs while it is torn down
-        // shows there.
-        let report = self.disk.crash(plan);
-        if let Some(device) = self.device {
-            around.network.crash(device);
+        let mut by_object: std::collections::BTreeMap<ObjectId, Vec<i64>> = Default::default();
+        for mark in marks {
+            by_object.entry(mark.object).or_default().push(mark.number);
         }
-        running.spawner.abort();
-        running.spawner.group().idle().await;
-        drop(running.spawner.shutdown(Duration::from_secs(10)).await);
-        Ok(report.lost)
-    }
-
-    pub(crate) fn client(&self) -> Result<&Client> {
-        match &self.running {
-            Some(running) => Ok(&running.client),
-            None => bail!("peer {} is not running", self.number),
+        let mut checked = 0;
+        for (object, numbers) in by_object {
+            let found = self.answered("read an object", db.get(object)).await?;
+            let set = match found.as_ref().and_then(|found| found.get("marks")) {
+                Some(Value::Set(set)) => Some(set),
+                _ => None,
+            };
+            for edit in numbers {
+                let here = set.is_some_and(|set| set.contains(&Value::Int(edit)));
+                if !here {
+                    return Err(Violation::Lost {
+                        peer: self.index,
+                        edit,
+                        object: object.to_string(),
+                        when,
+                    });
+                }
+                checked += 1;
+            }
         }
-    }
-
-    pub(crate) async fn space(&self, key: SpaceKey) -> Result<Space> {
-        Ok(self.client()?.echo().space(key).await?)
-    }
-
-    /// Fails when a part of the running client has failed.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.running.as_ref().map_or(Ok(()), Running::check)
-    }
-}
-
-impl Running {
-    fn check(&self) -> Result<()> {
-        match self.failures.first() {
-            None => Ok(()),
-            Some(failure) => bail!("a part of a client failed: {failure}"),
-        }
+        Ok(checked)
     }
 }

@@ -1,227 +1,134 @@
-//! A world: its peers, and what must hold at the end.
+//! The peers of a world and what is between them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use dxos_actors::{ChaCha20Rng, SeedTree, testing};
-use dxos_client::{ConnectionState, ObjectId, Space, SpaceKey, StateHash};
+use dxos_actors::{Clock, SeedTree};
 use dxos_keys::{HashDomain, Hasher};
-use dxos_transport::mem::{LinkConfig, MemConfig, MemDiscovery, MemNetwork, TraceEvent};
-use rand_core::Rng;
+use dxos_transport::mem::{LinkConfig, MemConfig, MemDiscovery, MemNetwork};
 
+use crate::draw::Draw;
 use crate::peer::{Peer, Surroundings};
-use crate::{Counts, Report};
+use crate::{Counts, Options, Violation};
 
-/// How long healed peers may take to agree, in virtual time.
-const REST_MAX: Duration = Duration::from_secs(600);
-/// How often it is looked whether they do.
-const LOOK: Duration = Duration::from_millis(250);
-
-/// An object whose creation was acknowledged.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Acknowledged {
-    pub(crate) object: ObjectId,
-    pub(crate) peer: usize,
-    /// Whether it was said to be on the disk.
-    pub(crate) synced: bool,
-}
-
-/// A running world.
-pub(crate) struct World {
-    pub(crate) seed: u64,
+/// Peers, their disks, and the network between them.
+#[derive(Debug)]
+pub struct World {
     pub(crate) around: Surroundings,
     pub(crate) peers: Vec<Peer>,
-    pub(crate) space: Option<SpaceKey>,
-    pub(crate) acknowledged: Vec<Acknowledged>,
+    pub(crate) draw: Draw,
     pub(crate) counts: Counts,
-    pub(crate) rng: ChaCha20Rng,
-    trace: Arc<Mutex<[u8; 32]>>,
+    pub(crate) objects: Vec<dxos_client::ObjectId>,
+    pub(crate) next_mark: i64,
+    trace: Arc<Mutex<Hasher>>,
 }
 
 impl World {
-    pub(crate) fn new(shared: &testing::World, peers: usize) -> Self {
-        let seeds: &SeedTree = &shared.seeds;
-        let network = MemNetwork::with_config(seeds.child("network").seed(), MemConfig::default());
-        let trace = Arc::new(Mutex::new([0; 32]));
-        let hook = Arc::clone(&trace);
-        network.on_frame(move |event| fold(&hook, event));
-        let around = Surroundings {
-            network,
-            discovery: MemDiscovery::default(),
-            clock: shared.clock.clone(),
+    /// A world without a running client. To be made on the thread and in the runtime in which
+    /// it is to be used, as in [`dxos_actors::testing::run`].
+    pub fn new(seeds: &SeedTree, clock: &Clock, options: &Options) -> Self {
+        let mut draw = Draw::new(seeds, "world");
+        let config = MemConfig {
+            link: link(&mut draw),
+            ..MemConfig::default()
         };
+        let network = MemNetwork::with_config(seeds.child("network").seed(), config);
+        let trace = Arc::new(Mutex::new(Hasher::new(HashDomain::Trace)));
+        let hook = Arc::clone(&trace);
+        network.on_frame(move |event| {
+            let mut trace = hook.lock().unwrap_or_else(PoisonError::into_inner);
+            trace
+                .update(&event.at.as_nanos().to_le_bytes())
+                .update(event.from.as_bytes())
+                .update(event.to.as_bytes())
+                .update(&event.kind)
+                .update(&event.length.to_le_bytes())
+                .part(event.digest.as_ref());
+        });
+        let peers = (0..options.peers.clamp(1, 64)).map(|index| {
+            let skew_ms = draw.small().saturating_mul(300);
+            let seeds = seeds.child_n("peer", index as u64);
+            Peer::new(index, seeds, clock.skewed(skew_ms))
+        });
+        let peers = peers.collect();
         Self {
-            seed: shared.seed,
-            around,
-            peers: (1..)
-                .take(peers)
-                .map(|number| Peer::new(number, seeds))
-                .collect(),
-            space: None,
-            acknowledged: Vec::new(),
+            around: Surroundings {
+                network,
+                discovery: MemDiscovery::default(),
+                clock: clock.clone(),
+            },
+            peers,
+            draw,
             counts: Counts::default(),
-            rng: seeds.rng_of("scenario"),
+            objects: Vec::new(),
+            next_mark: 0,
             trace,
         }
     }
 
-    /// A number below `sides`.
-    pub(crate) fn below(&mut self, sides: usize) -> usize {
-        let sides = u64::try_from(sides.max(1)).unwrap_or(u64::MAX);
-        usize::try_from(self.rng.next_u64() % sides).unwrap_or_default()
+    /// The hash of everything that was sent so far, and of what [`World::note`] added.
+    pub fn hash(&self) -> String {
+        let trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let hex: String = (trace.finish().iter().take(16))
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        hex
     }
 
-    pub(crate) async fn pause(&mut self, ms_max: usize) {
-        let ms = self.below(ms_max) as u64;
-        self.around.clock.sleep(Duration::from_millis(ms)).await;
-    }
-
-    /// Sets how all links behave.
-    pub(crate) fn set_links(&self, link: LinkConfig) {
-        let devices: Vec<_> = self.peers.iter().filter_map(|peer| peer.device).collect();
-        for (n, a) in devices.iter().enumerate() {
-            for b in devices.iter().skip(n + 1) {
-                self.around.network.set_link(*a, *b, link);
-            }
-        }
-    }
-
-    pub(crate) fn key(&self) -> Result<SpaceKey> {
-        self.space.context("there is no space yet")
-    }
-
-    /// Ends every fault, brings everyone back, and waits until all agree.
-    pub(crate) async fn come_to_rest(&mut self) -> Result<()> {
-        self.around.network.heal_all();
-        self.set_links(LinkConfig {
-            latency: Duration::from_millis(5),
-            ..LinkConfig::default()
-        });
-        let around = self.around.clone();
-        for peer in &mut self.peers {
-            peer.disk.heal();
-            peer.start(&around).await?;
-            peer.client()?
-                .mesh()
-                .set_connection_state(ConnectionState::Online)
-                .await?;
-        }
-        self.set_links(LinkConfig {
-            latency: Duration::from_millis(5),
-            ..LinkConfig::default()
-        });
-        let start = around.clock.now();
-        loop {
-            for peer in &self.peers {
-                peer.check()?;
-            }
-            let (agreed, states) = self.agreed().await?;
-            if agreed {
-                return Ok(());
-            }
-            if around.clock.now() - start > REST_MAX {
-                bail!(
-                    "the replicas do not agree after {} s: {states}",
-                    REST_MAX.as_secs()
-                );
-            }
-            around.clock.sleep(LOOK).await;
-        }
-    }
-
-    async fn agreed(&self) -> Result<(bool, String)> {
-        let key = self.key()?;
-        let (mut hashes, mut missing, mut states) = (Vec::new(), 0, Vec::new());
-        for peer in &self.peers {
-            let space = peer.space(key).await?;
-            let report = space.report().await?;
-            let hash = space.state_hash().await?;
-            missing += report.missing_blocks;
-            states.push(format!(
-                "peer {}: {} objects, {} blocks, {} missing, {} peers, {} forks, state {}",
-                peer.number,
-                report.objects,
-                report.blocks,
-                report.missing_blocks,
-                report.peers.len(),
-                report.forks.len(),
-                hash.short()
-            ));
-            hashes.push(hash);
-        }
-        let equal = hashes.windows(2).all(|pair| pair.first() == pair.last());
-        Ok((equal && missing == 0, states.join("; ")))
-    }
-
-    /// What must hold when all agree.
-    pub(crate) async fn check(&mut self) -> Result<()> {
-        let key = self.key()?;
-        let mut last: Option<StateHash> = None;
-        for peer in &self.peers {
-            let space: Space = peer.space(key).await?;
-            let members = space.members().await?;
-            ensure!(
-                members.len() == self.peers.len(),
-                "{} members of {} who were invited once each",
-                members.len(),
-                self.peers.len()
-            );
-            let report = space.report().await?;
-            ensure!(
-                report.forks.is_empty(),
-                "an honest device has forked its feed"
-            );
-            for Acknowledged {
-                object,
-                peer: writer,
-                synced,
-            } in &self.acknowledged
-            {
-                let found = space.db().get(*object).await?;
-                ensure!(
-                    found.is_some(),
-                    "object {object}, acknowledged by peer {} (synced: {synced}), is lost",
-                    writer + 1
-                );
-            }
-            last = Some(space.state_hash().await?);
-        }
-        self.counts.objects = self.acknowledged.len() as u64;
-        let state = last.context("there are no peers")?;
+    /// Adds something to the hash.
+    pub fn note(&self, bytes: &[u8]) {
         let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut hasher = Hasher::new(HashDomain::Trace);
-        hasher.part(&*trace).part(state.as_bytes());
-        *trace = hasher.finish();
-        Ok(())
+        trace.part(bytes);
     }
 
-    /// Sums the world up.
-    pub(crate) fn report(mut self, failure: Option<String>) -> Report {
-        let faults = self.around.network.faults();
-        self.counts.connections_lost = faults.connections_dropped + faults.connections_timed_out;
-        self.counts.frames = faults.frames_sent;
-        let trace = *self.trace.lock().unwrap_or_else(PoisonError::into_inner);
-        Report {
-            seed: self.seed,
-            trace: trace.iter().map(|byte| format!("{byte:02x}")).collect(),
-            failure,
-            counts: self.counts,
-            virtual_ms: self.around.clock.now_ms(),
-        }
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        let mut counts = self.counts;
+        counts.take_faults(&self.around.network.faults());
+        counts
+    }
+
+    pub(crate) async fn sleep(&self, duration: Duration) {
+        self.around.clock.sleep(duration).await;
+    }
+
+    /// The peers whose client runs and has joined.
+    pub(crate) fn running(&self) -> Vec<usize> {
+        let runs = |peer: &&Peer| peer.life.is_some() && peer.space.is_some();
+        self.peers.iter().filter(runs).map(|p| p.index).collect()
+    }
+
+    pub(crate) fn peer(&self, index: usize) -> Result<&Peer, Violation> {
+        self.peers.get(index).ok_or_else(|| no_peer(index))
+    }
+
+    pub(crate) fn peer_mut(&mut self, index: usize) -> Result<&mut Peer, Violation> {
+        self.peers.get_mut(index).ok_or_else(|| no_peer(index))
+    }
+
+    pub(crate) async fn start(&mut self, index: usize) -> Result<(), Violation> {
+        let around = self.around.clone();
+        self.peer_mut(index)?.start(&around).await
     }
 }
 
-fn fold(trace: &Mutex<[u8; 32]>, event: &TraceEvent) {
-    let mut trace = trace.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut hasher = Hasher::new(HashDomain::Trace);
-    hasher
-        .part(&*trace)
-        .part(&event.at.as_nanos().to_le_bytes())
-        .part(event.from.as_bytes())
-        .part(event.to.as_bytes())
-        .part(&event.kind)
-        .part(&event.length.to_le_bytes())
-        .part(&event.digest);
-    *trace = hasher.finish();
+fn no_peer(peer: usize) -> Violation {
+    Violation::Life {
+        peer,
+        action: "found",
+        reason: "there is no such peer".to_owned(),
+    }
+}
+
+/// A link as links may be: some good, some bad.
+pub(crate) fn link(draw: &mut Draw) -> LinkConfig {
+    let bad = draw.percent(40);
+    LinkConfig {
+        latency: draw.millis(0, if bad { 150 } else { 30 }),
+        jitter: draw.millis(0, if bad { 100 } else { 10 }),
+        bandwidth: draw.percent(25).then(|| draw.between(20_000, 2_000_000)),
+        drop_per_million: u32::try_from(draw.below(if bad { 10_000 } else { 500 })).unwrap_or(0),
+        refuse_per_million: u32::try_from(draw.below(if bad { 200_000 } else { 5_000 }))
+            .unwrap_or(0),
+    }
 }

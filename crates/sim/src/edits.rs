@@ -1,0 +1,194 @@
+//! What peers write.
+
+use dxos_client::{ClientError, Database, Durability, ObjectId, ObjectRef, Transaction, Value};
+use dxos_protocol::echo::EchoError;
+
+use crate::draw::Draw;
+use crate::peer::Mark;
+use crate::{Violation, World};
+
+const TYPES: &[&str] = &["task", "note", "example.com/type/Person@1.0"];
+const WORDS: &[&str] = &["salt", "bread", "river", "lamp", "stone", "wind", "ink"];
+const TAGS: &[&str] = &["red", "green", "blue", "new", "old"];
+
+/// A transaction that is to be written.
+#[derive(Debug)]
+pub(crate) struct Edit {
+    pub(crate) transaction: Transaction,
+    pub(crate) durability: Durability,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) created: Vec<ObjectId>,
+}
+
+impl World {
+    /// Draws an edit of what a peer sees.
+    pub(crate) async fn draw_edit(
+        &mut self,
+        index: usize,
+        db: &Database,
+    ) -> Result<Edit, Violation> {
+        let parts = if self.draw.percent(25) {
+            self.draw.between(2, 4)
+        } else {
+            1
+        };
+        let synced = self.draw.percent(30);
+        let mut edit = Edit {
+            transaction: Transaction::new(),
+            durability: if synced {
+                Durability::Synced
+            } else {
+                Durability::Interval
+            },
+            marks: Vec::new(),
+            created: Vec::new(),
+        };
+        for _ in 0..parts {
+            let chosen = self.draw.pick(&self.objects);
+            let seen = match chosen {
+                Some(object) if !self.draw.percent(25) => {
+                    let peer = self.peer(index)?;
+                    peer.answered("read an object", db.get(object)).await?
+                }
+                _ => None,
+            };
+            let transaction = std::mem::take(&mut edit.transaction);
+            let (object, transaction) = match seen {
+                Some(seen) => {
+                    let object = seen.id();
+                    (object, change(transaction, object, &mut self.draw))
+                }
+                None => {
+                    let object = db.new_id().map_err(|error| Violation::Request {
+                        peer: index,
+                        action: "draw an object id",
+                        reason: error.to_string(),
+                    })?;
+                    edit.created.push(object);
+                    let other = self.draw.pick(&self.objects);
+                    (object, create(transaction, object, other, &mut self.draw))
+                }
+            };
+            let number = self.next_mark;
+            self.next_mark += 1;
+            edit.transaction = transaction.set_add(object, "marks", [number]);
+            edit.marks.push(Mark { object, number });
+        }
+        Ok(edit)
+    }
+
+    /// Lets a peer write something.
+    pub(crate) async fn edit(&mut self, index: usize) -> Result<(), Violation> {
+        let Some(db) = self.peer(index)?.database().await? else {
+            return Ok(());
+        };
+        let edit = self.draw_edit(index, &db).await?;
+        let commit = db.commit_with(edit.transaction.clone(), edit.durability);
+        let peer = self.peer(index)?;
+        // An error is an answer here: which ones are allowed is decided below.
+        let answer = async { Ok::<_, String>(commit.await) };
+        let answer = peer.answered("write a transaction", answer).await?;
+        match answer {
+            Ok(_) => self.acknowledged(index, edit),
+            Err(ClientError::Echo(EchoError::NoContentKey { .. })) => {
+                self.counts.commits_refused += 1;
+                Ok(())
+            }
+            Err(error) => Err(Violation::Request {
+                peer: index,
+                action: "write a transaction",
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// Remembers what was acknowledged.
+    pub(crate) fn acknowledged(&mut self, index: usize, edit: Edit) -> Result<(), Violation> {
+        self.counts.commits += 1;
+        self.objects.extend(edit.created);
+        let peer = self.peer_mut(index)?;
+        peer.acknowledged.extend(edit.marks);
+        if edit.durability == Durability::Synced {
+            // A log is on the disk up to the last thing that was synced.
+            peer.durable.append(&mut peer.acknowledged);
+            self.counts.commits_synced += 1;
+        }
+        Ok(())
+    }
+
+    /// Lets a peer put everything onto its disk.
+    pub(crate) async fn flush(&mut self, index: usize) -> Result<(), Violation> {
+        let peer = self.peer(index)?;
+        let Some(db) = peer.database().await? else {
+            return Ok(());
+        };
+        peer.answered("flush", db.flush()).await?;
+        let peer = self.peer_mut(index)?;
+        peer.durable.append(&mut peer.acknowledged);
+        self.counts.flushes += 1;
+        Ok(())
+    }
+}
+
+fn word(draw: &mut Draw) -> String {
+    let one = draw.pick(WORDS).unwrap_or_default();
+    format!("{one} {}", draw.below(1000))
+}
+
+fn tag(draw: &mut Draw) -> &'static str {
+    draw.pick(TAGS).unwrap_or_default()
+}
+
+fn create(
+    transaction: Transaction,
+    object: ObjectId,
+    other: Option<ObjectId>,
+    draw: &mut Draw,
+) -> Transaction {
+    let type_name = draw.pick(TYPES).unwrap_or("task");
+    let mut properties: Vec<(&str, Value)> = vec![
+        ("title", word(draw).into()),
+        ("done", draw.percent(50).into()),
+        ("hits", Value::Counter(draw.small())),
+        ("tags", Value::set([tag(draw)])),
+        (
+            "where",
+            Value::map([
+                ("city", Value::from(word(draw))),
+                ("floor", Value::Int(draw.small())),
+            ]),
+        ),
+    ];
+    if let Some(other) = other {
+        properties.push(("next", Value::Reference(ObjectRef::local(other))));
+    }
+    transaction.create(object, type_name, properties)
+}
+
+fn change(transaction: Transaction, object: ObjectId, draw: &mut Draw) -> Transaction {
+    match draw.below(14) {
+        0 | 1 => transaction.set(object, "title", word(draw)),
+        2 => transaction.set(object, "done", draw.percent(50)),
+        3 => transaction.set(object, "where.city", word(draw)),
+        4 => transaction.set(
+            object,
+            "where",
+            Value::map([("street", Value::map([("name", word(draw))]))]),
+        ),
+        5 => transaction.unset(object, "where"),
+        6 | 7 => transaction.increment(object, "hits", draw.small()),
+        8 => transaction.set_add(object, "tags", [tag(draw), tag(draw)]),
+        9 => transaction.set_remove(object, "tags", [tag(draw)]),
+        10 => transaction.delete(object),
+        11 => transaction.restore(object),
+        12 => transaction.set(
+            object,
+            "where.list",
+            Value::List(vec![
+                Value::Int(draw.small()),
+                Value::Bool(draw.percent(50)),
+            ]),
+        ),
+        _ => transaction.set(object, "hits", Value::Counter(draw.small())),
+    }
+}

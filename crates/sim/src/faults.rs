@@ -1,0 +1,160 @@
+//! What goes wrong.
+
+use dxos_client::DeviceKey;
+use dxos_store::CrashPlan;
+use dxos_transport::mem::LinkConfig;
+
+use crate::world::link;
+use crate::{Violation, World};
+
+impl World {
+    fn devices(&self) -> Vec<DeviceKey> {
+        self.peers.iter().map(|peer| peer.device).collect()
+    }
+
+    fn pair(&mut self) -> Option<(DeviceKey, DeviceKey)> {
+        let mut devices = self.devices();
+        if devices.len() < 2 {
+            return None;
+        }
+        let a = devices.remove(self.draw.index(devices.len()));
+        let b = self.draw.pick(&devices)?;
+        Some((a, b))
+    }
+
+    /// Cuts some peers off from the others.
+    pub(crate) fn partition(&mut self) {
+        let devices = self.devices();
+        let at = self.draw.index(devices.len());
+        if self.draw.percent(40) {
+            if let Some(device) = devices.get(at) {
+                self.around.network.isolate(*device);
+                self.counts.partitions += 1;
+            }
+        } else {
+            let (some, others): (Vec<_>, Vec<_>) =
+                devices.into_iter().partition(|_| self.draw.percent(50));
+            if !some.is_empty() && !others.is_empty() {
+                self.around.network.partition(&some, &others);
+                self.counts.partitions += 1;
+            }
+        }
+    }
+
+    pub(crate) fn change_link(&mut self) {
+        if let Some((a, b)) = self.pair() {
+            let config = link(&mut self.draw);
+            self.around.network.set_link(a, b, config);
+            self.counts.link_changes += 1;
+        }
+    }
+
+    pub(crate) fn drop_connections(&mut self) {
+        if let Some((a, b)) = self.pair() {
+            let dropped = self.around.network.drop_connections(a, b);
+            self.counts.drops_forced += dropped as u64;
+        }
+    }
+
+    /// Ends all faults of the network but that it takes its time.
+    pub(crate) fn heal(&mut self) {
+        self.around.network.heal_all();
+        let devices = self.devices();
+        for (at, a) in devices.iter().enumerate() {
+            for b in devices.iter().skip(at + 1) {
+                let config = LinkConfig {
+                    latency: self.draw.millis(0, 50),
+                    ..LinkConfig::default()
+                };
+                self.around.network.set_link(*a, *b, config);
+            }
+        }
+    }
+
+    pub(crate) async fn toggle_online(&mut self, index: usize) -> Result<(), Violation> {
+        let peer = self.peer_mut(index)?;
+        let online = !peer.online;
+        peer.set_online(online).await?;
+        self.counts.went_offline += u64::from(!online);
+        Ok(())
+    }
+
+    pub(crate) async fn restart(&mut self, index: usize) -> Result<(), Violation> {
+        self.peer_mut(index)?.stop().await?;
+        self.counts.clean_restarts += 1;
+        let pause = self.draw.millis(0, 3_000);
+        self.sleep(pause).await;
+        self.start_and_check(index).await
+    }
+
+    /// Crashes a peer, perhaps while it writes.
+    pub(crate) async fn crash(&mut self, index: usize) -> Result<(), Violation> {
+        if self.draw.percent(50) {
+            self.write_and_stop_watching(index).await?;
+        }
+        let power = self.draw.percent(60);
+        let plan = if power {
+            let unsynced = self.peer(index)?.disk.unsynced();
+            let plan = CrashPlan::power_loss(self.draw.index(unsynced + 1));
+            if self.draw.percent(30) {
+                plan.torn()
+            } else {
+                plan
+            }
+        } else {
+            CrashPlan::kill()
+        };
+        let around = self.around.clone();
+        let peer = self.peer_mut(index)?;
+        let report = peer.crash(plan, &around).await?;
+        if power {
+            // What was not synced may be gone, and need not be: nothing is known of it.
+            peer.acknowledged.clear();
+            self.counts.power_losses += 1;
+            self.counts.batches_lost += report.lost as u64;
+        } else {
+            self.counts.kills += 1;
+        }
+        Ok(())
+    }
+
+    /// Begins to write, and goes on after a few turns whether or not it was acknowledged.
+    async fn write_and_stop_watching(&mut self, index: usize) -> Result<(), Violation> {
+        let Some(db) = self.peer(index)?.database().await? else {
+            return Ok(());
+        };
+        let edit = self.draw_edit(index, &db).await?;
+        let (transaction, durability) = (edit.transaction.clone(), edit.durability);
+        let writing =
+            tokio::task::spawn_local(async move { db.commit_with(transaction, durability).await });
+        for _ in 0..self.draw.below(6) {
+            tokio::task::yield_now().await;
+        }
+        self.counts.crashes_in_write += 1;
+        if writing.is_finished() {
+            if let Ok(Ok(_)) = writing.await {
+                self.acknowledged(index, edit)?;
+            }
+        } else {
+            writing.abort();
+        }
+        Ok(())
+    }
+
+    /// Starts a peer again and looks whether what was acknowledged is there.
+    pub(crate) async fn start_and_check(&mut self, index: usize) -> Result<(), Violation> {
+        self.start(index).await?;
+        let peer = self.peer(index)?;
+        let mut checked = peer
+            .expect(
+                &peer.durable,
+                "after a restart, although it was on the disk",
+            )
+            .await?;
+        checked += peer
+            .expect(&peer.acknowledged, "after a kill, although it was written")
+            .await?;
+        self.counts.edits_checked += checked;
+        Ok(())
+    }
+}

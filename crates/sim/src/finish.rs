@@ -1,0 +1,160 @@
+//! Coming to rest, and what has to hold then.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use dxos_client::{Filter, Query, SpaceReport, SpaceState, StateHash};
+
+use crate::peer::{Mark, Peer};
+use crate::{Violation, World};
+
+/// What a peer shows.
+type Shown = (SpaceReport, StateHash, usize);
+
+impl World {
+    /// Heals everything, brings everyone back, and waits for one state. Tells how long it took.
+    pub(crate) async fn come_to_rest(&mut self, patience: Duration) -> Result<Duration, Violation> {
+        self.heal();
+        for index in 0..self.peers.len() {
+            if self.peer(index)?.life.is_none() {
+                self.start_and_check(index).await?;
+            } else if !self.peer(index)?.online {
+                self.toggle_online(index).await?;
+            }
+        }
+        let began = self.around.clock.now();
+        loop {
+            let shown = self.show_all().await?;
+            if is_one_state(&shown, self.peers.len()) {
+                return Ok(self.around.clock.now() - began);
+            }
+            if self.around.clock.now() - began >= patience {
+                return Err(Violation::Diverged {
+                    within: patience,
+                    details: details(&shown),
+                });
+            }
+            self.sleep(Duration::from_millis(500)).await;
+            for peer in &self.peers {
+                peer.check()?;
+            }
+        }
+    }
+
+    async fn show_all(&self) -> Result<Vec<Shown>, Violation> {
+        let mut all = Vec::new();
+        for peer in &self.peers {
+            let Some(space) = peer.open_space().await? else {
+                continue;
+            };
+            let report = peer.answered("report", space.report()).await?;
+            let hash = peer.answered("hash its state", space.state_hash()).await?;
+            let members = peer.answered("list members", space.members()).await?;
+            all.push((report, hash, members.len()));
+        }
+        Ok(all)
+    }
+
+    /// Checks everything that has to hold once there is one state.
+    pub(crate) async fn check_all(&mut self) -> Result<(), Violation> {
+        let durable: Vec<Mark> = (self.peers.iter())
+            .flat_map(|peer| peer.durable.iter().chain(&peer.acknowledged))
+            .copied()
+            .collect();
+        let mut hashes = Vec::new();
+        for (peer, (report, hash, _)) in self.peers.iter().zip(self.show_all().await?) {
+            peer.expect(&durable, "in the end").await?;
+            if let Some(fork) = report.forks.first() {
+                return Err(Violation::Forked {
+                    peer: peer.index,
+                    device: fork.device.short(),
+                    seq: fork.seq,
+                });
+            }
+            hashes.push(hash);
+        }
+        for peer in &mut self.peers {
+            check_live(peer).await?;
+        }
+        for hash in &hashes {
+            self.note(hash.as_bytes());
+        }
+        self.close_and_reopen(&hashes).await
+    }
+
+    /// Stops everyone, and looks at what each has on its disk.
+    async fn close_and_reopen(&mut self, hashes: &[StateHash]) -> Result<(), Violation> {
+        for peer in &mut self.peers {
+            peer.check()?;
+            peer.stop().await?;
+        }
+        for (index, before) in hashes.iter().enumerate() {
+            self.start(index).await?;
+            let peer = self.peer(index)?;
+            if let Some(space) = peer.open_space().await? {
+                let after = peer.answered("hash its state", space.state_hash()).await?;
+                if after != *before {
+                    return Err(Violation::Reopened { peer: index });
+                }
+            }
+            self.peer_mut(index)?.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether all show the same, whole and with everyone in it.
+fn is_one_state(shown: &[Shown], peers: usize) -> bool {
+    let Some((first, hash, _)) = shown.first() else {
+        return false;
+    };
+    shown.len() == peers
+        && shown.iter().all(|(report, other, members)| {
+            report.state == SpaceState::Ready
+                && report.missing_blocks == 0
+                && report.blocks == first.blocks
+                && *members == peers
+                && other == hash
+        })
+}
+
+fn details(shown: &[Shown]) -> String {
+    let mut text = String::new();
+    for (index, (report, hash, members)) in shown.iter().enumerate() {
+        // Writing into a string does not fail.
+        let _ = write!(
+            text,
+            "\n  peer {index}: {:?}, state {}, {} objects, {} blocks, {} missing, {members} members, replicates with {}, {} forks",
+            report.state,
+            hash.short(),
+            report.objects,
+            report.blocks,
+            report.missing_blocks,
+            report.peers.len(),
+            report.forks.len(),
+        );
+    }
+    text
+}
+
+/// Lets a live query catch up, and compares it with a fresh one.
+async fn check_live(peer: &mut Peer) -> Result<(), Violation> {
+    let Some(db) = peer.database().await? else {
+        return Ok(());
+    };
+    let Some(mut live) = peer.life.as_mut().and_then(|life| life.live.take()) else {
+        return Ok(());
+    };
+    let quiet = Duration::from_secs(2);
+    while let Ok(Some(_)) = tokio::time::timeout(quiet, live.next()).await {}
+    let fresh = db.query(Query::new(Filter::And(Vec::new()))).run();
+    let fresh = peer.answered("run a query", fresh).await?;
+    if live.results() != fresh {
+        return Err(Violation::LiveQuery {
+            peer: peer.index,
+            live: live.results().len(),
+            fresh: fresh.len(),
+        });
+    }
+    Ok(())
+}
