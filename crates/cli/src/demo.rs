@@ -13,6 +13,7 @@ use dxos_client::{
 use serde_json::json;
 
 use crate::arguments::DemoOptions;
+use crate::invite::stop_signal;
 use crate::lockfile::{self, Record};
 use crate::output::{Output, table};
 
@@ -20,6 +21,8 @@ use crate::output::{Output, table};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Objects in one transaction of the import.
 const BATCH: usize = 100;
+/// Objects that both edit while they are apart.
+const SHARED: usize = 3;
 
 /// What was done and how long it took.
 #[derive(Debug, serde::Serialize)]
@@ -47,6 +50,7 @@ impl Steps {
 
 /// How it ended.
 struct Ended {
+    conflicts: Vec<serde_json::Value>,
     objects: u64,
     a: StateHash,
     b: StateHash,
@@ -73,12 +77,18 @@ pub(crate) async fn run(options: &DemoOptions, output: Output) -> Result<ExitCod
         done: Vec::new(),
         start: Instant::now(),
     };
-    let ended = all(home, &mut steps).await?;
+    // When it is interrupted everything is dropped in order, the temporary directory last.
+    let ended = tokio::select! {
+        biased;
+        () = stop_signal() => bail!("interrupted"),
+        ended = all(home, &mut steps) => ended?,
+    };
     let converged = ended.a == ended.b;
     let json = json!({
         "converged": converged,
         "objects": ended.objects,
         "steps": steps.done,
+        "conflicts": ended.conflicts,
         "a": { "state_hash": ended.a },
         "b": { "state_hash": ended.b },
     });
@@ -150,16 +160,19 @@ async fn all(home: &Path, steps: &mut Steps) -> Result<Ended> {
             .set_connection_state(ConnectionState::Offline)
             .await?;
     }
-    let shared = records.first().context("the Cargo.lock is empty")?.id;
-    edit(&space, shared, "Ann").await?;
-    edit(&theirs, shared, "Bob").await?;
+    let shared: Vec<_> = records.iter().take(SHARED).map(|r| r.id).collect();
+    edit(&space, &shared, "Ann").await?;
+    edit(&theirs, &shared, "Bob").await?;
     let apart = space.state_hash().await? != theirs.state_hash().await?;
     if !apart {
         bail!("two peers that edited apart have the same state");
     }
     steps.done(
         "apart",
-        "offline, both edited one object and added one each",
+        format!(
+            "offline, both edited the same {} objects and added one each",
+            shared.len()
+        ),
     );
     for client in [&ann, &bob] {
         client
@@ -168,14 +181,27 @@ async fn all(home: &Path, steps: &mut Steps) -> Result<Ended> {
             .await?;
     }
     converge(&space, &theirs).await?;
-    steps.done("merge", merged(&space, shared).await?);
+    let mut conflicts = Vec::new();
+    let mut shown = String::new();
+    for object in &shared {
+        let merged = merged(&space, *object).await?;
+        shown = merged.text();
+        conflicts.push(json!(merged));
+    }
+    steps.done(
+        "merge",
+        format!(
+            "all reviews kept, {} conflicts to see; {shown}",
+            conflicts.len()
+        ),
+    );
 
     let key = space.key();
-    ann.destroy().await?;
-    bob.destroy().await?;
+    close(&ann, &bob).await?;
     let (ann, bob) = (start(&home_a).await?, start(&home_b).await?);
     let (space, theirs) = (ann.echo().space(key).await?, bob.echo().space(key).await?);
     let ended = Ended {
+        conflicts,
         a: space.state_hash().await?,
         b: theirs.state_hash().await?,
         objects: space.report().await?.objects,
@@ -183,9 +209,10 @@ async fn all(home: &Path, steps: &mut Steps) -> Result<Ended> {
     steps.done("restart", "both from disk");
     theirs
         .db()
-        .update(shared, |package| {
-            drop(package.insert("seen".into(), true.into()))
-        })
+        .update(
+            *shared.first().context("the Cargo.lock is empty")?,
+            |package| drop(package.insert("seen".into(), true.into())),
+        )
         .await?;
     converge(&space, &theirs).await?;
     steps.done(
@@ -197,8 +224,7 @@ async fn all(home: &Path, steps: &mut Steps) -> Result<Ended> {
         b: theirs.state_hash().await?,
         ..ended
     };
-    ann.destroy().await?;
-    bob.destroy().await?;
+    close(&ann, &bob).await?;
     steps.done("stop", "both closed cleanly");
     Ok(ended)
 }
@@ -211,6 +237,12 @@ async fn start(profile: &Path) -> Result<Client> {
         .build();
     client.initialize().await?;
     Ok(client)
+}
+
+async fn close(ann: &Client, bob: &Client) -> Result<()> {
+    let (ann, bob) = tokio::join!(ann.destroy(), bob.destroy());
+    ann?;
+    Ok(bob?)
 }
 
 async fn import(space: &Space, records: &[Record]) -> Result<usize> {
@@ -269,21 +301,47 @@ async fn converge(a: &Space, b: &Space) -> Result<()> {
     }
 }
 
-/// One property that the other edits too, one that it does not, and a new object.
-async fn edit(space: &Space, object: ObjectId, who: &str) -> Result<()> {
+/// Of each object one property that the other edits too and one that it does not; and a new
+/// object.
+async fn edit(space: &Space, objects: &[ObjectId], who: &str) -> Result<()> {
     let note = format!("reviewed by {who}");
     let own = format!("review.{}", who.to_lowercase());
     let new = space.db().new_id()?;
-    let transaction = Transaction::new()
-        .set(object, "note", note.as_str())
-        .set(object, own.as_str(), true)
-        .create(new, "review", map! { "by" => who });
+    let mut transaction = Transaction::new().create(new, "review", map! { "by" => who });
+    for object in objects {
+        transaction =
+            transaction
+                .set(*object, "note", note.as_str())
+                .set(*object, own.as_str(), true);
+    }
     space.db().commit(transaction).await?;
     Ok(())
 }
 
+/// What became of a property that both edited.
+#[derive(Debug, serde::Serialize)]
+struct Merged {
+    object: ObjectId,
+    name: String,
+    property: &'static str,
+    shows: String,
+    also: Vec<String>,
+}
+
+impl Merged {
+    fn text(&self) -> String {
+        format!(
+            "{}'s {}: {:?} shows, {:?} stays readable",
+            self.name,
+            self.property,
+            self.shows,
+            self.also.join(", ")
+        )
+    }
+}
+
 /// What the merge gave.
-async fn merged(space: &Space, object: ObjectId) -> Result<String> {
+async fn merged(space: &Space, object: ObjectId) -> Result<Merged> {
     let merged = space
         .db()
         .get(object)
@@ -297,17 +355,19 @@ async fn merged(space: &Space, object: ObjectId) -> Result<String> {
         bail!("an edit of one side was lost");
     }
     let text = |value: &Value| value.as_text().unwrap_or_default().to_owned();
-    let shown = merged.get("note").map(text).unwrap_or_default();
-    let lost: Vec<_> = merged
+    let also: Vec<_> = merged
         .conflicts("note")
         .iter()
-        .map(|c| text(&c.value))
+        .map(|conflict| text(&conflict.value))
         .collect();
-    if lost.is_empty() {
+    if also.is_empty() {
         bail!("the conflict of two concurrent edits is not to be seen");
     }
-    Ok(format!(
-        "both reviews kept; note: {shown:?} shows, {:?} stays readable",
-        lost.join(", ")
-    ))
+    Ok(Merged {
+        object,
+        name: merged.get("name").map(text).unwrap_or_default(),
+        property: "note",
+        shows: merged.get("note").map(text).unwrap_or_default(),
+        also,
+    })
 }
