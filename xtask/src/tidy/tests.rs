@@ -68,6 +68,14 @@ fn only_the_edge_reads_clocks() {
 }
 
 #[test]
+fn the_clock_of_tokio_follows_virtual_time() {
+    let source = "use tokio::time::{Instant, sleep};\nlet now = Instant::now();\n";
+    assert_eq!(lines("crates/transport/src/a.rs", source), [0; 0]);
+    let both = format!("{source}let now = std::time::Instant::now();\n");
+    assert_eq!(lines("crates/transport/src/a.rs", &both), [3]);
+}
+
+#[test]
 fn only_the_edge_has_a_clippy_configuration_of_its_own() {
     assert_eq!(lines("crates/echo/clippy.toml", "a = 1\n"), [1]);
     assert_eq!(lines("crates/quic/clippy.toml", "a = 1\n"), [0; 0]);
