@@ -103,12 +103,8 @@ impl Space {
                     continue;
                 }
                 for run in runs {
-                    let (lengths, result) = self.insert(run, store, outcome);
-                    for (feed, (first, length)) in lengths {
-                        outcome
-                            .effects
-                            .merge(self.sync.appended(feed, first, length, None));
-                    }
+                    let (grown, result) = self.insert(run, store, outcome);
+                    self.tell_of(&grown, outcome);
                     if let Err(error) = result {
                         tracing::debug!(%error, "a part of an admission was refused");
                         break;

@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use dxos_feed::{Block, BlockIndex, Entry, FeedLimits, IndexError};
 use dxos_keys::{BlockHash, FeedId, ObjectId, SpaceKey};
-use dxos_store::{Direction, KeyRange, Keyspace, Read, StoreError};
+use dxos_store::{Batch, Direction, KeyRange, Keyspace, Read, Scan, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::serve::Blocks;
@@ -92,6 +92,28 @@ pub(crate) fn split_block(value: &Bytes) -> Option<(BlockHash, Block)> {
     let hash = BlockHash::from_slice(value.get(..32)?)?;
     let block = Block::decode(&value.slice(32..), &FeedLimits::default()).ok()?;
     Some((hash, block))
+}
+
+/// A store as it will be once a batch is committed; by key only, scans see the store as it is.
+pub(crate) struct Pending<'a> {
+    pub(crate) store: &'a dyn Read,
+    pub(crate) batch: &'a Batch,
+}
+
+impl Read for Pending<'_> {
+    fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        let mut written = None;
+        for write in self.batch {
+            if write.keyspace == keyspace && write.key == key {
+                written = Some(write.value.clone());
+            }
+        }
+        written.map_or_else(|| self.store.get(keyspace, key), Ok)
+    }
+
+    fn scan(&self, keyspace: Keyspace, range: KeyRange, direction: Direction) -> Scan<'_> {
+        self.store.scan(keyspace, range, direction)
+    }
 }
 
 /// The stored blocks of one space.

@@ -13,6 +13,8 @@ mod serve;
 pub(crate) mod space;
 mod sync;
 mod tail;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use query::PROPERTIES_TYPE;
 pub(crate) use space::{Outcome, Space};

@@ -208,13 +208,11 @@ impl Space {
         if self.dag.feed(&feed).is_none() && !self.register_for(session, &run)? {
             return Ok(());
         }
-        let (lengths, result) = self.insert(run, store, outcome);
-        for (feed, (first, length)) in &lengths {
-            let effects = self.sync.appended(*feed, *first, *length, Some(session));
-            outcome.effects.merge(effects);
-        }
+        let (grown, result) = self.insert(run, store, outcome);
         let needed = self.dag.next_needed(&feed);
+        // Before others are told: what the peer sent it has, what waited for that it may not.
         self.sync.arrived(session, feed, end, needed, now_ms);
+        self.tell_of(&grown, outcome);
         match result {
             Ok(inserted) => {
                 if let Some(MissingDep::OtherBranch(dep)) = inserted.missing {
@@ -278,14 +276,22 @@ impl Space {
         })
     }
 
+    /// Tells peers of feeds that grew with what others wrote.
+    pub(super) fn tell_of(&mut self, grown: &BTreeMap<FeedId, u64>, outcome: &mut Outcome) {
+        for (feed, first) in grown {
+            let effects = self.sync.appended(*feed, *first, false, &self.dag);
+            outcome.effects.merge(effects);
+        }
+    }
+
     /// Inserts a run and lets what is accepted take effect. Returns, for each feed that grew,
-    /// its length before and after.
+    /// its length before.
     pub(super) fn insert(
         &mut self,
         run: Run,
         store: &dyn Read,
         outcome: &mut Outcome,
-    ) -> (BTreeMap<FeedId, (u64, u64)>, Result<Inserted, InsertError>) {
+    ) -> (BTreeMap<FeedId, u64>, Result<Inserted, InsertError>) {
         let index = layout::StoredBlocks {
             store,
             number: self.record.number,
@@ -295,7 +301,7 @@ impl Space {
             .dag
             .insert(run, &index, &mut |block| accepted.push(Fresh::from(block)));
         match self.take_in(&accepted, store, outcome) {
-            Ok(lengths) => (lengths, result),
+            Ok(grown) => (grown, result),
             Err(error) => {
                 let error = dxos_feed::IndexError(error.to_string());
                 (BTreeMap::new(), Err(InsertError::Index(error)))
@@ -308,20 +314,20 @@ impl Space {
         accepted: &[Fresh],
         store: &dyn Read,
         outcome: &mut Outcome,
-    ) -> Result<BTreeMap<FeedId, (u64, u64)>, EchoError> {
-        let mut lengths: BTreeMap<FeedId, (u64, u64)> = BTreeMap::new();
+    ) -> Result<BTreeMap<FeedId, u64>, EchoError> {
+        let mut grown: BTreeMap<FeedId, u64> = BTreeMap::new();
         for fresh in accepted {
             let key = layout::block_key(&fresh.feed, fresh.seq).to_vec();
             let value = layout::block_value(&fresh.hash, &fresh.block);
             outcome.batch.put(layout::BLOCKS, key, value);
             self.tally.blocks += 1;
-            lengths.entry(fresh.feed).or_insert((fresh.seq, 0)).1 = fresh.seq + 1;
+            grown.entry(fresh.feed).or_insert(fresh.seq);
             self.apply(fresh, store)?;
         }
-        for feed in lengths.keys() {
+        for feed in grown.keys() {
             self.put_feed(feed, &mut outcome.batch)?;
         }
-        Ok(lengths)
+        Ok(grown)
     }
 
     fn receive_proof(
@@ -363,6 +369,12 @@ impl Space {
     ) -> Result<(), EchoError> {
         let failed = |reason: String| EchoError::Store { reason };
         let number = self.record.number;
+        // Blocks that came in this very step may be cut, too.
+        let pending = outcome.batch.clone();
+        let store = &layout::Pending {
+            store,
+            batch: &pending,
+        };
         let index = layout::StoredBlocks { store, number };
         let cut = match self.dag.cut(proof, &index) {
             Ok(Some(cut)) => cut,
@@ -374,7 +386,9 @@ impl Space {
             device = %proof.descriptor().device.short(), feed = %feed.short(), from, length,
             "feed was forked by its device; what follows the fork no longer counts"
         );
-        let mut prev = proof.prev();
+        // The cut may lie before the fork that the proof shows.
+        let head = self.dag.feed(&feed).map(|state| state.head);
+        let mut prev = head.unwrap_or_else(|| proof.prev());
         for seq in from..length {
             let key = layout::block_key(&feed, seq).to_vec();
             let value = store
@@ -449,14 +463,10 @@ impl Space {
                 .map_err(|error| stopped(&error))?;
             prev = *hash;
         }
-        let lengths = self
+        let grown = self
             .take_in(&accepted, store, outcome)
             .map_err(|error| stopped(&error))?;
-        for (feed, (first, length)) in &lengths {
-            outcome
-                .effects
-                .merge(self.sync.appended(*feed, *first, *length, Some(session)));
-        }
+        self.tell_of(&grown, outcome);
         match result {
             Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
             Err(InsertError::Index(error)) => Err(failed(&error)),

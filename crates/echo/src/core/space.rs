@@ -270,7 +270,7 @@ impl Space {
             .put(layout::BLOCKS, key, layout::block_value(&state.head, block));
         self.tally.blocks += 1;
         self.put_feed(feed, &mut outcome.batch)?;
-        let effects = self.sync.appended(*feed, seq, seq + 1, None);
+        let effects = self.sync.appended(*feed, seq, true, &self.dag);
         outcome.effects.merge(effects);
         Ok(seq)
     }

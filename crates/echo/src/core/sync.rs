@@ -399,36 +399,33 @@ impl Sync {
         }
     }
 
-    /// Tells peers of blocks that this device wrote (`own`: they are sent unasked to those that
-    /// have all before them) or that came from `from`.
-    pub(crate) fn appended(
-        &mut self,
-        feed: FeedId,
-        first: u64,
-        length: u64,
-        from: Option<SessionId>,
-    ) -> Effects {
+    /// Tells peers of the blocks of `feed` from `first` on. Those that this device wrote (`own`)
+    /// are sent unasked to peers that have all before them.
+    pub(crate) fn appended(&mut self, feed: FeedId, first: u64, own: bool, dag: &Dag) -> Effects {
         let mut effects = Effects::default();
+        let Some(FeedState { length, head, .. }) = dag.feed(&feed) else {
+            return effects;
+        };
         for (id, state) in &mut self.sessions {
-            if Some(*id) == from {
-                // The peer that sent them has them; it still learns that we do.
+            let peer = state.peer.get(&feed).copied();
+            let known = peer.map_or(0, |peer| peer.known);
+            if known >= *length {
+                // Nothing is left to exchange: a fork at the last block would show to nobody.
+                if peer.is_some_and(|peer| peer.head.length == *length && peer.head.head != *head) {
+                    state.search(feed, length.saturating_sub(1));
+                    effects.wake.insert(*id);
+                }
                 continue;
             }
-            let known = state.peer.get(&feed).map_or(0, |peer| peer.known);
-            if known >= length {
-                continue;
-            }
-            let sends = from.is_none() && state.complete;
+            let sends = own && state.complete;
             match state.serving.get_mut(&feed) {
-                Some(serving) if sends => serving.until = length,
+                Some(serving) if sends => serving.until = *length,
                 None if sends && known == first => {
-                    state.serving.insert(
-                        feed,
-                        Serving {
-                            next: first,
-                            until: length,
-                        },
-                    );
+                    let serving = Serving {
+                        next: first,
+                        until: *length,
+                    };
+                    state.serving.insert(feed, serving);
                     if !state.named.contains(&feed) {
                         state.announce.insert(feed);
                     }

@@ -1,0 +1,406 @@
+//! Replicas that pass messages by hand, in an order drawn at random.
+
+mod converge;
+mod crash;
+mod forks;
+mod hostile;
+mod members;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use dxos_credentials::{Credential, DeviceChain, Role};
+use dxos_document::{Object, Op, Query, Transaction};
+use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret, SpaceSecret};
+use dxos_keys::{SpaceKey, StateHash};
+use dxos_protocol::auth::Judgement;
+use dxos_protocol::echo::AdmissionTicket;
+use dxos_protocol::halo::Authority;
+use dxos_protocol::replicate::{Message, SessionError, SessionId};
+use dxos_store::{Durability, MemDisk, MemStore, Store};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::layout::{SPACES, SpaceNumber, SpaceRecord};
+use super::space::decode_row;
+use super::{Outcome, Space};
+
+const NUMBER: SpaceNumber = SpaceNumber(0);
+/// More steps than any scenario here takes.
+const STEPS_MAX: usize = 100_000;
+
+pub(super) fn authority(seed: u8) -> Authority {
+    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let device = DeviceSecret::generate(&mut rng);
+    let sealing = SealingSecret::generate(&mut rng);
+    let identity = IdentitySecret::generate(&mut rng);
+    Authority {
+        chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
+        display_name: None,
+        sealing,
+        signer: Arc::new(device),
+    }
+}
+
+pub(super) fn object(number: u8) -> ObjectId {
+    ObjectId::from_bytes([number; 16])
+}
+
+pub(super) fn task(number: u8, title: i64) -> Vec<Op> {
+    Transaction::new()
+        .create(object(number), "task", [("title", title)])
+        .ops
+}
+
+pub(super) struct Replica {
+    pub(super) disk: MemDisk,
+    pub(super) store: MemStore,
+    pub(super) space: Space,
+    authority: Authority,
+}
+
+impl Replica {
+    /// Opens what a disk has.
+    fn open(disk: &MemDisk, authority: &Authority, key: SpaceKey) -> Self {
+        let store = MemStore::open(disk).unwrap();
+        let row = dxos_store::Read::get(&store, SPACES, key.as_bytes()).unwrap();
+        let record = row.map_or(
+            SpaceRecord {
+                number: NUMBER,
+                space: key,
+                incarnation: 0,
+            },
+            |row| decode_row("space", &row).unwrap(),
+        );
+        let mut space = Space::open(record, authority.clone(), &store).unwrap();
+        if space.is_stale() {
+            space.rebuild(&store).unwrap();
+        }
+        Self {
+            disk: disk.clone(),
+            store,
+            space,
+            authority: authority.clone(),
+        }
+    }
+
+    pub(super) fn hash(&self) -> StateHash {
+        self.space.state_hash(&self.store).unwrap()
+    }
+
+    pub(super) fn objects(&self) -> Vec<Object> {
+        let query = Query::new(dxos_document::Filter::all());
+        self.space.query(&query, &self.store).unwrap()
+    }
+
+    pub(super) fn has(&self, number: u8) -> bool {
+        self.objects().iter().any(|o| o.id() == object(number))
+    }
+
+    pub(super) fn rebuild(&mut self) {
+        self.space.stale = true;
+        self.space.rebuild(&self.store).unwrap();
+    }
+
+    pub(super) fn forks(&self) -> usize {
+        self.space.report(&self.store).forks.len()
+    }
+
+    fn write(&mut self, outcome: Outcome) -> super::Effects {
+        for part in self.space.parts(outcome.batch).unwrap() {
+            let durability = if outcome.synced {
+                Durability::Synced
+            } else {
+                Durability::Buffered
+            };
+            self.store.commit(part, durability).unwrap();
+        }
+        self.space.written();
+        if self.space.is_stale() {
+            self.space.rebuild(&self.store).unwrap();
+        }
+        outcome.effects
+    }
+}
+
+pub(super) struct Net {
+    pub(super) replicas: Vec<Replica>,
+    /// Messages on the way, in order, for each directed link.
+    pub(super) links: BTreeMap<(usize, usize), VecDeque<Message>>,
+    woken: BTreeSet<(usize, usize)>,
+    /// Sessions that a replica ended.
+    pub(super) ended: Vec<(usize, usize, SessionError)>,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) key: SpaceKey,
+    now_ms: u64,
+}
+
+impl Net {
+    /// One replica that made the space.
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let authority = authority(1);
+        let secret = SpaceSecret::generate(&mut rng);
+        let key = secret.space();
+        let genesis = Credential::space_genesis(secret, authority.chain.device().identity);
+        let disk = MemDisk::new();
+        let store = MemStore::open(&disk).unwrap();
+        let (space, outcome) = Space::create(
+            (NUMBER, key),
+            authority.clone(),
+            &genesis,
+            1,
+            (&store, &mut rng),
+        )
+        .unwrap();
+        let mut first = Replica {
+            disk,
+            store,
+            space,
+            authority,
+        };
+        first.write(outcome);
+        Self {
+            replicas: vec![first],
+            links: BTreeMap::new(),
+            woken: BTreeSet::new(),
+            ended: Vec::new(),
+            rng,
+            key,
+            now_ms: 1,
+        }
+    }
+
+    /// A space of `roles.len() + 1` members, nobody connected.
+    pub(super) fn of(seed: u64, roles: &[Role]) -> Self {
+        let mut net = Self::new(seed);
+        for role in roles {
+            net.join(0, *role);
+        }
+        net
+    }
+
+    pub(super) fn admit(&mut self, host: usize, guest: &Authority, role: Role) -> AdmissionTicket {
+        self.now_ms += 1;
+        let replica = &mut self.replicas[host];
+        let chain = guest.chain.clone();
+        let (ticket, outcome) = replica
+            .space
+            .admit(
+                chain,
+                role,
+                None,
+                None,
+                self.now_ms,
+                &replica.store,
+                &mut self.rng,
+            )
+            .unwrap();
+        self.carry_out(host, outcome);
+        ticket
+    }
+
+    /// A new member, admitted by `host`; its number.
+    pub(super) fn join(&mut self, host: usize, role: Role) -> usize {
+        let number = self.replicas.len();
+        let guest = authority(u8::try_from(number).unwrap() + 1);
+        let ticket = self.admit(host, &guest, role);
+        let mut joined = Replica::open(&MemDisk::new(), &guest, self.key);
+        let store = joined.store.clone();
+        let outcome = joined.space.take_up(ticket, self.now_ms, &store).unwrap();
+        joined.write(outcome);
+        self.replicas.push(joined);
+        number
+    }
+
+    /// Another replica over a copy of one's disk, as after a backup was restored elsewhere.
+    pub(super) fn twin(&mut self, of: usize) -> usize {
+        let replica = &mut self.replicas[of];
+        if let Some(batch) = replica.space.close() {
+            replica.store.commit(batch, Durability::Buffered).unwrap();
+        }
+        let disk = MemDisk::new();
+        disk.restore(&replica.disk.snapshot());
+        let twin = Replica::open(&disk, &replica.authority.clone(), self.key);
+        self.replicas.push(twin);
+        self.replicas.len() - 1
+    }
+
+    /// Ends a replica, its sessions included, and opens what its disk has.
+    pub(super) fn reopen(&mut self, number: usize, before: impl FnOnce(&MemDisk)) {
+        for other in 0..self.replicas.len() {
+            self.disconnect(number, other);
+        }
+        let Replica {
+            disk, authority, ..
+        } = self.replicas.remove(number);
+        before(&disk);
+        let opened = Replica::open(&disk, &authority, self.key);
+        self.replicas.insert(number, opened);
+    }
+
+    pub(super) fn edit(&mut self, number: usize, ops: Vec<Op>) {
+        self.now_ms += 1;
+        let replica = &mut self.replicas[number];
+        let (_, outcome) = replica
+            .space
+            .commit(ops, self.now_ms, &replica.store)
+            .unwrap();
+        self.carry_out(number, outcome);
+    }
+
+    pub(super) fn carry_out(&mut self, number: usize, outcome: Outcome) {
+        let effects = self.replicas[number].write(outcome);
+        let woken = effects.wake.into_iter();
+        self.woken
+            .extend(woken.map(|session| (number, usize::try_from(session.0).unwrap())));
+        for (session, error) in effects.end {
+            let other = usize::try_from(session.0).unwrap();
+            self.ended.push((number, other, error));
+            self.disconnect(number, other);
+        }
+    }
+
+    pub(super) fn connect(&mut self, one: usize, two: usize) {
+        for (from, to) in [(one, two), (two, one)] {
+            let device = self.replicas[to].space.device();
+            let session = SessionId(to as u64);
+            self.replicas[from].space.open_session(session, device);
+            self.links.insert((from, to), VecDeque::new());
+            self.woken.insert((from, to));
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, one: usize, two: usize) {
+        for (from, to) in [(one, two), (two, one)] {
+            if self.links.remove(&(from, to)).is_some() {
+                self.woken.remove(&(from, to));
+                let session = SessionId(to as u64);
+                let effects = self.replicas[from].space.close_session(session);
+                let woken = effects.wake.into_iter();
+                self.woken
+                    .extend(woken.map(|session| (from, usize::try_from(session.0).unwrap())));
+            }
+        }
+    }
+
+    pub(super) fn judge(&mut self, host: usize, guest: usize, full: bool) -> Judgement {
+        let from = &self.replicas[guest];
+        let evidence = from.space.evidence(full, &from.store).unwrap();
+        let device = from.space.device();
+        let replica = &mut self.replicas[host];
+        let (judgement, outcome) = replica
+            .space
+            .judge_evidence(&device, &evidence, &replica.store);
+        self.carry_out(host, outcome);
+        judgement
+    }
+
+    /// Hands a message to a replica as if a peer had sent it.
+    pub(super) fn deliver(&mut self, from: usize, to: usize, message: Message) {
+        let replica = &mut self.replicas[to];
+        let session = SessionId(from as u64);
+        let received = replica
+            .space
+            .receive(session, message, self.now_ms, &replica.store);
+        match received {
+            Ok(outcome) => self.carry_out(to, outcome),
+            Err(error) => panic!("{to} failed on a message of {from}: {error}"),
+        }
+    }
+
+    pub(super) fn draw(&mut self, below: usize) -> usize {
+        self.rng.next_u32() as usize % below
+    }
+
+    /// One thing that can happen, drawn at random; `false` when nothing can.
+    pub(super) fn step(&mut self) -> bool {
+        let mut can: Vec<(bool, (usize, usize))> = Vec::new();
+        can.extend(self.woken.iter().map(|link| (true, *link)));
+        let full = self.links.iter().filter(|(_, queue)| !queue.is_empty());
+        can.extend(full.map(|(link, _)| (false, *link)));
+        if can.is_empty() {
+            return false;
+        }
+        let (sends, (from, to)) = can[self.draw(can.len())];
+        if sends {
+            self.woken.remove(&(from, to));
+            let bytes_max = 1 + self.draw(4096);
+            let replica = &mut self.replicas[from];
+            let session = SessionId(to as u64);
+            let produced = replica
+                .space
+                .produce(session, bytes_max, self.now_ms, &replica.store)
+                .unwrap();
+            if produced.more {
+                self.woken.insert((from, to));
+            }
+            self.links
+                .get_mut(&(from, to))
+                .unwrap()
+                .extend(produced.messages);
+        } else {
+            let queue = self.links.get_mut(&(from, to)).unwrap();
+            let message = queue.pop_front().unwrap();
+            self.deliver(from, to, message);
+        }
+        true
+    }
+
+    /// Runs until nobody has anything to say.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..STEPS_MAX {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the replicas never fall silent");
+    }
+
+    /// All replicas named show the same, and it follows from their blocks.
+    pub(super) fn assert_same(&mut self, numbers: &[usize]) {
+        let first = self.replicas[numbers[0]].hash();
+        if numbers.iter().any(|n| self.replicas[*n].hash() != first) {
+            for number in numbers {
+                let replica = &self.replicas[*number];
+                eprintln!(
+                    "DBG replica {number}: {:?} waiting {}",
+                    replica
+                        .space
+                        .dag
+                        .feeds()
+                        .map(|(f, s)| (
+                            f.short().to_string(),
+                            s.descriptor.device.short().to_string(),
+                            s.descriptor.designation,
+                            s.length,
+                            s.fork.is_some()
+                        ))
+                        .collect::<Vec<_>>(),
+                    replica.space.dag.waiting_blocks()
+                );
+                eprintln!(
+                    "DBG  objects {:?} sync {:?}",
+                    replica
+                        .objects()
+                        .iter()
+                        .map(|o| (o.id(), o.properties().clone()))
+                        .collect::<Vec<_>>(),
+                    replica.space.sync
+                );
+            }
+        }
+        for number in numbers {
+            let replica = &mut self.replicas[*number];
+            assert_eq!(first, replica.hash(), "replica {number} differs");
+            let report = replica.space.report(&replica.store);
+            assert_eq!(report.missing_blocks, 0, "replica {number} lacks blocks");
+            let objects = replica.objects().len() as u64;
+            replica.rebuild();
+            assert_eq!(first, replica.hash(), "replica {number} rebuilt differs");
+            let properties = u64::from(!report.properties.is_empty());
+            assert_eq!(report.objects, objects + properties);
+        }
+        assert_eq!(self.ended, []);
+    }
+}
