@@ -157,7 +157,7 @@ pub(crate) struct ImportOptions {
     pub(crate) space: String,
     /// The file, or - for standard input
     pub(crate) file: PathBuf,
-    /// The type of the objects
+    /// The type of the objects; those that `dx export` wrote keep theirs, and their ids
     #[arg(long = "type", value_name = "TYPE", default_value = "record")]
     pub(crate) type_name: String,
     /// Leave bad records out and go on

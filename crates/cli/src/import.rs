@@ -5,13 +5,13 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{Map, Space, Transaction};
+use dxos_client::{Space, Transaction, TypeName};
 use indicatif::ProgressBar;
 use serde_json::json;
 
 use crate::arguments::ImportOptions;
 use crate::output::Output;
-use crate::records::{self, BadRecord};
+use crate::records::{self, BadRecord, Record};
 use crate::session::{Session, end, find_space};
 
 /// Objects in one transaction, if they are small.
@@ -85,7 +85,7 @@ struct Import<'a> {
 impl Import<'_> {
     async fn all(
         &mut self,
-        records: impl Iterator<Item = Result<Result<Map, BadRecord>>>,
+        records: impl Iterator<Item = Result<Result<Record, BadRecord>>>,
     ) -> Result<Imported> {
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -93,7 +93,7 @@ impl Import<'_> {
             let what = || format!("cannot read {}", self.options.file.display());
             match record.with_context(what)? {
                 Ok(record) => {
-                    let size = records::size(&record);
+                    let size = records::size(&record.properties);
                     if batch.len() >= BATCH_OBJECTS_MAX || bytes + size > BATCH_BYTES_MAX {
                         self.write(std::mem::take(&mut batch)).await?;
                         bytes = 0;
@@ -130,12 +130,16 @@ impl Import<'_> {
         Ok(())
     }
 
-    async fn write(&mut self, batch: Vec<Map>) -> Result<()> {
+    async fn write(&mut self, batch: Vec<Record>) -> Result<()> {
         let count = batch.len() as u64;
+        let type_name = TypeName::from(self.options.type_name.as_str());
         let mut transaction = Transaction::new();
         for record in batch {
-            let object = self.space.db().new_id()?;
-            transaction = transaction.create(object, self.options.type_name.as_str(), record);
+            let (object, type_name) = match record.exported {
+                Some(exported) => exported,
+                None => (self.space.db().new_id()?, type_name.clone()),
+            };
+            transaction = transaction.create(object, type_name, record.properties);
         }
         self.space.db().commit(transaction).await?;
         self.done.objects += count;

@@ -39,7 +39,15 @@ pub(crate) struct BadRecord {
 /// holds 768 KiB, takes no larger one.
 pub(crate) const RECORD_BYTES_MAX: usize = 512 * 1024;
 
-type Item = Result<Map, BadRecord>;
+/// A record that can be taken.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Record {
+    /// The object it was when `dx export` wrote it.
+    pub(crate) exported: Option<(ObjectId, TypeName)>,
+    pub(crate) properties: Map,
+}
+
+type Item = Result<Record, BadRecord>;
 
 /// Reads the records of a file. The outer error ends everything; an inner one is of one record.
 pub(crate) fn read(
@@ -99,6 +107,17 @@ fn parse(text: &[u8], line: u64) -> Item {
     if !json.is_object() {
         return Err(bad(format!("expected an object, found {}", kind(&json))));
     }
+    if let Some((object, type_name, properties)) = exported(&json) {
+        let record = match Value::from_json(properties) {
+            Ok(Value::Map(map)) => checked(map, line)?,
+            Ok(_) => return Err(bad("the properties are a special value".to_owned())),
+            Err(error) => return Err(bad(error.to_string())),
+        };
+        return Ok(Record {
+            exported: Some((object, type_name)),
+            ..record
+        });
+    }
     match Value::from_json(&json) {
         Ok(Value::Map(map)) => checked(map, line),
         Ok(_) => Err(bad(
@@ -106,6 +125,24 @@ fn parse(text: &[u8], line: u64) -> Item {
         )),
         Err(error) => Err(bad(error.to_string())),
     }
+}
+
+/// The parts of an object as `dx export` writes it, `None` for any other record.
+fn exported(json: &serde_json::Value) -> Option<(ObjectId, TypeName, &serde_json::Value)> {
+    let object = json.as_object()?;
+    let known = |key: &String| {
+        matches!(
+            key.as_str(),
+            "conflicts" | "created_ms" | "id" | "properties" | "type" | "updated_ms"
+        )
+    };
+    if !object.keys().all(known) || !object.get("created_ms")?.is_number() {
+        return None;
+    }
+    let id = object.get("id")?.as_str()?.parse().ok()?;
+    let type_name = TypeName::from(object.get("type")?.as_str()?);
+    let properties = object.get("properties").filter(|p| p.is_object())?;
+    Some((id, type_name, properties))
 }
 
 /// Refuses what a transaction would refuse, while the line is known.
@@ -125,8 +162,11 @@ fn checked(properties: Map, line: u64) -> Item {
     op.check(&Limits::default())
         .map_err(|error| bad(error.to_string()))?;
     match op {
-        Op::Create { properties, .. } => Ok(properties),
-        _ => Ok(Map::new()),
+        Op::Create { properties, .. } => Ok(Record {
+            exported: None,
+            properties,
+        }),
+        _ => Err(bad("it cannot be stored".to_owned())),
     }
 }
 

@@ -11,6 +11,7 @@ fn all(name: &str, text: &str) -> Vec<Item> {
 fn titles(name: &str, text: &str) -> Vec<String> {
     let title = |item: Item| {
         item.unwrap()
+            .properties
             .get("title")
             .unwrap()
             .as_text()
@@ -91,6 +92,21 @@ fn a_bad_record_is_named_by_its_line_and_the_rest_is_read() {
         let (bad, good) = bad_lines(name, text);
         assert_eq!((bad, good), (vec![line], 2), "{text}");
     }
+}
+
+#[test]
+fn what_was_exported_is_the_same_object_again() {
+    let id = ObjectId::from_bytes([7; ObjectId::LENGTH]);
+    let text = format!(
+        r#"{{"id":"{id}","type":"task@1","properties":{{"to":{{"@ref":"{id}"}}}},"created_ms":1,"updated_ms":2}}"#
+    );
+    let record = all("a.jsonl", &text).remove(0).unwrap();
+    assert_eq!(record.exported, Some((id, TypeName::from("task@1"))));
+    assert_eq!(record.properties.len(), 1);
+    // One that only looks a little like it stays what it is.
+    let record = all("a.jsonl", r#"{"id":"1","type":"t","properties":{}}"#).remove(0);
+    let record = record.unwrap();
+    assert_eq!((record.exported, record.properties.len()), (None, 3));
 }
 
 #[test]
