@@ -92,8 +92,8 @@ pub(crate) const LINKS_NOTHING: &[&str] = &["xtask"];
 pub(crate) const WALLS: &[Wall] = &[
     Wall {
         crates: &["actix", "actix-rt"],
-        importers: &["dxos-actors", "dxos-echo", "dxos-halo", "dxos-mesh"],
-        reason: "dxos-actors alone knows the pitfalls of actix; the three actor crates implement its traits",
+        importers: &["dxos-actors"],
+        reason: "dxos-actors alone knows the pitfalls of actix; everyone else writes behaviours for it",
     },
     Wall {
         crates: &["quinn", "quinn-proto", "quinn-udp"],

@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn a_cut_an_addition_or_another_version_is_refused() {
-        let bytes = encode(3, &(String::from("ключ"), vec![1_u64, 1 << 40])).unwrap();
         type Value = (String, Vec<u64>);
+        let bytes = encode(3, &(String::from("ключ"), vec![1_u64, 1 << 40])).unwrap();
         assert!(decode::<Value>(3, &bytes).is_ok());
         for length in 0..bytes.len() {
             assert!(decode::<Value>(3, &bytes[..length]).is_err());
