@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Object, Query};
 
+/// Changes up to which a result is changed in place.
+const FEW_MAX: usize = 4;
+
 /// An object and where it is in the new answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placed {
@@ -64,6 +67,9 @@ impl Difference {
     /// Turns the old answer into the new one, which is exactly what running the query again
     /// gives.
     pub fn fold(self, results: &mut Vec<Object>) {
+        if self.added.len() + self.removed.len() + self.updated.len() <= FEW_MAX {
+            return self.fold_few(results);
+        }
         let mut gone: BTreeSet<_> = self.removed.into_iter().collect();
         let mut placed = self.added;
         placed.extend(self.updated);
@@ -80,6 +86,22 @@ impl Difference {
         }
         results.extend(kept);
     }
+
+    /// The same in place: nothing but what changed is moved one by one.
+    fn fold_few(self, results: &mut Vec<Object>) {
+        let updated = self.updated.iter().map(|placed| placed.object.id());
+        for id in self.removed.iter().copied().chain(updated) {
+            if let Some(found) = results.iter().position(|object| object.id() == id) {
+                results.remove(found);
+            }
+        }
+        let mut placed = self.added;
+        placed.extend(self.updated);
+        placed.sort_by_key(|placed| placed.position);
+        for Placed { position, object } in placed {
+            results.insert(position.min(results.len()), object);
+        }
+    }
 }
 
 /// The answer to a query, kept up to date from the objects that change, without running the
@@ -90,6 +112,7 @@ impl Difference {
 pub struct LiveResults {
     query: Query,
     matches: Vec<Object>,
+    members: BTreeSet<ObjectId>,
 }
 
 impl LiveResults {
@@ -99,8 +122,10 @@ impl LiveResults {
             limit: None,
             ..query.clone()
         };
+        let matches = unlimited.run(objects);
         Self {
-            matches: unlimited.run(objects),
+            members: matches.iter().map(Object::id).collect(),
+            matches,
             query,
         }
     }
@@ -112,11 +137,14 @@ impl LiveResults {
 
     /// The answer as it is now.
     pub fn results(&self) -> &[Object] {
-        let shown = self
-            .query
+        self.matches.get(..self.shown()).unwrap_or_default()
+    }
+
+    /// How many matches the limit leaves room for.
+    fn shown(&self) -> usize {
+        self.query
             .limit
-            .map_or(self.matches.len(), |limit| limit.min(self.matches.len()));
-        self.matches.get(..shown).unwrap_or_default()
+            .map_or(self.matches.len(), |limit| limit.min(self.matches.len()))
     }
 
     /// Takes in objects that changed, each as it is now or `None` if it does not show at all any
@@ -126,7 +154,28 @@ impl LiveResults {
         &mut self,
         touched: impl IntoIterator<Item = (ObjectId, Option<Object>)>,
     ) -> Difference {
-        let touched: BTreeMap<_, _> = touched.into_iter().collect();
+        let mut touched: BTreeMap<_, _> = touched.into_iter().collect();
+        // What neither was nor is a match changes nothing.
+        touched.retain(|id, object| {
+            let is_match = object.as_ref().is_some_and(|now| self.query.matches(now));
+            if !is_match {
+                *object = None;
+            }
+            is_match || self.members.contains(id)
+        });
+        if touched.len() <= 1 {
+            return match touched.pop_first() {
+                Some((id, now)) => self.update_one(id, now),
+                None => Difference::default(),
+            };
+        }
+        for (id, now) in &touched {
+            if now.is_some() {
+                self.members.insert(*id);
+            } else {
+                self.members.remove(id);
+            }
+        }
         let was_shown = self.results().len();
         let mut old: BTreeMap<ObjectId, (usize, Object)> = BTreeMap::new();
         let mut position = 0;
@@ -143,11 +192,7 @@ impl LiveResults {
         });
         let untouched_shown = shown_after.len();
 
-        let mut entering: Vec<_> = touched
-            .into_values()
-            .flatten()
-            .filter(|object| self.query.matches(object))
-            .collect();
+        let mut entering: Vec<_> = touched.into_values().flatten().collect();
         entering.sort_by(|one, two| self.query.compare(one, two));
         let entered: BTreeSet<_> = entering.iter().map(Object::id).collect();
         self.merge(entering);
@@ -186,6 +231,75 @@ impl LiveResults {
             .chain(pushed_out)
             .collect();
         difference
+    }
+
+    /// Takes in one object, `now` when it matches: by far the most frequent change, and done
+    /// without a look at the other matches.
+    fn update_one(&mut self, id: ObjectId, now: Option<Object>) -> Difference {
+        let was_shown = self.shown();
+        let before = self.place(id);
+        let old = before.map(|before| self.matches.remove(before));
+        let mut after = None;
+        if let Some(now) = &now {
+            let place = self
+                .matches
+                .partition_point(|object| self.query.compare(object, now).is_lt());
+            self.matches.insert(place, now.clone());
+            after = Some(place);
+            self.members.insert(id);
+        } else {
+            self.members.remove(&id);
+        }
+        let shown = self.shown();
+        let left = before.is_some_and(|before| before < was_shown);
+        let came = after.filter(|after| *after < shown);
+        let mut difference = Difference::default();
+        match (left, came.zip(now)) {
+            (true, Some((position, object))) => {
+                if old.as_ref() != Some(&object) {
+                    difference.updated.push(Placed { position, object });
+                }
+            }
+            (true, None) => {
+                difference.removed.push(id);
+                // Where the limit hid some, the first of them moves up.
+                if shown == was_shown {
+                    difference
+                        .added
+                        .extend(self.placed(shown.saturating_sub(1)));
+                }
+            }
+            (false, Some((position, object))) => {
+                difference.added.push(Placed { position, object });
+                // Where the limit was reached, the last moves out.
+                if shown == was_shown {
+                    difference
+                        .removed
+                        .extend(self.matches.get(shown).map(Object::id));
+                }
+            }
+            (false, None) => {}
+        }
+        difference
+    }
+
+    /// Where an object is among the matches.
+    fn place(&self, id: ObjectId) -> Option<usize> {
+        if !self.members.contains(&id) {
+            return None;
+        }
+        if self.query.order.is_empty() {
+            return self
+                .matches
+                .binary_search_by(|object| object.id().cmp(&id))
+                .ok();
+        }
+        self.matches.iter().position(|object| object.id() == id)
+    }
+
+    fn placed(&self, position: usize) -> Option<Placed> {
+        let object = self.matches.get(position)?.clone();
+        Some(Placed { position, object })
     }
 
     /// Merges sorted objects into the sorted matches.
