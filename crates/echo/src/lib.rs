@@ -9,11 +9,38 @@
 //! It holds no identity of its own: what it signs and opens with is handed to it
 //! ([`UseAuthority`](dxos_protocol::echo::UseAuthority)).
 //!
-//! See `examples/local_database.rs` for a program that uses it alone.
+//! ```
+//! use std::{collections::BTreeMap, sync::Arc};
+//! use dxos_actors::testing;
+//! use dxos_credentials::DeviceChain;
+//! use dxos_echo::{Echo, EchoConfig};
+//! use dxos_keys::{DeviceSecret, IdentitySecret, SealingSecret};
+//! use dxos_protocol::{echo::{CreateSpace, UseAuthority}, halo::Authority};
+//! use dxos_store::MemStore;
+//!
+//! testing::run(1, |world| async move {
+//!     let mut rng = world.seeds.rng_of("keys");
+//!     let (device, sealing) = (DeviceSecret::generate(&mut rng), SealingSecret::generate(&mut rng));
+//!     let identity = IdentitySecret::generate(&mut rng);
+//!     let chain = DeviceChain::genesis(identity, device.device(), sealing.sealing_key());
+//!     let authority = Authority { chain, display_name: None, sealing, signer: Arc::new(device) };
+//!
+//!     let (store, config) = (Arc::new(MemStore::new()), EchoConfig::default());
+//!     let echo = Echo::start(&world.spawner, store, config, None, world.clock.clone(), &world.seeds);
+//!     echo.use_authority().ask(UseAuthority { authority }).await.unwrap().unwrap();
+//!     let properties = BTreeMap::from([("name".to_owned(), "notes".into())]);
+//!     let space = echo.create_space().ask(CreateSpace { properties }).await.unwrap().unwrap();
+//!     assert_eq!(space.properties["name"], "notes".into());
+//! });
+//! ```
+//!
+//! `examples/local_database.rs` is a program that uses it alone.
 
 mod actor;
 mod api;
 mod core;
 mod space_actor;
+#[cfg(test)]
+mod tests;
 
 pub use api::{Echo, EchoConfig, MeshPorts};

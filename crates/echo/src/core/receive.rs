@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dxos_credentials::{Assertion, Credential};
 use dxos_feed::{
-    Cut, CutError, Designation, FeedDescriptor, ForkProof, InsertError, Inserted, MissingDep, Run,
+    Cut, CutError, Designation, FeedDescriptor, ForkProof, InsertError, Inserted, Run,
 };
 use dxos_keys::{DeviceKey, FeedId};
 use dxos_protocol::echo::{AdmissionTicket, EchoError};
@@ -62,6 +62,7 @@ impl Space {
         outcome.effects.wake.insert(session);
         self.settle_members(store, &mut outcome)
             .map_err(|error| stopped(&error))?;
+        self.want_branches(store, &mut outcome)?;
         self.flush(&mut outcome.batch)
             .map_err(|error| stopped(&error))?;
         Ok(outcome)
@@ -83,12 +84,18 @@ impl Space {
             }
             Message::Want { ranges } => self.sync.want(session, ranges, &self.dag, &index),
             Message::Run(run) => self.receive_run(session, run, now_ms, store, outcome),
-            Message::ForkProof(proof) => self.receive_proof(session, &proof, store, outcome),
+            Message::ForkProof(proof) => {
+                // The peer has cut the feed by now and can show the branch that it had.
+                self.sync.ask_branches_again(session);
+                self.receive_proof(session, &proof, store, outcome)
+            }
             Message::Probe { feed, seq } => self.sync.probe(session, feed, seq, &self.dag, &index),
             Message::ProbeReply { feed, seq, hash } => {
                 self.sync
                     .probe_reply(session, (feed, seq, hash), &self.dag, &index)
             }
+            // It asks again when it hears of news.
+            Message::WantBranch { .. } if !self.sync.takes_branch(session) => Ok(()),
             Message::WantBranch { feed, hash } => match self.branch(&feed, hash, store)? {
                 Some(run) => self.sync.answer_branch(session, run),
                 None => Ok(()),
@@ -96,6 +103,25 @@ impl Space {
             Message::Branch(run) => self.receive_branch(session, run, store, outcome),
             _ => self.sync.offence(session, "a message that is not known"),
         }
+    }
+
+    /// Asks for cut branches that waiting blocks depend on. Which those are may show long after
+    /// the blocks came: when the feed that they name is cut.
+    fn want_branches(
+        &mut self,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), SessionError> {
+        if self.dag.waiting_blocks() == 0 {
+            return Ok(());
+        }
+        let index = self.blocks(store);
+        let missing = self.dag.missing_branches(&index);
+        for dep in missing.map_err(|error| failed(&error))? {
+            let woken = self.sync.want_branch(dep.feed, dep.hash);
+            outcome.effects.wake.extend(woken);
+        }
+        Ok(())
     }
 
     /// What to send to a peer next.
@@ -214,12 +240,7 @@ impl Space {
         self.sync.arrived(session, feed, end, needed, now_ms);
         self.tell_of(&grown, outcome);
         match result {
-            Ok(inserted) => {
-                if let Some(MissingDep::OtherBranch(dep)) = inserted.missing {
-                    self.sync.want_branch(session, dep.feed, dep.hash);
-                }
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(InsertError::Fork(proof)) => self
                 .cut(&proof, store, outcome)
                 .map_err(|error| stopped(&error)),

@@ -15,6 +15,8 @@ use super::serve::{Blocks, serve};
 
 /// Small answers that may wait for a peer; one that asks for more and reads nothing is ended.
 const OUTBOX_MAX: usize = 256;
+/// Branches of forked feeds among them.
+const BRANCHES_QUEUED_MAX: usize = 2;
 /// Searches for forks that may run at once with one peer.
 const SEARCHES_MAX: usize = 64;
 /// A peer that was asked for blocks and sent none for so long is not waited for any more.
@@ -195,6 +197,7 @@ impl Sync {
             return Err(SessionError::Offence { reason });
         }
         state.complete |= complete;
+        state.branches.clear();
         for head in feeds {
             let feed = head.descriptor(*dag.space()).id();
             let known = state
@@ -316,6 +319,17 @@ impl Sync {
         Ok(())
     }
 
+    /// Whether a branch may be queued for a peer: they are large.
+    pub(crate) fn takes_branch(&self, session: SessionId) -> bool {
+        let branches = self.sessions.get(&session).map(|state| {
+            let queued = state.outbox.iter();
+            queued
+                .filter(|message| matches!(message, Message::Branch(_)))
+                .count()
+        });
+        branches.is_some_and(|queued| queued < BRANCHES_QUEUED_MAX)
+    }
+
     /// Queues a branch of a forked feed that a peer asked for.
     pub(crate) fn answer_branch(
         &mut self,
@@ -325,13 +339,23 @@ impl Sync {
         self.answer(session, Message::Branch(run))
     }
 
-    /// Asks for a branch that blocks of this session depend on, once.
-    pub(crate) fn want_branch(&mut self, session: SessionId, feed: FeedId, hash: BlockHash) {
-        if let Some(state) = self.sessions.get_mut(&session)
-            && state.outbox.len() < OUTBOX_MAX
-            && state.branches.insert(hash)
-        {
-            state.outbox.push_back(Message::WantBranch { feed, hash });
+    /// Asks every peer for a branch that waiting blocks depend on, once until it names heads
+    /// again: then it may have what it lacked. Returns whom to wake.
+    pub(crate) fn want_branch(&mut self, feed: FeedId, hash: BlockHash) -> BTreeSet<SessionId> {
+        let mut woken = BTreeSet::new();
+        for (id, state) in &mut self.sessions {
+            if state.outbox.len() < OUTBOX_MAX && state.branches.insert(hash) {
+                state.outbox.push_back(Message::WantBranch { feed, hash });
+                woken.insert(*id);
+            }
+        }
+        woken
+    }
+
+    /// A peer has changed: what it could not answer before it may now.
+    pub(crate) fn ask_branches_again(&mut self, session: SessionId) {
+        if let Some(state) = self.sessions.get_mut(&session) {
+            state.branches.clear();
         }
     }
 

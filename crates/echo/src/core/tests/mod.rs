@@ -360,36 +360,6 @@ impl Net {
     /// All replicas named show the same, and it follows from their blocks.
     pub(super) fn assert_same(&mut self, numbers: &[usize]) {
         let first = self.replicas[numbers[0]].hash();
-        if numbers.iter().any(|n| self.replicas[*n].hash() != first) {
-            for number in numbers {
-                let replica = &self.replicas[*number];
-                eprintln!(
-                    "DBG replica {number}: {:?} waiting {}",
-                    replica
-                        .space
-                        .dag
-                        .feeds()
-                        .map(|(f, s)| (
-                            f.short().to_string(),
-                            s.descriptor.device.short().to_string(),
-                            s.descriptor.designation,
-                            s.length,
-                            s.fork.is_some()
-                        ))
-                        .collect::<Vec<_>>(),
-                    replica.space.dag.waiting_blocks()
-                );
-                eprintln!(
-                    "DBG  objects {:?} sync {:?}",
-                    replica
-                        .objects()
-                        .iter()
-                        .map(|o| (o.id(), o.properties().clone()))
-                        .collect::<Vec<_>>(),
-                    replica.space.sync
-                );
-            }
-        }
         for number in numbers {
             let replica = &mut self.replicas[*number];
             assert_eq!(first, replica.hash(), "replica {number} differs");

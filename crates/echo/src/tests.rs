@@ -1,0 +1,224 @@
+//! ECHO as its users see it: through its ports, over a disk in memory, in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dxos_actors::Shutdown;
+use dxos_actors::testing::{World, run};
+use dxos_credentials::DeviceChain;
+use dxos_document::{Filter, Op, Query, Transaction};
+use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret, SpaceKey};
+use dxos_protocol::echo::{
+    Commit, ComputeStateHash, CreateSpace, Durability, EchoError, Flush, GetSpace, ListSpaces,
+    RunQuery, SpaceState, Subscribe, UseAuthority,
+};
+use dxos_protocol::halo::Authority;
+use dxos_store::{CrashPlan, Direction, KeyRange, MemDisk, MemStore, Read, StoreError};
+
+use crate::core::layout::MARKS;
+use crate::{Echo, EchoConfig};
+
+fn authority(world: &World) -> Authority {
+    let mut rng = world.seeds.rng_of("authority");
+    let device = DeviceSecret::generate(&mut rng);
+    let sealing = SealingSecret::generate(&mut rng);
+    let identity = IdentitySecret::generate(&mut rng);
+    Authority {
+        chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
+        display_name: None,
+        sealing,
+        signer: Arc::new(device),
+    }
+}
+
+async fn open(world: &World, disk: &MemDisk) -> Echo {
+    let store = Arc::new(MemStore::open(disk).unwrap());
+    let (config, clock) = (EchoConfig::default(), world.clock.clone());
+    let echo = Echo::start(&world.spawner, store, config, None, clock, &world.seeds);
+    let authority = authority(world);
+    echo.use_authority()
+        .ask(UseAuthority { authority })
+        .await
+        .unwrap()
+        .unwrap();
+    echo
+}
+
+async fn close(echo: Echo) {
+    echo.shutdown()
+        .ask(Shutdown {
+            deadline: Duration::from_secs(5),
+        })
+        .await
+        .unwrap()
+        .unwrap();
+    drop(echo);
+}
+
+async fn create(echo: &Echo) -> SpaceKey {
+    let properties = [("name".to_owned(), "notes".into())].into();
+    let created = echo.create_space().ask(CreateSpace { properties }).await;
+    created.unwrap().unwrap().space
+}
+
+fn task(number: u8, title: i64) -> Vec<Op> {
+    let object = ObjectId::from_bytes([number; 16]);
+    let transaction = Transaction::new().create(object, "task", [("title", title)]);
+    transaction.ops
+}
+
+async fn commit(echo: &Echo, space: SpaceKey, ops: Vec<Op>) -> Result<(), EchoError> {
+    let durability = Durability::Interval;
+    let commit = Commit {
+        space,
+        ops,
+        durability,
+    };
+    echo.commit().ask(commit).await.unwrap().map(|_| ())
+}
+
+fn tasks() -> Query {
+    Query::new(Filter::type_name("task")).order_by("title")
+}
+
+async fn count(echo: &Echo, space: SpaceKey) -> usize {
+    let query = tasks();
+    let found = echo.run_query().ask(RunQuery { space, query }).await;
+    found.unwrap().unwrap().len()
+}
+
+fn marks(store: &MemStore) -> usize {
+    store
+        .scan(MARKS, KeyRange::all(), Direction::Forward)
+        .count()
+}
+
+#[test]
+fn a_space_is_the_same_after_it_was_closed_and_opened() {
+    run(1, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let space = create(&echo).await;
+        for number in 0..5 {
+            commit(&echo, space, task(number, 1)).await.unwrap();
+        }
+        let hash = |echo: &Echo| echo.state_hash();
+        let before = hash(&echo).ask(ComputeStateHash { space }).await.unwrap();
+        close(echo).await;
+        // Whoever still held the store has let go by now.
+        world.clock.sleep(Duration::from_secs(1)).await;
+        let store = MemStore::open(&disk).unwrap();
+        assert_eq!(marks(&store), 0, "a clean close leaves no mark");
+        drop(store);
+
+        let echo = open(&world, &disk).await;
+        let after = hash(&echo).ask(ComputeStateHash { space }).await.unwrap();
+        assert_eq!(before, after);
+        let report = echo.get_space().ask(GetSpace { space }).await.unwrap();
+        let report = report.unwrap();
+        assert_eq!(report.state, SpaceState::Ready);
+        assert_eq!(report.properties.get("name"), Some(&"notes".into()));
+        assert_eq!(count(&echo, space).await, 5);
+        let listed = echo.list_spaces().ask(ListSpaces).await.unwrap();
+        assert_eq!(listed.len(), 1);
+    });
+}
+
+#[test]
+fn a_live_query_hears_of_every_edit() {
+    run(2, |world| async move {
+        let echo = open(&world, &MemDisk::new()).await;
+        let space = create(&echo).await;
+        let query = tasks();
+        let live = echo.subscribe().ask(Subscribe { space, query }).await;
+        let mut live = live.unwrap().unwrap();
+        let mut seen = live.initial;
+        for number in 0..40 {
+            commit(&echo, space, task(number, i64::from(number)))
+                .await
+                .unwrap();
+        }
+        while seen.len() < 40 {
+            live.changes.recv().await.unwrap().fold(&mut seen);
+        }
+        let query = tasks();
+        let again = echo.run_query().ask(RunQuery { space, query }).await;
+        assert_eq!(seen, again.unwrap().unwrap());
+    });
+}
+
+#[test]
+fn an_edit_that_was_flushed_survives_a_loss_of_power() {
+    run(3, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let space = create(&echo).await;
+        commit(&echo, space, task(1, 1)).await.unwrap();
+        commit(&echo, space, task(2, 1)).await.unwrap();
+        echo.flush().ask(Flush).await.unwrap().unwrap();
+        commit(&echo, space, task(3, 1)).await.unwrap();
+        disk.crash(CrashPlan::power_loss(0));
+        drop(echo);
+        world.clock.sleep(Duration::from_secs(1)).await;
+        let echo = open(&world, &disk).await;
+        assert_eq!(count(&echo, space).await, 2);
+        commit(&echo, space, task(4, 1)).await.unwrap();
+        assert_eq!(count(&echo, space).await, 3);
+    });
+}
+
+#[test]
+fn an_edit_that_the_disk_refused_is_not_there_and_the_next_one_is() {
+    run(4, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let space = create(&echo).await;
+        commit(&echo, space, task(1, 1)).await.unwrap();
+        disk.fail_after(
+            0,
+            StoreError::Full {
+                path: "(memory)".into(),
+            },
+        );
+        let refused = commit(&echo, space, task(2, 1)).await;
+        assert!(
+            matches!(refused, Err(EchoError::Store { .. })),
+            "{refused:?}"
+        );
+        disk.heal();
+        commit(&echo, space, task(3, 1)).await.unwrap();
+        assert_eq!(count(&echo, space).await, 2);
+    });
+}
+
+#[test]
+fn requests_after_the_shutdown_are_refused_as_stopped() {
+    run(5, |world| async move {
+        let echo = open(&world, &MemDisk::new()).await;
+        let space = create(&echo).await;
+        echo.shutdown()
+            .ask(Shutdown {
+                deadline: Duration::from_secs(5),
+            })
+            .await
+            .unwrap()
+            .unwrap();
+        let late = commit(&echo, space, task(1, 1)).await;
+        assert!(matches!(late, Err(EchoError::Stopped { .. })), "{late:?}");
+        let properties = std::collections::BTreeMap::new();
+        let late = echo.create_space().ask(CreateSpace { properties }).await;
+        assert!(matches!(late, Ok(Err(EchoError::Stopped { .. }))));
+    });
+}
+
+#[test]
+fn without_an_identity_nothing_is_written() {
+    run(6, |world| async move {
+        let store = Arc::new(MemStore::new());
+        let (config, clock) = (EchoConfig::default(), world.clock.clone());
+        let echo = Echo::start(&world.spawner, store, config, None, clock, &world.seeds);
+        let properties = std::collections::BTreeMap::new();
+        let created = echo.create_space().ask(CreateSpace { properties }).await;
+        assert_eq!(created.unwrap(), Err(EchoError::NoIdentity));
+    });
+}
