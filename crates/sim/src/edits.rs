@@ -94,6 +94,10 @@ impl World {
                 self.counts.commits_refused += 1;
                 Ok(())
             }
+            Err(ClientError::Echo(EchoError::Store { .. })) if self.peer(index)?.disk_full => {
+                self.counts.commits_full += 1;
+                Ok(())
+            }
             Err(error) => Err(Violation::Request {
                 peer: index,
                 action: "write a transaction",

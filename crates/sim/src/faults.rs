@@ -1,7 +1,7 @@
 //! What goes wrong.
 
 use dxos_client::DeviceKey;
-use dxos_store::CrashPlan;
+use dxos_store::{CrashPlan, StoreError};
 use dxos_transport::mem::LinkConfig;
 
 use crate::world::link;
@@ -71,6 +71,31 @@ impl World {
         }
     }
 
+    /// Lets a disk become full after a few more writes, or frees one that is.
+    pub(crate) fn fill_disk(&mut self, index: usize) -> Result<(), Violation> {
+        let commits = self.draw.below(4);
+        let peer = self.peer_mut(index)?;
+        if peer.disk_full {
+            peer.free_disk();
+        } else {
+            peer.disk_full = true;
+            let full = StoreError::Full {
+                path: "a simulated disk".into(),
+            };
+            peer.disk.fail_after(commits, full);
+            self.counts.disks_full += 1;
+        }
+        Ok(())
+    }
+
+    /// Sets a wall clock to another time, up to about a day away.
+    pub(crate) fn set_clock(&mut self, index: usize) -> Result<(), Violation> {
+        let skew_ms = self.draw.small().saturating_mul(8_000_000);
+        self.peer_mut(index)?.clock.set_skew_ms(skew_ms);
+        self.counts.clocks_set += 1;
+        Ok(())
+    }
+
     pub(crate) async fn toggle_online(&mut self, index: usize) -> Result<(), Violation> {
         let peer = self.peer_mut(index)?;
         let online = !peer.online;
@@ -80,7 +105,9 @@ impl World {
     }
 
     pub(crate) async fn restart(&mut self, index: usize) -> Result<(), Violation> {
-        self.peer_mut(index)?.stop().await?;
+        let peer = self.peer_mut(index)?;
+        peer.free_disk();
+        peer.stop().await?;
         self.counts.clean_restarts += 1;
         let pause = self.draw.millis(0, 3_000);
         self.sleep(pause).await;
@@ -89,6 +116,12 @@ impl World {
 
     /// Crashes a peer, perhaps while it writes.
     pub(crate) async fn crash(&mut self, index: usize) -> Result<(), Violation> {
+        if self.draw.percent(40) {
+            // Nothing of this has been synced by the clock when it crashes.
+            for _ in 0..self.draw.between(1, 4) {
+                self.edit(index).await?;
+            }
+        }
         if self.draw.percent(50) {
             self.write_and_stop_watching(index).await?;
         }
@@ -107,6 +140,7 @@ impl World {
         let around = self.around.clone();
         let peer = self.peer_mut(index)?;
         let report = peer.crash(plan, &around).await?;
+        peer.free_disk();
         if power {
             // What was not synced may be gone, and need not be: nothing is known of it.
             peer.acknowledged.clear();

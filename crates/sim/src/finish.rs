@@ -16,6 +16,7 @@ impl World {
     pub(crate) async fn come_to_rest(&mut self, patience: Duration) -> Result<Duration, Violation> {
         self.heal();
         for index in 0..self.peers.len() {
+            self.peer_mut(index)?.free_disk();
             if self.peer(index)?.life.is_none() {
                 self.start_and_check(index).await?;
             } else if !self.peer(index)?.online {

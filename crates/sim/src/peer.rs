@@ -54,7 +54,8 @@ pub(crate) struct Peer {
     pub(crate) acknowledged: Vec<Mark>,
     /// Acknowledged as being on the disk.
     pub(crate) durable: Vec<Mark>,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    pub(crate) disk_full: bool,
     seeds: SeedTree,
     lives: u64,
 }
@@ -71,6 +72,7 @@ impl Peer {
             acknowledged: Vec::new(),
             durable: Vec::new(),
             clock,
+            disk_full: false,
             seeds,
             lives: 0,
         }
@@ -220,6 +222,12 @@ impl Peer {
         // Everything that was acknowledged is on the disk.
         self.durable.append(&mut self.acknowledged);
         Ok(())
+    }
+
+    /// Makes place on the disk.
+    pub(crate) fn free_disk(&mut self) {
+        self.disk.heal();
+        self.disk_full = false;
     }
 
     async fn end(&mut self, life: Life) -> Result<(), Violation> {

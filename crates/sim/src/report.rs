@@ -188,6 +188,12 @@ counts! {
     crashes_in_write,
     /// Clients closed and opened again.
     clean_restarts,
+    /// Disks that were full for a while.
+    disks_full,
+    /// Transactions refused because the disk was full.
+    commits_full,
+    /// Wall clocks that were set to another time.
+    clocks_set,
     /// Clients that went offline.
     went_offline,
     /// Partitions.
@@ -244,6 +250,9 @@ impl Counts {
             "batches_lost",
             "crashes_in_write",
             "clean_restarts",
+            "disks_full",
+            "commits_full",
+            "clocks_set",
             "went_offline",
             "partitions",
             "edits_checked",

@@ -52,7 +52,9 @@ impl Scenario {
         let running = world.running();
         if let Some(index) = world.draw.pick(&running) {
             match world.draw.below(100) {
-                0..=51 => world.edit(index).await?,
+                0..=47 => world.edit(index).await?,
+                48..=49 => world.fill_disk(index)?,
+                50..=51 => world.set_clock(index)?,
                 52..=64 => {
                     for index in running {
                         world.edit(index).await?;
