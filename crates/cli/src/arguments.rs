@@ -203,6 +203,10 @@ pub(crate) struct ExportOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct SignalOptions {
+    /// The file with the server's key; made when it is missing. Default: signal.key in the
+    /// profile's directory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
     /// How many devices it serves at most
     #[arg(long, default_value_t = 10_000)]
     pub(crate) devices: usize,

@@ -6,13 +6,20 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use dxos_client::{
     Authentication, Client, Invitation, InvitationFlow, InvitationHost, InvitationOptions,
-    InvitationState, Role, Space,
+    InvitationState, Role, Space, SpaceReport,
 };
 use serde_json::json;
 
 use crate::arguments::{InvitationTerms, InviteOptions, JoinOptions, RoleName};
 use crate::output::Output;
 use crate::session::{Session, end, find_space};
+
+/// How long to wait for a sign of the other side.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// After how long without a change nothing more is expected.
+const SETTLED: Duration = Duration::from_millis(700);
+/// What a connection sends in [`PATIENCE`] at most when nothing is handed over.
+const QUIET_BYTES: u64 = 16 * 1024;
 
 impl From<RoleName> for Role {
     fn from(name: RoleName) -> Self {
@@ -40,13 +47,18 @@ async fn wait_for_guest(client: &Client, options: &InviteOptions, output: Output
         biased;
         () = stop_signal() => {
             host.cancel();
-            output.note("cancelled");
+            bail!("cancelled; nobody can join with this invitation any more");
         }
         () = follow(&host, output) => {}
     }
     host.finished().await?;
     // The guest takes the space up from this device: give it what there is.
-    give_a_moment(&space).await;
+    output.note("joined; handing over what there is");
+    tokio::select! {
+        biased;
+        () = stop_signal() => {}
+        () = hand_over(client, &space) => {}
+    }
     Ok(())
 }
 
@@ -96,12 +108,47 @@ pub(crate) async fn follow(host: &InvitationHost, output: Output) {
     }
 }
 
-/// Stays online until the new member has been seen and has gone quiet, or for some seconds.
-async fn give_a_moment(space: &Space) {
+/// Stays online until the new member has gone, or nothing more is sent to it.
+async fn hand_over(client: &Client, space: &Space) {
     let connected = space.wait_until(|report| !report.peers.is_empty());
-    if let Ok(Ok(_)) = tokio::time::timeout(Duration::from_secs(10), connected).await {
-        let gone = space.wait_until(|report| report.peers.is_empty());
-        drop(tokio::time::timeout(Duration::from_secs(10), gone).await);
+    if !matches!(tokio::time::timeout(PATIENCE, connected).await, Ok(Ok(_))) {
+        return;
+    }
+    let quiet = async {
+        let mut before = 0_u64;
+        loop {
+            tokio::time::sleep(PATIENCE).await;
+            let Ok(status) = client.mesh().network_status().await else {
+                return;
+            };
+            let sent: u64 = status.connections.iter().map(|c| c.bytes_sent).sum();
+            if sent < before.saturating_add(QUIET_BYTES) {
+                return;
+            }
+            before = sent;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = space.wait_until(|report| report.peers.is_empty()) => {}
+        () = quiet => {}
+    }
+}
+
+/// Waits until everything that the host has is here, as long as something arrives. What is
+/// missing after that comes with `dx serve`.
+async fn fetch(space: &Space) -> Result<SpaceReport> {
+    let mut watch = space.watch().await?;
+    loop {
+        let report = watch.borrow_and_update().clone();
+        let whole = !report.peers.is_empty() && report.missing_blocks == 0;
+        let patience = if whole { SETTLED } else { PATIENCE };
+        if !matches!(
+            tokio::time::timeout(patience, watch.changed()).await,
+            Ok(Ok(()))
+        ) {
+            return Ok(report);
+        }
     }
 }
 
@@ -136,13 +183,11 @@ async fn accept(
         space = joined => space?,
     };
     output.note("joined; fetching what there is");
-    // The host stays online for a while: fetch what it has. What is missing after that comes
-    // with `dx serve`.
-    let fetched = space.wait_until(|report| !report.peers.is_empty() && report.missing_blocks == 0);
-    let fetched = tokio::time::timeout(Duration::from_secs(8), fetched).await;
-    let report = match fetched {
-        Ok(report) => report?,
-        Err(_) => space.report().await?,
+    // The host stays online for a while.
+    let report = tokio::select! {
+        biased;
+        () = stop_signal() => space.report().await?,
+        report = fetch(&space) => report?,
     };
     output.result(&json!(report), || {
         crate::space::list_text(std::slice::from_ref(&report))

@@ -24,6 +24,7 @@ mod output;
 mod records;
 mod serve;
 mod session;
+mod signal;
 mod space;
 
 use std::process::ExitCode;
@@ -91,7 +92,7 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
         Command::Query(options) => space::query(&session, &options, output).await?,
         Command::Export(options) => space::export(&session, &options, output).await?,
         Command::Serve(options) => serve::serve(&session, &options, output).await?,
-        Command::Signal(options) => serve::signal(&session, options, output).await?,
+        Command::Signal(options) => signal::run(&session, &options, output).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -74,12 +74,17 @@ fn line(text: &str) {
     drop(writeln!(anstream::stdout(), "{text}"));
 }
 
+/// Columns of the narrowest terminal for which tables are wrapped.
+const WIDTH_MIN: u16 = 60;
+
 /// An aligned table.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING);
+    // A terminal that is too narrow, or does not know its width, wraps lines by itself.
+    if table.width().is_some_and(|width| width >= WIDTH_MIN) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     table.set_header(header.iter().copied());
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));

@@ -1,4 +1,4 @@
-//! `dx serve` and `dx signal`: programs that stay.
+//! `dx serve`: stay online and replicate.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use dxos_client::{Client, SpaceReport};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::arguments::{ServeOptions, SignalOptions};
+use crate::arguments::ServeOptions;
 use crate::invite::{self, stop_signal};
 use crate::output::Output;
 use crate::session::{Session, end, find_space, name_of};
@@ -112,14 +112,4 @@ async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
             return std::future::pending().await;
         }
     }
-}
-
-/// Runs a rendezvous server until it is told to stop.
-pub(crate) async fn signal(
-    session: &Session,
-    options: SignalOptions,
-    output: Output,
-) -> Result<()> {
-    drop((session, options, output));
-    bail!("not built yet")
 }

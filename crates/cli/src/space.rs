@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use dxos_client::{Filter, Map, MemberReport, Object, Query, SpaceReport, Value, map};
+use dxos_client::{Filter, Key, Map, MemberReport, Object, Query, SpaceReport, Value, map};
 use serde_json::json;
 
 use crate::arguments::{ExportOptions, QueryOptions};
@@ -131,7 +131,7 @@ fn objects_text(objects: &[Object]) -> String {
     }
     let mut names = BTreeSet::new();
     for object in objects {
-        names.extend(object.properties().keys().map(|key| key.as_str()));
+        names.extend(object.properties().keys().map(Key::as_str));
     }
     let left_out = names.len().saturating_sub(COLUMNS_MAX);
     let names: Vec<&str> = names.into_iter().take(COLUMNS_MAX).collect();
