@@ -22,10 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("the server is at {written}");
     let rendezvous = SignalServer::new(server, SignalConfig::default());
-    let (time, tasks) = (clock.clone(), spawner.handle());
-    spawner.spawn("server", move || async move {
-        rendezvous.run(&time, &tasks).await;
-    })?;
+    rendezvous.start(&spawner, clock.clone())?;
 
     let topic = Topic::from_bytes([7; 32]);
     let mut presences = Vec::new();
@@ -35,12 +32,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
             device: transport.device(),
             addresses: transport.addresses(),
         };
-        let at = vec![written.address.clone()];
         let seeds = seeds.child(name);
-        let client = SignalClient::new(transport, written.device, at, &clock, &seeds, &spawner)?;
-        presences.push((name, client.join(topic, me).await?));
+        let client = SignalClient::new(transport, written.clone(), &spawner, clock.clone(), &seeds);
+        presences.push((name, client.join(topic, me).await?, client));
     }
-    for (name, presence) in &mut presences {
+    for (name, presence, _) in &mut presences {
         let event = presence.next().await.ok_or("the client stopped")?;
         println!("{name}: {event:?}");
     }
