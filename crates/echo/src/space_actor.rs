@@ -1,5 +1,7 @@
 //! The actor of one space: messages in, state machine, store and network out.
 
+mod durable;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,7 +23,7 @@ use dxos_store::{Batch, Durability as StoreDurability, Read};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::watch;
 
-use crate::actor::{Shared, sync};
+use crate::actor::Shared;
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;
 use crate::core::{Effects, Outcome, Space};
@@ -47,6 +49,7 @@ pub(crate) struct SpaceActor {
     rng: ChaCha20Rng,
     report: watch::Sender<SpaceReport>,
     report_due: bool,
+    waiting: durable::Waiting,
 }
 
 impl SpaceActor {
@@ -64,6 +67,7 @@ impl SpaceActor {
             rng,
             report,
             report_due: false,
+            waiting: durable::Waiting::default(),
         }
     }
 
@@ -305,10 +309,7 @@ impl Receive<Commit> for SpaceActor {
             space.commit(ops, now_ms, store)
         });
         match (result, durability) {
-            (Ok(committed), Durability::Synced) => {
-                let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
-                Answer::later(async move { sync(spawner, store).await.map(|()| committed) })
-            }
+            (Ok(committed), Durability::Synced) => self.durable(committed, ctx),
             (result, _) => Answer::Now(result),
         }
     }
@@ -332,10 +333,7 @@ impl Receive<AdmitMember> for SpaceActor {
         });
         // The guest is told of its admission only when it cannot be lost any more.
         match result {
-            Ok(ticket) => {
-                let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
-                Answer::later(async move { sync(spawner, store).await.map(|()| ticket) })
-            }
+            Ok(ticket) => self.durable(ticket, ctx),
             Err(error) => Answer::Now(Err(error)),
         }
     }
