@@ -136,7 +136,10 @@ impl Space {
                 .map_err(|error| store_failed(&error))?;
             self.touched.entry(object).or_insert_with(|| Touched {
                 was_visible: is_visible(state),
-                before: watched.then(|| state.object(object)).flatten(),
+                before: watched
+                    .then(|| state.object(object))
+                    .flatten()
+                    .map(Box::new),
             });
             // Decoding has checked the limits, and feeds are far shorter than the other bound.
             if let Err(error) = state.apply(op, context, index) {

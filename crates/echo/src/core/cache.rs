@@ -1,5 +1,6 @@
 //! Object states in memory, bounded; what is not here is read from the store.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dxos_document::ObjectState;
@@ -15,8 +16,9 @@ const GENERATION_MAX: usize = 16_384;
 /// the old one is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
-    young: BTreeMap<ObjectId, ObjectState>,
-    old: BTreeMap<ObjectId, ObjectState>,
+    // Boxed: a tree moves its entries whenever it grows, and states are large.
+    young: BTreeMap<ObjectId, Box<ObjectState>>,
+    old: BTreeMap<ObjectId, Box<ObjectState>>,
     dirty: BTreeSet<ObjectId>,
 }
 
@@ -28,14 +30,16 @@ impl Cache {
         number: SpaceNumber,
         object: ObjectId,
     ) -> Result<&mut ObjectState, StoreError> {
-        if !self.young.contains_key(&object) {
-            let state = match self.old.remove(&object) {
-                Some(state) => state,
-                None => read(store, number, &object)?.unwrap_or_default(),
-            };
-            self.young.insert(object, state);
+        match self.young.entry(object) {
+            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Vacant(place) => {
+                let state = match self.old.remove(&object) {
+                    Some(state) => state,
+                    None => Box::new(read(store, number, &object)?.unwrap_or_default()),
+                };
+                Ok(place.insert(state))
+            }
         }
-        Ok(self.young.entry(object).or_default())
     }
 
     /// Marks a loaded state as changed.
@@ -45,7 +49,8 @@ impl Cache {
 
     /// A state that is in memory.
     pub(crate) fn peek(&self, object: &ObjectId) -> Option<&ObjectState> {
-        self.young.get(object).or_else(|| self.old.get(object))
+        let found = self.young.get(object).or_else(|| self.old.get(object));
+        found.map(|state| &**state)
     }
 
     /// Writes what changed, and makes room.

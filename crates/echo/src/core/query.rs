@@ -5,6 +5,7 @@ use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
 use dxos_protocol::echo::{EchoError, LiveQuery};
 use dxos_store::{Direction, KeyRange, Read};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use super::cache::decode;
 use super::layout::{OBJECTS, in_space};
@@ -12,6 +13,9 @@ use super::space::{Space, store_failed};
 
 /// The type of the object that holds a space's properties.
 pub(crate) const PROPERTIES_TYPE: &str = "dxos.org/type/Properties";
+
+/// Matches beyond its limit that a query with an order keeps at most, beside the limit again.
+const ROOM: usize = 1024;
 
 impl Space {
     /// The id of the properties object: the same for every member.
@@ -39,7 +43,7 @@ impl Space {
     fn visit_states(
         &self,
         store: &dyn Read,
-        visit: &mut dyn FnMut(ObjectId, ObjectState),
+        visit: &mut dyn FnMut(ObjectId, ObjectState) -> ControlFlow<()>,
     ) -> Result<(), EchoError> {
         let prefix = in_space(self.record.number, b"");
         for row in store.scan(OBJECTS, KeyRange::prefix(&prefix), Direction::Forward) {
@@ -47,10 +51,10 @@ impl Space {
             let Some(object) = key.get(prefix.len()..).and_then(ObjectId::from_slice) else {
                 continue;
             };
-            visit(
-                object,
-                decode(&object, &value).map_err(|error| store_failed(&error))?,
-            );
+            let state = decode(&object, &value).map_err(|error| store_failed(&error))?;
+            if visit(object, state).is_break() {
+                break;
+            }
         }
         Ok(())
     }
@@ -65,10 +69,21 @@ impl Space {
 
     fn matching(&self, query: &Query, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
         let properties = self.properties_id();
+        let limit = query.limit.unwrap_or(usize::MAX);
+        // What is kept beyond the limit before it is sorted out.
+        let room = limit.saturating_mul(2).saturating_add(ROOM);
         let mut found = Vec::new();
         self.visit_states(store, &mut |id, state| {
             let object = (id != properties).then(|| state.object(id)).flatten();
             found.extend(object.filter(|object| query.matches(object)));
+            if query.order.is_empty() && found.len() >= limit {
+                // They come in the order of their ids: there is no better one.
+                return ControlFlow::Break(());
+            }
+            if found.len() >= room {
+                found = query.run(std::mem::take(&mut found));
+            }
+            ControlFlow::Continue(())
         })?;
         Ok(found)
     }
@@ -84,7 +99,12 @@ impl Space {
         query: Query,
         store: &dyn Read,
     ) -> Result<LiveQuery, EchoError> {
-        let matching = self.matching(&query, store)?;
+        // Also those that the limit hides: any of them may move up.
+        let unlimited = Query {
+            limit: None,
+            ..query.clone()
+        };
+        let matching = self.matching(&unlimited, store)?;
         let (initial, changes) = self.live.subscribe(query, matching);
         Ok(LiveQuery { initial, changes })
     }
@@ -111,10 +131,10 @@ impl Space {
                     .cache
                     .peek(&object)
                     .and_then(|state| state.object(object));
-                (object, touched.before, after)
+                (object, touched.before, after.map(Box::new))
             })
             .filter(|(_, before, after)| before != after)
-            .map(|(object, _, after)| (object, after))
+            .map(|(object, _, after)| (object, after.map(|after| *after)))
             .collect();
         self.live.update(&changed);
     }
@@ -124,6 +144,7 @@ impl Space {
         let mut hasher = Hasher::new(HashDomain::State);
         self.visit_states(store, &mut |id, state| {
             state.hash_into(&id, &mut hasher);
+            ControlFlow::Continue(())
         })?;
         for (identity, member) in self.membership.members() {
             hasher

@@ -59,7 +59,7 @@ pub(crate) struct Space {
 #[derive(Debug)]
 pub(super) struct Touched {
     pub(super) was_visible: bool,
-    pub(super) before: Option<Object>,
+    pub(super) before: Option<Box<Object>>,
 }
 
 /// What a step wants done.
