@@ -1,6 +1,6 @@
 //! What every transport must do, as checks that panic when it does not.
 //!
-//! ```ignore
+//! ```text
 //! conformance::all(|| async { Endpoints { a: endpoint(1).await, b: endpoint(2).await } }).await;
 //! ```
 //!

@@ -373,7 +373,7 @@ impl Receive<Panic> for WithChild {
         let panic = self.child.as_ref().unwrap().port::<Panic>();
         Answer::later(async move {
             let _ = panic.ask(Panic).await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
     }
 }

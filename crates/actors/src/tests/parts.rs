@@ -229,10 +229,7 @@ fn story(seed: u64) -> Vec<(u64, u64, u64)> {
         let subjects: Vec<_> = (0..5).map(|_| world.spawner.start(Subject::new)).collect();
         for task in 0..20 {
             let mut rng = world.seeds.child_n("task", task).rng();
-            let ports: Vec<_> = subjects
-                .iter()
-                .map(|subject| subject.port::<Add>())
-                .collect();
+            let ports: Vec<_> = subjects.iter().map(crate::Address::port::<Add>).collect();
             let (told, clock) = (Rc::clone(&told), world.clock.clone());
             let life = async move {
                 for _ in 0..20 {
