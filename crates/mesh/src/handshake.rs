@@ -120,9 +120,9 @@ impl Handshake {
             None
         };
         let again = theirs == Some(Judgement::NeedMore);
-        match self.tell_and_hear(stream, second.as_ref(), again).await? {
-            Some(Judgement::NeedMore) => return Err(AuthOutcome::RefusedByPeer),
-            Some(_) | None => {}
+        let heard = self.tell_and_hear(stream, second.as_ref(), again).await?;
+        if heard == Some(Judgement::NeedMore) {
+            return Err(AuthOutcome::RefusedByPeer);
         }
         self.finish(stream).await;
         Ok(())
