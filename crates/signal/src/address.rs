@@ -76,6 +76,7 @@ impl FromStr for ServerAddress {
 
 #[cfg(test)]
 mod tests {
+    use super::ParseServerAddressError as Error;
     use super::*;
 
     #[test]
@@ -83,7 +84,6 @@ mod tests {
         let device = DeviceKey::from_bytes([3; 32]);
         let address = ServerAddress::new(device, "signal.example.org:4430".parse().unwrap());
         assert_eq!(address.to_string().parse(), Ok(address));
-        type Error = ParseServerAddressError;
         assert_eq!("nothing".parse::<ServerAddress>(), Err(Error::Form));
         let parsed = "rubbish@a:1".parse::<ServerAddress>();
         assert!(matches!(parsed, Err(Error::Device { .. })));
