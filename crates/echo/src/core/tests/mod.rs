@@ -5,6 +5,7 @@ mod crash;
 mod forks;
 mod hostile;
 mod members;
+mod queries;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
