@@ -62,7 +62,6 @@ pub use query::{LiveQuery, PendingQuery};
 pub use space::Space;
 
 pub use dxos_credentials::{Presentation, Role};
-pub use dxos_mesh::MeshConfig;
 pub use dxos_document::{
     Comparison, Conflict, Difference, Filter, Key, Map, Object, ObjectRef, Op, Placed, Query,
     Transaction, TypeName, Value,
@@ -71,6 +70,7 @@ pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, Protection, SpaceKey,
     StateHash, Topic,
 };
+pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::{
     Committed, Durability, ForkReport, MemberReport, SpaceReport, SpaceState,
 };

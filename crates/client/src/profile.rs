@@ -10,6 +10,7 @@ use dxos_actors::{Clock, SeedTree, SpawnerHandle};
 use dxos_keys::{Argon2Params, ContentKey, Protection, Signer};
 use dxos_mesh::MeshConfig;
 use dxos_quic::{BindError, QuicConfig, QuicTransport};
+use dxos_signal::{ServerAddress, SignalClient};
 use dxos_store::Store;
 use dxos_store_fjall::{FjallOptions, FjallStore};
 use dxos_transport::{Announcement, Combined, Discovery, PeerAddress, StaticPeers, Transport};
@@ -180,8 +181,14 @@ fn open_network(
             addresses: vec![address],
         });
     }
-    let sources: Vec<Arc<dyn Discovery>> = vec![Arc::new(StaticPeers::new(peers))];
-    let _ = (spawner, clock, seeds);
+    let mut sources: Vec<Arc<dyn Discovery>> = vec![Arc::new(StaticPeers::new(peers))];
+    for (n, text) in (0..).zip(&config.signal) {
+        let server: ServerAddress = address("network.signal", text)?;
+        let seeds = seeds.child_n("server", n);
+        let transport = Arc::clone(&transport);
+        let client = SignalClient::new(transport, server, spawner, clock.clone(), &seeds);
+        sources.push(Arc::new(client));
+    }
     let discovery = Arc::new(Combined::new(sources));
     Ok(NetworkParts {
         transport,
@@ -232,24 +239,6 @@ where
         text: text.to_owned(),
         reason: error.to_string(),
     })
-}
-
-struct ServerAddress {
-    device: dxos_keys::DeviceKey,
-    address: PeerAddress,
-}
-impl std::str::FromStr for ServerAddress {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (device, address) = text
-            .split_once('@')
-            .ok_or("expected <device key>@host:port")?;
-        let device = device.parse().map_err(|e| format!("{e}"))?;
-        Ok(Self {
-            device,
-            address: address.parse().map_err(|e| format!("{e}"))?,
-        })
-    }
 }
 
 #[cfg(test)]

@@ -32,9 +32,11 @@
 //!         let client = SignalClient::new(
 //!             transport, server.clone(), &spawner, world.clock.clone(), &seeds,
 //!         );
-//!         there.push(client.join(topic, me).await.unwrap());
+//!         let presence = client.join(topic, me).await.unwrap();
+//!         // A client that is dropped leaves its topics.
+//!         there.push((client, presence));
 //!     }
-//!     let found = there[0].next().await;
+//!     let found = there[0].1.next().await;
 //!     assert!(matches!(found, Some(DiscoveryEvent::PeerFound { .. })));
 //! });
 //! ```
