@@ -31,3 +31,4 @@ pub use bench::{Arguments as BenchArguments, run as bench};
 pub use figures::{Figure, Report, Unit};
 pub use latency::Latencies;
 pub use load::{Arguments as LoadArguments, run as load};
+pub use setup::exit;

@@ -1,6 +1,7 @@
 //! What benchmarks and load share: clients on loopback, spaces with objects, joining.
 
 use std::path::Path;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -83,6 +84,17 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> Re
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(done) => Ok(done),
         Err(_) => bail!("{what} did not end within {} s", PATIENCE.as_secs()),
+    }
+}
+
+/// How a program ends: a failure is told in one line.
+pub fn exit(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -36,7 +36,10 @@ pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
         let millis =
             |name: &str, us| Figure::millis(format!("{how}: {name}"), Duration::from_micros(us));
         figures.push(millis("until initialized", run.initialized_us));
-        figures.push(millis("until a first query (limit 1) is answered", run.answered_us));
+        figures.push(millis(
+            "until a first query (limit 1) is answered",
+            run.answered_us,
+        ));
         let mebibytes = float(run.resident_bytes) / f64::from(1 << 20);
         let name = format!("{how}: resident then");
         figures.push(Figure::new(name, mebibytes, Unit::Mebibytes));

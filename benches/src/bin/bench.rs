@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
 use clap::Parser as _;
 use dxos_benches::BenchArguments;
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
     let arguments = BenchArguments::parse();
-    let runtime = tokio::runtime::Runtime::new()?;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return dxos_benches::exit(Err(error.into())),
+    };
     let result = runtime.block_on(dxos_benches::bench(arguments));
     runtime.shutdown_background();
-    result.map(|()| ExitCode::SUCCESS)
+    dxos_benches::exit(result)
 }
