@@ -81,7 +81,21 @@ pub(crate) async fn run(options: &DemoOptions, output: Output) -> Result<ExitCod
     let ended = tokio::select! {
         biased;
         () = stop_signal() => bail!("interrupted"),
-        ended = all(home, &mut steps) => ended?,
+        ended = all(home, &mut steps) => ended,
+    };
+    let ended = match ended {
+        Ok(ended) => ended,
+        Err(error) => {
+            if output.is_json() {
+                let json = json!({
+                    "converged": false,
+                    "error": format!("{error:#}"),
+                    "steps": steps.done,
+                });
+                output.result(&json, String::new);
+            }
+            return Err(error);
+        }
     };
     let converged = ended.a == ended.b;
     let json = json!({
