@@ -131,17 +131,22 @@ fn world(seed: u64, options: &Options, twice: bool) -> Outcome {
     let wall = began.elapsed();
     if twice {
         let second = run(seed, options);
-        if second != report && second.hash == report.hash && report.violation.is_none() {
-            report.violation = second.violation.clone();
-        }
-        if second.hash != report.hash {
+        if second != report {
             report.violation = Some(Violation::NotReplayed {
-                first: report.hash.clone(),
-                second: second.hash,
+                first: outline(&report),
+                second: outline(&second),
             });
         }
     }
     Outcome { report, wall }
+}
+
+/// How a run went, in a few words.
+fn outline(report: &Report) -> String {
+    match &report.violation {
+        Some(violation) => format!("{} ({violation})", report.hash),
+        None => report.hash.clone(),
+    }
 }
 
 /// What is told, in the order of the seeds.

@@ -1,5 +1,6 @@
 //! A peer: a disk, and from time to time a client on it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -290,7 +291,7 @@ impl Peer {
         let Some(db) = self.database().await? else {
             return Ok(0);
         };
-        let mut by_object: std::collections::BTreeMap<ObjectId, Vec<i64>> = Default::default();
+        let mut by_object: BTreeMap<ObjectId, Vec<i64>> = BTreeMap::new();
         for mark in marks {
             by_object.entry(mark.object).or_default().push(mark.number);
         }

@@ -132,11 +132,13 @@ pub enum Violation {
         text: String,
     },
     /// A second run of the same seed went another way.
-    #[error("a second run of the seed gave another trace: {first} and {second}")]
+    #[error(
+        "the same seed went two ways, {first} and {second}: something read a clock, a random source or the order of a hash map"
+    )]
     NotReplayed {
-        /// The hash of the first run.
+        /// The hash of the first run, and what it violated.
         first: String,
-        /// The hash of the second run.
+        /// The hash of the second run, and what it violated.
         second: String,
     },
 }
