@@ -75,9 +75,10 @@ pub(crate) struct Load {
     after_help = "\
 Arguments of the program:
   --seeds N    Run N worlds, with the seeds from --seed on
-  --seed S     The first seed; alone, run this one world
+  --seed S     The first seed; alone, run this one world, twice
   --peers P    Peers in a world
   --steps N    Steps that a world takes before it must come to rest
+  --twice      Run every world twice and compare the traces
   --json       Print one JSON document
 
 Examples:
@@ -90,15 +91,6 @@ pub(crate) struct Sim {
     /// Arguments for the program
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,
-}
-
-impl Sim {
-    /// The task with these arguments.
-    pub(crate) fn with(arguments: &[&str]) -> Self {
-        Self {
-            arguments: arguments.iter().map(OsString::from).collect(),
-        }
-    }
 }
 
 /// Runs `bench`.
@@ -118,6 +110,14 @@ pub(crate) fn load(options: &Load) -> Result<ExitCode> {
         command.arg("--dx").arg(build_dx()?);
     }
     forward(command.args(&options.arguments))
+}
+
+/// Runs `sim` as the tests are built: sooner there than a build with optimisation on a fresh
+/// clone, and with overflow checks.
+pub(crate) fn sim_checked(arguments: &[&str]) -> Result<ExitCode> {
+    let mut command = cargo::cargo();
+    command.args(["run", "--package", "dxos-sim", "--bin", "sim", "--"]);
+    forward(command.args(arguments))
 }
 
 fn program(package: &str, name: &str) -> Command {
@@ -186,7 +186,10 @@ mod tests {
 
     #[test]
     fn a_dx_that_was_named_is_not_built() {
-        let named = |arguments: &[&str]| names_dx(&Sim::with(arguments).arguments);
+        let named = |arguments: &[&str]| {
+            let arguments: Vec<_> = arguments.iter().map(OsString::from).collect();
+            names_dx(&arguments)
+        };
         assert!(named(&["--peers", "2", "--dx", "/usr/bin/dx"]));
         assert!(named(&["--dx=/usr/bin/dx"]));
         assert!(!named(&["--peers", "2"]));
