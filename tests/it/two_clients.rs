@@ -21,6 +21,12 @@ async fn two_peers_write_apart_meet_again_restart_and_agree() {
         .unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
+    let members = theirs.members().await.unwrap();
+    let names: std::collections::BTreeSet<_> = members
+        .iter()
+        .filter_map(|member| member.display_name.as_deref())
+        .collect();
+    assert_eq!(names, ["Ann", "Bob"].into());
     assert_eq!(
         theirs
             .db()

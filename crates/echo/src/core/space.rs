@@ -128,6 +128,7 @@ impl Space {
         created.begin_write(now_ms, &mut outcome)?;
         created.append_control(genesis, now_ms, store, &mut outcome)?;
         created.present(now_ms, store, &mut outcome)?;
+        created.show_name(now_ms, store, &mut outcome)?;
         created.rotate_key(now_ms, (store, rng), &mut outcome)?;
         created.flush(&mut outcome.batch)?;
         Ok((created, outcome))
@@ -372,6 +373,25 @@ impl Space {
         }
         self.presented = Some(own);
         Ok(())
+    }
+
+    /// Says what others are shown of the one who created the space; for everyone else the
+    /// admission says it.
+    fn show_name(
+        &mut self,
+        now_ms: u64,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let Some(display_name) = self.authority.display_name.clone() else {
+            return Ok(());
+        };
+        let assertion = Assertion::MemberProfile {
+            space: self.key(),
+            display_name: Some(display_name),
+        };
+        let credential = Credential::by_device(&*self.authority.signer, assertion);
+        self.append_control(&credential, now_ms, store, outcome)
     }
 
     /// Makes a new content key and seals it for every device that may read.
