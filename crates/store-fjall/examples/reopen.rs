@@ -1,8 +1,8 @@
-//! How fast a store of a million small rows opens after a clean close and after `kill -9`,
+//! How fast a store of many small rows opens after a clean close and after `kill -9`,
 //! and how fast it writes.
 //!
 //! ```text
-//! cargo run --release -p dxos-store-fjall --example reopen [rows] [journal MiB]
+//! cargo run --release -p dxos-store-fjall --example reopen [rows, such as 1000000] [journal MiB]
 //! ```
 #![expect(clippy::print_stdout, reason = "it reports to a person")]
 
@@ -26,9 +26,7 @@ const BATCH_ROWS: u64 = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = env::args().skip(1);
-    let rows: u64 = arguments
-        .next()
-        .map_or(Ok(1_000_000), |rows| rows.parse())?;
+    let rows: u64 = arguments.next().map_or(Ok(50_000), |rows| rows.parse())?;
     let journal: u64 = arguments.next().map_or(Ok(4), |mib| mib.parse())?;
     let options = FjallOptions {
         journal_bytes: journal << 20,
