@@ -71,12 +71,15 @@ pub use dxos_keys::{
     StateHash, Topic,
 };
 pub use dxos_mesh::MeshConfig;
+pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
     Committed, Durability, ForkReport, MemberReport, SpaceReport, SpaceState,
 };
-pub use dxos_protocol::halo::Identity;
-pub use dxos_protocol::invitation::Authentication;
+pub use dxos_protocol::halo::{HaloError, Identity};
+pub use dxos_protocol::invitation::{Authentication, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
+pub use dxos_quic::BindError;
+pub use dxos_store::StoreError;
 
 /// The version of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
