@@ -8,7 +8,6 @@
     reason = "everything here is a test: what goes wrong fails it"
 )]
 
-mod bad_profile;
 mod joining;
 mod killed;
 mod life;
