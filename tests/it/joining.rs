@@ -132,6 +132,8 @@ async fn what_ends_early_says_why_on_both_sides() {
     within(flow.joined()).await.unwrap_err();
     assert_eq!(flow.status().state, InvitationState::Cancelled);
     assert_eq!(host.status().state, InvitationState::Cancelled);
+    let own = within(host.finished()).await;
+    assert_eq!(own, Err(InvitationError::Cancelled));
 
     // The guest takes too long.
     let soon = InvitationOptions::default().timeout(Duration::from_millis(300));

@@ -323,7 +323,12 @@ impl Hosted {
                     status.state = InvitationState::Init;
                 }
                 Progress::Ended(refusal) => {
-                    let error = InvitationError::Refused(refusal);
+                    // To the guest it is a refusal; this side did it itself.
+                    let error = match refusal {
+                        Refusal::Cancelled => InvitationError::Cancelled,
+                        Refusal::Expired => InvitationError::Expired,
+                        refusal => InvitationError::Refused(refusal),
+                    };
                     status.state = error.state();
                     status.error = Some(error);
                 }
