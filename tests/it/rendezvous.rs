@@ -32,7 +32,6 @@ async fn two_clients_meet_again_at_new_ports_through_a_server() {
     ann.destroy().await.unwrap();
 
     // Ann is at another port from now on: Bob finds her there.
-    let old = bob.mesh().network_status().await.unwrap();
     let taken: std::net::UdpSocket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let new = taken.local_addr().unwrap();
     drop(taken);
@@ -50,5 +49,4 @@ async fn two_clients_meet_again_at_new_ports_through_a_server() {
         .await
         .unwrap();
     converge(&space, &theirs).await;
-    assert!(!old.addresses.is_empty());
 }
