@@ -45,7 +45,7 @@ async fn both_values_of_a_conflict_can_be_read() {
             .unwrap();
     }
     for (replica, n) in [(&space, 1), (&theirs, 2)] {
-        let change = |p: &mut dxos_client::Map| drop(p.insert("n".into(), n.into()));
+        let change = move |p: &mut dxos_client::Map| drop(p.insert("n".into(), n.into()));
         replica.db().update(task, change).await.unwrap();
     }
     for client in [&ann, &bob] {

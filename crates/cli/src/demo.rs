@@ -368,7 +368,7 @@ async fn merged(space: &Space, object: ObjectId) -> Result<Merged> {
     {
         bail!("an edit of one side was lost");
     }
-    let text = |value: &Value| value.as_text().unwrap_or_default().to_owned();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let also: Vec<_> = merged
         .conflicts("note")
         .iter()

@@ -190,7 +190,7 @@ fn value_size(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 1,
         Value::Int(number) => 2 + significant_bits(*number) / 7,
-        Value::Text(text) => text.len() + 5,
+        Value::String(text) => text.len() + 5,
         Value::Bytes(bytes) => bytes.len() + 5,
         Value::List(items) => items.iter().map(value_size).sum::<usize>() + 5,
         Value::Set(members) => members.iter().map(value_size).sum::<usize>() + 5,

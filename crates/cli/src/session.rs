@@ -142,7 +142,7 @@ pub(crate) fn name_of(report: &SpaceReport) -> Option<String> {
     report
         .properties
         .get("name")
-        .and_then(Value::as_text)
+        .and_then(Value::as_str)
         .map(str::to_owned)
 }
 

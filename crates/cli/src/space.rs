@@ -159,7 +159,7 @@ fn objects_text(objects: &[Object]) -> String {
 /// A value, cut to what fits a table.
 fn cell_text(value: &Value) -> String {
     let text = match value {
-        Value::Text(text) => text.clone(),
+        Value::String(text) => text.clone(),
         Value::Reference(reference) => reference.object().short(),
         Value::List(items) => items.iter().map(cell_text).collect::<Vec<_>>().join(", "),
         Value::Set(members) => members.iter().map(cell_text).collect::<Vec<_>>().join(", "),

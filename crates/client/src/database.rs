@@ -1,8 +1,10 @@
 //! The objects of a space.
 
 use dxos_actors::PortError;
-use dxos_document::{Map, Object, Query, Transaction, TypeName, diff};
-use dxos_protocol::echo::{Commit, Committed, Durability, EchoError, Flush, GetObject};
+use dxos_document::{Map, Object, Query, Transaction, Tx, TxError, TypeName};
+use dxos_protocol::echo::{
+    Aborted, Commit, Committed, Durability, EchoError, Flush, GetObject, Transact, Work,
+};
 
 use crate::{ClientError, ObjectId, PendingQuery, Space};
 
@@ -26,6 +28,21 @@ pub enum UpdateError {
         /// The object.
         object: ObjectId,
     },
+    /// A value is out of bounds.
+    #[error(transparent)]
+    Invalid(TxError),
+    /// Anything else.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Why a transaction was not written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransactionError<E> {
+    /// Its own code returned this.
+    #[error("the transaction was given up: {0}")]
+    Aborted(E),
     /// Anything else.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -80,8 +97,74 @@ impl Database {
             .map_err(ClientError::unanswered(ECHO))??)
     }
 
+    /// Runs a transaction: its code reads and changes any number of objects, alone in the space,
+    /// and what it did becomes one block, atomic on every replica. When it returns an error or
+    /// panics nothing of it is written, and nobody sees any of it.
+    ///
+    /// The code runs on the thread of the space, so it should be quick; it cannot wait for
+    /// anything. Acknowledged when the operating system has it.
+    ///
+    /// # Errors
+    ///
+    /// What the code returned, as [`TransactionError::Aborted`]; else what kept its result from
+    /// being written.
+    pub async fn transaction<T, E>(
+        &self,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, TransactionError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        self.transaction_with(Durability::Interval, run).await
+    }
+
+    /// Runs a transaction and says when it is to be acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::transaction`].
+    pub async fn transaction_with<T, E>(
+        &self,
+        durability: Durability,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, TransactionError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
+        let (sender, mut result) = tokio::sync::oneshot::channel();
+        let work = Work::new(move |tx| {
+            let result = run(tx);
+            let answer = if result.is_ok() { Ok(()) } else { Err(Aborted) };
+            // Whoever gave up waiting needs no result.
+            let _ = sender.send(result);
+            answer
+        });
+        let transact = Transact {
+            space: self.space.key(),
+            work,
+            durability,
+        };
+        let node = self.space.client().node()?;
+        let written = node
+            .echo
+            .transact()
+            .ask(transact)
+            .await
+            .map_err(ClientError::unanswered(ECHO))?;
+        match (written, result.try_recv()) {
+            (Err(EchoError::TransactionAborted), Ok(Err(error))) => {
+                Err(TransactionError::Aborted(error))
+            }
+            (Err(error), _) => Err(ClientError::from(error).into()),
+            (Ok(_), Ok(Ok(result))) => Ok(result),
+            (Ok(_), _) => Err(ClientError::from(EchoError::TransactionPanicked).into()),
+        }
+    }
+
     /// Changes the properties of an object: what differs after `change`, and nothing else,
-    /// becomes operations.
+    /// becomes operations. What `change` is shown does not change until it has returned.
     ///
     /// # Errors
     ///
@@ -89,20 +172,17 @@ impl Database {
     pub async fn update(
         &self,
         object: ObjectId,
-        change: impl FnOnce(&mut Map),
+        change: impl FnOnce(&mut Map) + Send + 'static,
     ) -> Result<(), UpdateError> {
-        let space = self.space.key();
-        let found = self
-            .get(object)
-            .await?
-            .ok_or(UpdateError::NotFound { space, object })?;
-        let mut properties = found.properties().clone();
-        change(&mut properties);
-        let ops = diff(object, found.properties(), &properties);
-        if !ops.is_empty() {
-            self.commit(Transaction { ops }).await?;
-        }
-        Ok(())
+        let updated = self.transaction(move |tx| tx.update(object, change)).await;
+        updated.map_err(|error| match error {
+            TransactionError::Aborted(TxError::NotFound { object }) => UpdateError::NotFound {
+                space: self.space.key(),
+                object,
+            },
+            TransactionError::Aborted(error) => UpdateError::Invalid(error),
+            TransactionError::Client(error) => UpdateError::Client(error),
+        })
     }
 
     /// Deletes an object. It keeps its properties and can be restored.

@@ -48,7 +48,7 @@ pub use config::{
     Config, ConfigError, KeyringConfig, KeyringProtection, NetworkConfig, PathDisplay,
     StorageConfig,
 };
-pub use database::{Database, UpdateError};
+pub use database::{Database, TransactionError, UpdateError};
 pub use echo::EchoProxy;
 pub use error::ClientError;
 pub use halo::HaloProxy;
@@ -64,7 +64,7 @@ pub use space::Space;
 pub use dxos_credentials::{Presentation, Role};
 pub use dxos_document::{
     Comparison, Conflict, Difference, Filter, Key, Map, Object, ObjectRef, Op, Placed, Query,
-    Transaction, TypeName, Value,
+    Transaction, Tx, TxError, TypeName, Value,
 };
 pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, Protection, SpaceKey,

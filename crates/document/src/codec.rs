@@ -169,7 +169,7 @@ impl<'a> Encoder<'a> {
                 self.byte(TIMESTAMP);
                 self.signed(*number);
             }
-            Value::Text(text) => {
+            Value::String(text) => {
                 if let Ok(short @ 0..=SMALL_MAX) = u8::try_from(text.len()) {
                     self.byte(SHORT_TEXT | short);
                 } else {
@@ -370,7 +370,7 @@ impl<'a> Decoder<'a> {
             TIMESTAMP => Value::Timestamp(self.signed(WHAT)?),
             TEXT => match self.varint(WHAT)? {
                 0..=0x3f => return Err(DecodeError::Malformed { what: WHAT }),
-                length => Value::Text(self.text(length, WHAT)?.to_owned()),
+                length => Value::String(self.text(length, WHAT)?.to_owned()),
             },
             BYTES => {
                 let length = self.varint(WHAT)?;
@@ -403,7 +403,7 @@ impl<'a> Decoder<'a> {
             }
             text @ SHORT_TEXT..SMALL_INT => {
                 let text = self.text(u64::from(text & SMALL_MAX), WHAT)?;
-                Value::Text(text.to_owned())
+                Value::String(text.to_owned())
             }
             int if (SMALL_INT..=SMALL_INT | SMALL_MAX).contains(&int) => {
                 Value::Int(i64::from(int & SMALL_MAX))

@@ -95,7 +95,7 @@ impl Value {
             ),
             Self::Counter(value) => tagged(COUNTER, Json::from(*value)),
             Self::Timestamp(value) => tagged(TIME, Json::from(*value)),
-            Self::Text(value) => Json::from(value.as_str()),
+            Self::String(value) => Json::from(value.as_str()),
             Self::Bytes(value) => tagged(BYTES, Json::from(BASE64.encode(value))),
             Self::Reference(value) => tagged(
                 REFERENCE,
@@ -141,7 +141,7 @@ fn read(json: &Json, left: usize) -> Result<Value, JsonError> {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::Bool(*value),
         Json::Number(number) => read_number(number)?,
-        Json::String(text) => Value::Text(text.clone()),
+        Json::String(text) => Value::String(text.clone()),
         Json::Array(items) => {
             let left = descend(left)?;
             let items: Result<_, _> = items.iter().map(|item| read(item, left)).collect();

@@ -86,6 +86,7 @@ mod state_decode;
 mod state_encode;
 mod state_tables;
 mod transaction_codec;
+mod tx;
 mod value;
 mod view;
 
@@ -102,6 +103,7 @@ pub use op::{Op, Transaction};
 pub use path::Path;
 pub use query::{Deleted, Direction, OrderBy, Query};
 pub use state::{ApplyError, ObjectState, state_hash};
+pub use tx::{Objects, Tx, TxError};
 pub use value::{Map, ObjectRef, Value};
 
 #[cfg(test)]

@@ -39,8 +39,8 @@ pub enum Value {
     Counter(i64),
     /// Milliseconds since 1970-01-01T00:00:00Z.
     Timestamp(i64),
-    /// Text, assigned as a whole.
-    Text(String),
+    /// A string, assigned as a whole.
+    String(String),
     /// Bytes, assigned as a whole.
     Bytes(Vec<u8>),
     /// Another object.
@@ -117,10 +117,10 @@ impl Value {
         matches!(self, Self::Null)
     }
 
-    /// The text, if it is one.
-    pub fn as_text(&self) -> Option<&str> {
+    /// The string, if it is one.
+    pub fn as_str(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text),
+            Self::String(string) => Some(string),
             _ => None,
         }
     }
@@ -211,7 +211,7 @@ impl Value {
             Self::Bool(_) => 1,
             Self::Int(_) | Self::Float(_) | Self::Counter(_) => NUMBERS,
             Self::Timestamp(_) => 3,
-            Self::Text(_) => 4,
+            Self::String(_) => 4,
             Self::Bytes(_) => 5,
             Self::Reference(_) => 6,
             Self::List(_) => 7,
@@ -273,7 +273,7 @@ impl Ord for Value {
         match (self, other) {
             (Self::Bool(one), Self::Bool(two)) => one.cmp(two),
             (Self::Timestamp(one), Self::Timestamp(two)) => one.cmp(two),
-            (Self::Text(one), Self::Text(two)) => one.cmp(two),
+            (Self::String(one), Self::String(two)) => one.cmp(two),
             (Self::Bytes(one), Self::Bytes(two)) => one.cmp(two),
             (Self::Reference(one), Self::Reference(two)) => one.cmp(two),
             (Self::List(one), Self::List(two)) => one.cmp(two),
@@ -316,7 +316,7 @@ impl Hash for Value {
                 canonical(*value).to_bits().hash(state);
             }
             Self::Timestamp(value) => value.hash(state),
-            Self::Text(value) => value.hash(state),
+            Self::String(value) => value.hash(state),
             Self::Bytes(value) => value.hash(state),
             Self::Reference(value) => value.hash(state),
             Self::List(value) => value.hash(state),
@@ -342,8 +342,8 @@ from! {
     i32 => |value| Self::Int(value.into());
     u32 => |value| Self::Int(value.into());
     f64 => |value| Self::Float(canonical(value));
-    &str => |value| Self::Text(value.to_owned());
-    String => |value| Self::Text(value);
+    &str => |value| Self::String(value.to_owned());
+    String => |value| Self::String(value);
     ObjectRef => |value| Self::Reference(value);
     Vec<Self> => |value| Self::List(value);
     BTreeSet<Self> => |value| Self::Set(value);

@@ -153,7 +153,8 @@ impl EchoActor {
         created.written();
         if let Some(op) = properties_op(&created, message.properties) {
             let store: &dyn Read = &self.shared.store;
-            let (_, outcome) = created.commit(vec![op], now_ms, store)?;
+            let (committed, outcome) = created.commit(vec![op], now_ms, (store, &mut self.rng))?;
+            committed?;
             self.commit(&created, outcome.batch)?;
             created.written();
         }
@@ -389,6 +390,7 @@ pass_to_space! {
     ListMembers => Vec<MemberReport>,
     RunQuery => Vec<dxos_document::Object>,
     Subscribe => LiveQuery,
+    Transact => Option<Committed>,
     WatchSpace => tokio::sync::watch::Receiver<SpaceReport>,
 }
 

@@ -8,7 +8,7 @@ use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, Commit, ComputeStateHash, CreateSpace, Flush, GetObject, GetSpace, JoinSpace,
-    ListMembers, ListSpaces, RunQuery, Subscribe, UseAuthority, WatchSpace,
+    ListMembers, ListSpaces, RunQuery, Subscribe, Transact, UseAuthority, WatchSpace,
 };
 use dxos_protocol::mesh::{EndSession, JoinSwarm, Wake};
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
@@ -100,6 +100,8 @@ ports! {
     list_members: ListMembers,
     /// Writes a transaction.
     commit: Commit,
+    /// Runs the code of a transaction.
+    transact: Transact,
     /// Reads one object.
     get_object: GetObject,
     /// Runs a query once.

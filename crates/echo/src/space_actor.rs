@@ -305,11 +305,30 @@ impl Receive<Commit> for SpaceActor {
         let Commit {
             ops, durability, ..
         } = message;
-        let result = self.step(ctx, |space, now_ms, (store, _)| {
-            space.commit(ops, now_ms, store)
+        let result = self.step(ctx, |space, now_ms, (store, rng)| {
+            space.commit(ops, now_ms, (store, rng))
         });
-        match (result, durability) {
+        match (result.flatten(), durability) {
             (Ok(committed), Durability::Synced) => self.durable(committed, ctx),
+            (result, _) => Answer::Now(result),
+        }
+    }
+}
+
+impl Receive<Transact> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: Transact,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<Option<Committed>, EchoError>> {
+        let Transact {
+            work, durability, ..
+        } = message;
+        let result = self.step(ctx, |space, now_ms, (store, rng)| {
+            space.transact(work, now_ms, (store, rng))
+        });
+        match (result.flatten(), durability) {
+            (Ok(Some(committed)), Durability::Synced) => self.durable(Some(committed), ctx),
             (result, _) => Answer::Now(result),
         }
     }

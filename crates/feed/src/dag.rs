@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dxos_keys::{BlockHash, Domain, FeedId, Signer, SpaceKey};
+use dxos_keys::{BlockHash, DeviceKey, Domain, FeedId, Signer, SpaceKey};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{GENESIS, SealingContext};
@@ -92,6 +92,21 @@ pub enum AppendError {
         /// The feed.
         feed: FeedId,
     },
+}
+
+/// Where the next block of a feed stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Its sequence number.
+    pub seq: u64,
+    /// The hash of the block before it.
+    pub prev: BlockHash,
+    /// Its logical time.
+    pub lamport: u64,
+    /// What it names of other feeds.
+    pub deps: Vec<Dep>,
+    /// What its writer has applied, it included.
+    pub clock: Timeframe,
 }
 
 /// What an append needs to know besides the body.
@@ -235,27 +250,19 @@ impl Dag {
         self.recent_branches.clear();
     }
 
-    /// Appends a block to a feed of the signer's device: names what changed in other feeds,
-    /// takes the next logical time, signs. `body` makes the body; what it is sealed for must be
-    /// bound to the [`SealingContext`].
+    /// Where the next block of a feed of `device` will stand: [`Dag::append`] puts it there, as
+    /// long as nothing else is accepted before.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]; nothing has changed then.
-    pub fn append(
-        &mut self,
-        Append {
-            feed,
-            time_ms,
-            signer,
-        }: Append<'_>,
-        body: impl FnOnce(SealingContext) -> Bytes,
-    ) -> Result<Block, AppendError> {
+    /// [`AppendError`] when the device cannot append to the feed.
+    pub fn next(&self, feed: &FeedId, device: DeviceKey) -> Result<Next, AppendError> {
+        let feed = *feed;
         let state = self.feeds.get(&feed).ok_or(AppendError::Unknown { feed })?;
         if state.fork.is_some() {
             return Err(AppendError::Forked { feed });
         }
-        if state.descriptor.device != signer.device() {
+        if state.descriptor.device != device {
             return Err(AppendError::OtherDevice { feed });
         }
         // What is beyond the limit is named by a later block. The count is sent in 16 bits.
@@ -275,11 +282,45 @@ impl Dag {
                 });
             }
         }
-        let mut header = Header {
-            feed,
+        let mut clock = state.clock.clone();
+        extend_clock(&mut clock, feed, state.length + 1, &deps);
+        Ok(Next {
             seq: state.length,
             prev: state.head,
             lamport: lamport.saturating_add(1),
+            deps,
+            clock,
+        })
+    }
+
+    /// Appends a block to a feed of the signer's device: names what changed in other feeds,
+    /// takes the next logical time, signs. `body` makes the body; what it is sealed for must be
+    /// bound to the [`SealingContext`].
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; nothing has changed then.
+    pub fn append(
+        &mut self,
+        Append {
+            feed,
+            time_ms,
+            signer,
+        }: Append<'_>,
+        body: impl FnOnce(SealingContext) -> Bytes,
+    ) -> Result<Block, AppendError> {
+        let Next {
+            seq,
+            prev,
+            lamport,
+            deps,
+            ..
+        } = self.next(&feed, signer.device())?;
+        let mut header = Header {
+            feed,
+            seq,
+            prev,
+            lamport,
             time_ms,
             deps,
             body_hash: crate::block::body_hash(&[]),

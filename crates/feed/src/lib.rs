@@ -48,7 +48,7 @@ mod run;
 mod waiting;
 
 pub use block::{Block, BlockDecodeError, Dep, Header, SealingContext};
-pub use dag::{Append, AppendError, Dag, FeedState, RegisterError};
+pub use dag::{Append, AppendError, Dag, FeedState, Next, RegisterError};
 pub use descriptor::{Designation, FeedDescriptor};
 pub use fork::{Cut, CutError, ForkProof, ForkProofError, SignedHeader};
 pub use index::{BlockIndex, Entry, IndexError, MemoryIndex};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dxos_credentials::{DeviceChain, Role};
-use dxos_document::{Difference, Object, Op, Query, Value};
+use dxos_document::{Difference, Object, Op, Query, Tx, Value};
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, SpaceKey, StateHash, Topic,
@@ -170,6 +170,50 @@ pub struct Commit {
     pub durability: Durability,
 }
 
+/// The code of a transaction. It runs within the space, alone, and sees the objects as they are
+/// then; what it does becomes one block, or nothing when it fails or panics.
+///
+/// The one message that is more than data: what a transaction reads must not change before it is
+/// written. It should be quick, as the space does nothing else meanwhile.
+pub struct Work(Box<dyn FnOnce(&mut Tx<'_>) -> Result<(), Aborted> + Send>);
+
+/// The code of a transaction wants nothing of it to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aborted;
+
+impl Work {
+    /// This code.
+    pub fn new(work: impl FnOnce(&mut Tx<'_>) -> Result<(), Aborted> + Send + 'static) -> Self {
+        Self(Box::new(work))
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    ///
+    /// [`Aborted`] when nothing of it is to be written.
+    pub fn run(self, tx: &mut Tx<'_>) -> Result<(), Aborted> {
+        (self.0)(tx)
+    }
+}
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Work").finish_non_exhaustive()
+    }
+}
+
+/// Runs the code of a transaction: one block, atomic on every replica.
+#[derive(Debug)]
+pub struct Transact {
+    /// The space.
+    pub space: SpaceKey,
+    /// The code.
+    pub work: Work,
+    /// When to acknowledge.
+    pub durability: Durability,
+}
+
 /// Where a transaction was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Committed {
@@ -303,6 +347,12 @@ pub enum EchoError {
         /// What it said.
         reason: String,
     },
+    /// The code of a transaction gave up; nothing was written.
+    #[error("the transaction was given up by its own code; nothing of it was written")]
+    TransactionAborted,
+    /// The code of a transaction panicked; nothing was written. The log has the message.
+    #[error("the code of the transaction panicked; nothing of it was written: see the log")]
+    TransactionPanicked,
     /// The space is not on this device.
     #[error("space {space} is not on this device")]
     UnknownSpace {
@@ -321,6 +371,7 @@ request! {
     WatchSpace => Result<watch::Receiver<SpaceReport>, EchoError>,
     ListMembers => Result<Vec<MemberReport>, EchoError>,
     Commit => Result<Committed, EchoError>,
+    Transact => Result<Option<Committed>, EchoError>,
     GetObject => Result<Option<Object>, EchoError>,
     RunQuery => Result<Vec<Object>, EchoError>,
     Subscribe => Result<LiveQuery, EchoError>,

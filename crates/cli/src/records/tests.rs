@@ -14,7 +14,7 @@ fn titles(name: &str, text: &str) -> Vec<String> {
             .properties
             .get("title")
             .unwrap()
-            .as_text()
+            .as_str()
             .unwrap()
             .to_owned()
     };

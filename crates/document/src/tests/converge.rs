@@ -21,7 +21,7 @@ fn small_value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         (0_i64..3).prop_map(Value::Int),
         (0_i64..3).prop_map(Value::Counter),
-        "[x-z]".prop_map(Value::Text),
+        "[x-z]".prop_map(Value::String),
         proptest::collection::btree_set((0_i64..3).prop_map(Value::Int), 0..3).prop_map(Value::Set),
     ];
     let map = |values: BoxedStrategy<Value>| {

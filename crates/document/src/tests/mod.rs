@@ -130,7 +130,7 @@ fn any_scalar() -> impl Strategy<Value = Value> {
         any_float().prop_map(Value::Float),
         (-2_i64..3).prop_map(Value::Counter),
         any::<i64>().prop_map(Value::Timestamp),
-        "[a-c]{0,2}|\\PC{0,80}".prop_map(Value::Text),
+        "[a-c]{0,2}|\\PC{0,80}".prop_map(Value::String),
         any::<Vec<u8>>().prop_map(Value::Bytes),
         any::<(Option<[u8; 32]>, [u8; 16])>().prop_map(|(space, object)| {
             let object = ObjectId::from_bytes(object);

@@ -7,7 +7,7 @@ use dxos_keys::{BlockHash, ContentKeyId, FeedId};
 use dxos_protocol::echo::EchoError;
 use dxos_store::Read;
 
-use super::space::{Space, Touched, is_visible, store_failed};
+use super::space::{Space, Touched, store_failed};
 
 /// A block that was accepted into the DAG.
 #[derive(Debug)]
@@ -134,13 +134,9 @@ impl Space {
                 .cache
                 .load(store, number, object)
                 .map_err(|error| store_failed(&error))?;
-            self.touched.entry(object).or_insert_with(|| Touched {
-                was_visible: is_visible(state),
-                before: watched
-                    .then(|| state.object(object))
-                    .flatten()
-                    .map(Box::new),
-            });
+            self.touched
+                .entry(object)
+                .or_insert_with(|| Touched::before(object, state, watched));
             // Decoding has checked the limits, and feeds are far shorter than the other bound.
             if let Err(error) = state.apply(op, context, index) {
                 tracing::warn!(%error, "operation ignored");

@@ -65,6 +65,13 @@ impl Cache {
         }
     }
 
+    /// Forgets the states that were changed and not written.
+    pub(crate) fn forget_changes(&mut self) {
+        for object in std::mem::take(&mut self.dirty) {
+            self.young.remove(&object);
+        }
+    }
+
     /// Forgets everything, changes included.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

@@ -1,8 +1,8 @@
 //! The logic of ECHO, without actors: spaces as state machines over a store that is passed in.
 
+mod admit;
 mod apply;
 mod cache;
-mod commit;
 mod evidence;
 pub(crate) mod layout;
 mod live;
@@ -15,6 +15,7 @@ mod sync;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod transact;
 
 pub(crate) use query::PROPERTIES_TYPE;
 pub(crate) use space::{Outcome, Space};

@@ -2,7 +2,7 @@ use dxos_credentials::Role;
 use dxos_store::CrashPlan;
 use proptest::prelude::*;
 
-use super::{Net, task};
+use super::{Net, rng, task};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
@@ -80,7 +80,11 @@ fn a_space_that_a_failed_commit_reset_goes_on_from_the_store() {
     net.edit(1, task(1, 1));
     let replica = &mut net.replicas[1];
     // The batch of this one never arrives.
-    drop(replica.space.commit(task(2, 1), 9, &replica.store).unwrap());
+    drop(
+        replica
+            .space
+            .commit(task(2, 1), 9, (&replica.store, &mut rng(9))),
+    );
     let key = net.key;
     let spare = Net::of(1, &[Role::Editor]).replicas.remove(1);
     let lost = std::mem::replace(&mut net.replicas[1], spare);

@@ -4,8 +4,8 @@ use dxos_document::Transaction;
 use dxos_protocol::auth::Judgement;
 use dxos_protocol::echo::EchoError;
 
-use super::super::commit::sealed_body;
-use super::{Net, object, task};
+use super::super::transact::sealed_body;
+use super::{Net, object, rng, task};
 use crate::core::Outcome;
 
 #[test]
@@ -58,7 +58,9 @@ fn feeds_of_a_member_that_was_unknown_are_asked_for_again_once_it_is_known() {
 fn a_block_of_a_reader_does_not_count() {
     let mut net = Net::of(1, &[Role::Reader]);
     let reader = &mut net.replicas[1];
-    let refused = reader.space.commit(task(1, 1), 5, &reader.store);
+    let refused = reader
+        .space
+        .commit(task(1, 1), 5, (&reader.store, &mut rng(9)));
     assert!(matches!(refused, Err(EchoError::NotPermitted { .. })));
     // One that does not ask.
     let key = reader.space.keys.values().next().unwrap().clone();

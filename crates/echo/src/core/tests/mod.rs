@@ -30,8 +30,12 @@ const NUMBER: SpaceNumber = SpaceNumber(0);
 /// More steps than any scenario here takes.
 const STEPS_MAX: usize = 100_000;
 
+pub(super) fn rng(seed: u8) -> ChaCha20Rng {
+    ChaCha20Rng::from_seed([seed; 32])
+}
+
 pub(super) fn authority(seed: u8) -> Authority {
-    let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+    let mut rng = rng(seed);
     let device = DeviceSecret::generate(&mut rng);
     let sealing = SealingSecret::generate(&mut rng);
     let identity = IdentitySecret::generate(&mut rng);
@@ -243,10 +247,11 @@ impl Net {
     pub(super) fn edit(&mut self, number: usize, ops: Vec<Op>) {
         self.now_ms += 1;
         let replica = &mut self.replicas[number];
-        let (_, outcome) = replica
+        let (committed, outcome) = replica
             .space
-            .commit(ops, self.now_ms, &replica.store)
+            .commit(ops, self.now_ms, (&replica.store, &mut self.rng))
             .unwrap();
+        committed.unwrap();
         self.carry_out(number, outcome);
     }
 

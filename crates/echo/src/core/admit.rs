@@ -1,11 +1,9 @@
-//! Local writes: transactions and admissions.
+//! Admissions: what makes an identity a member, and what it needs to take part.
 
-use bytes::{BufMut, Bytes, BytesMut};
 use dxos_credentials::{Assertion, Credential, DeviceChain, Right, Role, check_display_name};
-use dxos_document::{Context, Limits, Object, Op, Stamp, Transaction};
-use dxos_feed::{Designation, FeedLimits, Run, SealingContext};
-use dxos_keys::{ContentKey, ContentKeyId, InvitationId, ObjectId, SEAL_OVERHEAD_BYTES};
-use dxos_protocol::echo::{AdmissionTicket, Committed, EchoError};
+use dxos_feed::{Designation, FeedLimits, Run};
+use dxos_keys::InvitationId;
+use dxos_protocol::echo::{AdmissionTicket, EchoError};
 use dxos_store::Read;
 use dxos_wire::limits::{RUN_BLOCKS_MAX, RUN_BYTES_MAX};
 use rand_core::CryptoRng;
@@ -14,74 +12,6 @@ use super::serve::Blocks;
 use super::space::{Outcome, Space};
 
 impl Space {
-    /// Writes a transaction into this device's data feed.
-    pub(crate) fn commit(
-        &mut self,
-        ops: Vec<Op>,
-        now_ms: u64,
-        store: &dyn Read,
-    ) -> Result<(Committed, Outcome), EchoError> {
-        let invalid = |reason: String| EchoError::InvalidTransaction { reason };
-        self.permit(Right::Write, "write")?;
-        let id = self.membership.content_key();
-        let key = id.and_then(|id| self.keys.get(&id)).cloned();
-        let Some(key) = key else {
-            return Err(EchoError::NoContentKey { space: self.key() });
-        };
-        if ops.is_empty() {
-            return Err(invalid("it has no operations".to_owned()));
-        }
-        let transaction = Transaction { ops };
-        let plain = transaction
-            .encode(&Limits::default())
-            .map_err(|error| invalid(error.to_string()))?;
-        let max = FeedLimits::default().body_bytes_max - SEAL_OVERHEAD_BYTES - ContentKeyId::LENGTH;
-        if plain.len() > max {
-            return Err(invalid(format!(
-                "it has {} bytes, more than the {max} of one block; write less at once",
-                plain.len()
-            )));
-        }
-        let mut outcome = Outcome::default();
-        // A device that has not shown its chain in this space yet does so first: then its
-        // blocks count wherever they arrive.
-        self.begin_write(now_ms, &mut outcome)?;
-        self.present(now_ms, store, &mut outcome)?;
-        let (feed, seq, block) = self.append_data(now_ms, &mut outcome, |context| {
-            sealed_body(&key, context, &plain)
-        })?;
-        let state = self.dag.feed(&feed);
-        let (hash, past) = match state {
-            Some(state) => (state.head, state.clock.clone()),
-            None => {
-                return Err(EchoError::Stopped {
-                    reason: "own feed is lost".to_owned(),
-                });
-            }
-        };
-        let stamp = Stamp {
-            lamport: block.lamport,
-            feed,
-            seq,
-        };
-        let context = Context {
-            stamp,
-            past: &past,
-            time_ms: now_ms,
-        };
-        self.apply_transaction(&transaction, &context, store)?;
-        self.flush(&mut outcome.batch)?;
-        Ok((
-            Committed {
-                feed,
-                seq,
-                hash,
-                lamport: block.lamport,
-            },
-            outcome,
-        ))
-    }
-
     /// Admits an identity and returns what it needs to take part. Asking again for the same
     /// identity and invitation gives the ticket again: it may have been lost on the way.
     #[expect(
@@ -194,29 +124,6 @@ impl Space {
             control: all,
         })
     }
-
-    /// One object, deleted or not.
-    pub(crate) fn object(
-        &self,
-        object: &ObjectId,
-        store: &dyn Read,
-    ) -> Result<Option<Object>, EchoError> {
-        if let Some(state) = self.cache.peek(object) {
-            return Ok(state.object(*object));
-        }
-        let state = super::cache::read(store, self.record.number, object)
-            .map_err(|error| super::space::store_failed(&error))?;
-        Ok(state.and_then(|state| state.object(*object)))
-    }
-}
-
-/// A transaction, sealed, behind the name of its key.
-pub(super) fn sealed_body(key: &ContentKey, context: SealingContext, plain: &[u8]) -> Bytes {
-    let sealed = key.seal(context.as_bytes(), plain);
-    let mut body = BytesMut::with_capacity(ContentKeyId::LENGTH + sealed.len());
-    body.put_slice(key.id().as_bytes());
-    body.put_slice(&sealed);
-    body.freeze()
 }
 
 /// Blocks of `feed` from `from` on that a batch is about to store.

@@ -1,0 +1,226 @@
+//! Local transactions: their code runs on the state itself and is taken back when it fails.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use dxos_credentials::Right;
+use dxos_document::{
+    Context, Limits, Object, ObjectState, Objects, Op, Stamp, Transaction, Tx, TxError,
+};
+use dxos_feed::{Designation, FeedLimits, Next, SealingContext};
+use dxos_keys::{ContentKey, ContentKeyId, FeedId, ObjectId, SEAL_OVERHEAD_BYTES};
+use dxos_protocol::echo::{Committed, EchoError, Work};
+use dxos_store::Read;
+use rand_core::CryptoRng;
+
+use super::space::{Outcome, Space, Touched, is_visible};
+
+/// What a local transaction led to: `None` when it changed nothing.
+pub(crate) type Transacted = Result<Option<Committed>, EchoError>;
+
+/// The objects of a space as a local transaction reads and changes them.
+struct Workspace<'a> {
+    space: &'a mut Space,
+    store: &'a dyn Read,
+    rng: &'a mut dyn CryptoRng,
+}
+
+impl Workspace<'_> {
+    fn load(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {
+        let number = self.space.record.number;
+        let loaded = self.space.cache.load(self.store, number, object);
+        loaded.map_err(|error| TxError::Store {
+            reason: error.to_string(),
+        })
+    }
+}
+
+impl Objects for Workspace<'_> {
+    fn read(&mut self, object: ObjectId) -> Result<&ObjectState, TxError> {
+        self.load(object).map(|state| &*state)
+    }
+
+    fn write(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {
+        let watched = !self.space.live.is_empty();
+        if !self.space.touched.contains_key(&object) {
+            let state = self.load(object)?;
+            let touched = Touched::before(object, state, watched);
+            self.space.touched.insert(object, touched);
+            self.space.cache.touch(object);
+        }
+        self.load(object)
+    }
+
+    fn new_id(&mut self) -> ObjectId {
+        ObjectId::generate(self.rng)
+    }
+}
+
+impl Touched {
+    /// How an object shows before it is changed.
+    pub(super) fn before(object: ObjectId, state: &ObjectState, watched: bool) -> Self {
+        Self {
+            was_visible: is_visible(state),
+            before: watched
+                .then(|| state.object(object))
+                .flatten()
+                .map(Box::new),
+        }
+    }
+}
+
+impl Space {
+    /// Writes operations into this device's data feed.
+    pub(crate) fn commit(
+        &mut self,
+        ops: Vec<Op>,
+        now_ms: u64,
+        parts: (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<(Result<Committed, EchoError>, Outcome), EchoError> {
+        let work = |tx: &mut Tx<'_>| {
+            let pushed = ops.into_iter().try_for_each(|op| tx.push(op));
+            pushed.map_err(|error| EchoError::InvalidTransaction {
+                reason: error.to_string(),
+            })
+        };
+        let (transacted, outcome) = self.run(work, now_ms, parts)?;
+        let committed = transacted.and_then(|committed| {
+            committed.ok_or_else(|| EchoError::InvalidTransaction {
+                reason: "it has no operations".to_owned(),
+            })
+        });
+        Ok((committed, outcome))
+    }
+
+    /// Runs a transaction's code on the objects and writes what it did into this device's data
+    /// feed: all of it as one block, or nothing when it fails or panics.
+    pub(crate) fn transact(
+        &mut self,
+        work: Work,
+        now_ms: u64,
+        parts: (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<(Transacted, Outcome), EchoError> {
+        let work = |tx: &mut Tx<'_>| {
+            catch_unwind(AssertUnwindSafe(|| work.run(tx)))
+                .map_err(|_| EchoError::TransactionPanicked)?
+                .map_err(|_| EchoError::TransactionAborted)
+        };
+        self.run(work, now_ms, parts)
+    }
+
+    fn run(
+        &mut self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<(), EchoError>,
+        now_ms: u64,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<(Transacted, Outcome), EchoError> {
+        self.permit(Right::Write, "write")?;
+        let id = self.membership.content_key();
+        let Some(key) = id.and_then(|id| self.keys.get(&id)).cloned() else {
+            return Err(EchoError::NoContentKey { space: self.key() });
+        };
+        let mut outcome = Outcome::default();
+        // A device that has not shown its chain in this space yet does so first: then its
+        // blocks count wherever they arrive.
+        self.begin_write(now_ms, &mut outcome)?;
+        self.present(now_ms, store, &mut outcome)?;
+        let (feed, next) = self.next_data()?;
+        let context = Context {
+            stamp: Stamp {
+                lamport: next.lamport,
+                feed,
+                seq: next.seq,
+            },
+            past: &next.clock,
+            time_ms: now_ms,
+        };
+        let mut workspace = Workspace {
+            space: self,
+            store,
+            rng,
+        };
+        let mut tx = Tx::new(&mut workspace, context);
+        let transacted = match work(&mut tx).and_then(|()| encode(tx.into_ops())) {
+            Ok(None) => Ok(None),
+            Ok(Some(plain)) => self
+                .append_data(now_ms, &mut outcome, |context| {
+                    sealed_body(&key, context, &plain)
+                })
+                .map(|(feed, seq, block)| {
+                    let hash = self.dag.feed(&feed).map_or(next.prev, |state| state.head);
+                    Some(Committed {
+                        feed,
+                        seq,
+                        hash,
+                        lamport: block.lamport,
+                    })
+                })
+                .map(Ok)?,
+            Err(error) => Err(error),
+        };
+        if !matches!(transacted, Ok(Some(_))) {
+            // What it read and changed is as it is in the store.
+            self.cache.forget_changes();
+            self.touched.clear();
+        }
+        self.flush(&mut outcome.batch)?;
+        Ok((transacted, outcome))
+    }
+
+    /// Where this device's next transaction will stand.
+    fn next_data(&mut self) -> Result<(FeedId, Next), EchoError> {
+        let stopped = |error: &dyn std::error::Error| EchoError::Stopped {
+            reason: error.to_string(),
+        };
+        let descriptor = self.own_feed(Designation::Data);
+        let feed = descriptor.id();
+        let device = self.device();
+        self.dag
+            .register(descriptor)
+            .map_err(|error| stopped(&error))?;
+        let next = self.dag.next(&feed, device);
+        Ok((feed, next.map_err(|error| stopped(&error))?))
+    }
+
+    /// One object, deleted or not.
+    pub(crate) fn object(
+        &self,
+        object: &ObjectId,
+        store: &dyn Read,
+    ) -> Result<Option<Object>, EchoError> {
+        if let Some(state) = self.cache.peek(object) {
+            return Ok(state.object(*object));
+        }
+        let state = super::cache::read(store, self.record.number, object)
+            .map_err(|error| super::space::store_failed(&error))?;
+        Ok(state.and_then(|state| state.object(*object)))
+    }
+}
+
+/// The bytes of a transaction that fits into one block, `None` when it does nothing.
+fn encode(ops: Vec<Op>) -> Result<Option<Vec<u8>>, EchoError> {
+    let invalid = |reason: String| EchoError::InvalidTransaction { reason };
+    if ops.is_empty() {
+        return Ok(None);
+    }
+    let plain = Transaction { ops }
+        .encode(&Limits::default())
+        .map_err(|error| invalid(error.to_string()))?;
+    let max = FeedLimits::default().body_bytes_max - SEAL_OVERHEAD_BYTES - ContentKeyId::LENGTH;
+    if plain.len() > max {
+        return Err(invalid(format!(
+            "it has {} bytes, more than the {max} of one block; write less at once",
+            plain.len()
+        )));
+    }
+    Ok(Some(plain))
+}
+
+/// A transaction, sealed, behind the name of its key.
+pub(super) fn sealed_body(key: &ContentKey, context: SealingContext, plain: &[u8]) -> Bytes {
+    let sealed = key.seal(context.as_bytes(), plain);
+    let mut body = BytesMut::with_capacity(ContentKeyId::LENGTH + sealed.len());
+    body.put_slice(key.id().as_bytes());
+    body.put_slice(&sealed);
+    body.freeze()
+}
