@@ -175,7 +175,9 @@ pub struct Commit {
 ///
 /// The one message that is more than data: what a transaction reads must not change before it is
 /// written. It should be quick, as the space does nothing else meanwhile.
-pub struct Work(Box<dyn FnOnce(&mut Tx<'_>) -> Result<(), Aborted> + Send>);
+pub struct Work(Box<Code>);
+
+type Code = dyn FnOnce(&mut Tx<'_>) -> Result<(), Aborted> + Send;
 
 /// The code of a transaction wants nothing of it to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

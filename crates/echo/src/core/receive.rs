@@ -230,14 +230,15 @@ impl Space {
         store: &dyn Read,
         outcome: &mut Outcome,
     ) -> Result<(), SessionError> {
-        let (feed, end) = (run.feed, run.end());
+        let feed = run.feed;
+        // Also of blocks that cannot be used yet: the peer does not name them again.
+        self.sync.shown(session, feed, run.end());
         if self.dag.feed(&feed).is_none() && !self.register_for(session, &run)? {
             return Ok(());
         }
         let (grown, result) = self.insert(run, store, outcome);
         let needed = self.dag.next_needed(&feed);
-        // Before others are told: what the peer sent it has, what waited for that it may not.
-        self.sync.arrived(session, feed, end, needed, now_ms);
+        self.sync.arrived(feed, needed, now_ms);
         self.tell_of(&grown, outcome);
         match result {
             Ok(_) => Ok(()),

@@ -63,6 +63,9 @@ struct Session {
 #[derive(Clone, Copy, Debug)]
 struct PeerFeed {
     head: FeedHead,
+    /// How many blocks the peer itself has shown to have: by its heads, or by sending them. What
+    /// it sends beyond its heads it does not name again, also when we could not use it yet.
+    shown: u64,
     /// How many blocks the peer has, counting those that we sent.
     known: u64,
 }
@@ -154,14 +157,14 @@ impl Sync {
         for session in self.sessions.values() {
             for (feed, peer) in &session.peer {
                 let known = greatest.entry(*feed).or_insert(0);
-                *known = peer.head.length.max(*known);
+                *known = peer.shown.max(*known);
             }
         }
         greatest
             .iter()
             .filter(|(feed, _)| dag.feed(feed).is_none_or(|state| state.fork.is_none()))
             .map(|(feed, known)| known.saturating_sub(dag.feed(feed).map_or(0, |s| s.length)))
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 
     /// Counts an offence; too many end the session.
@@ -200,12 +203,10 @@ impl Sync {
         state.branches.clear();
         for head in feeds {
             let feed = head.descriptor(*dag.space()).id();
-            let known = state
-                .peer
-                .get(&feed)
-                .map_or(0, |peer| peer.known)
-                .max(head.length);
-            state.peer.insert(feed, PeerFeed { head, known });
+            let before = state.peer.get(&feed);
+            let known = before.map_or(0, |peer| peer.known).max(head.length);
+            let shown = before.map_or(0, |peer| peer.shown).max(head.length);
+            state.peer.insert(feed, PeerFeed { head, shown, known });
             if head.length > 0
                 && hash_at(dag, index, &feed, head.length - 1)?
                     .is_some_and(|hash| hash != head.head)
@@ -359,23 +360,20 @@ impl Sync {
         }
     }
 
-    /// Notes that blocks of `feed` arrived from `session`, so that it is not thought silent, and
-    /// that the peer has them.
-    pub(crate) fn arrived(
-        &mut self,
-        session: SessionId,
-        feed: FeedId,
-        end: u64,
-        needed: u64,
-        now_ms: u64,
-    ) {
+    /// Notes that a peer has the blocks of `feed` before `end`, as it sent the last of them.
+    pub(crate) fn shown(&mut self, session: SessionId, feed: FeedId, end: u64) {
         if let Some(peer) = self
             .sessions
             .get_mut(&session)
             .and_then(|state| state.peer.get_mut(&feed))
         {
             peer.known = peer.known.max(end);
+            peer.shown = peer.shown.max(end);
         }
+    }
+
+    /// Notes that blocks of `feed` arrived, so that who was asked is not thought silent.
+    pub(crate) fn arrived(&mut self, feed: FeedId, needed: u64, now_ms: u64) {
         if let Some(request) = self.requested.get_mut(&feed) {
             request.at_ms = now_ms;
             if request.until <= needed {
@@ -569,7 +567,7 @@ impl Session {
         for (feed, peer) in &self.peer {
             let from = dag.next_needed(feed);
             let own = dag.feed(feed);
-            if peer.head.length <= from
+            if peer.shown <= from
                 || requested.contains_key(feed)
                 || blocked.contains(feed)
                 || self.searches.contains_key(feed)
@@ -578,7 +576,7 @@ impl Session {
             {
                 continue;
             }
-            let until = peer.head.length;
+            let until = peer.shown;
             let prev = dag.head_needed(feed);
             ranges.push(Range {
                 feed: *feed,

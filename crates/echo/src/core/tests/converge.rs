@@ -129,3 +129,20 @@ fn what_was_written_while_apart_is_exchanged_when_they_meet() {
     net.assert_same(&[1, 2]);
     assert_eq!(net.replicas[2].objects().len(), 3);
 }
+
+#[test]
+fn what_a_peer_could_not_use_yet_and_was_not_named_is_asked_for_again() {
+    // 1 refuses two edits of 2, sent as one run of which only the first was named before: it
+    // does not know the device yet.
+    let mut net = Net::of(7_689_552_435_008_117_048, &[Role::Admin, Role::Editor]);
+    net.connect(0, 1);
+    net.connect(1, 2);
+    for (number, steps) in [(1, 9), (0, 0), (2, 7), (2, 0)] {
+        net.edit(number, task(0, 0));
+        for _ in 0..steps {
+            net.step();
+        }
+    }
+    net.settle();
+    net.assert_same(&[0, 1, 2]);
+}
