@@ -60,6 +60,7 @@ impl Space {
             Err(error) => return Err(error),
         }
         outcome.effects.wake.insert(session);
+        outcome.effects.wake.extend(self.sync.freed(&self.dag));
         self.settle_members(store, &mut outcome)
             .map_err(|error| stopped(&error))?;
         self.want_branches(store, &mut outcome)?;

@@ -28,6 +28,8 @@ pub(crate) struct Sync {
     sessions: BTreeMap<SessionId, Session>,
     /// Which session was asked for which blocks, so that each is asked of one peer only.
     requested: BTreeMap<FeedId, Request>,
+    /// Feeds of which nobody is asked any more: another peer may have more than the one that was.
+    freed: BTreeSet<FeedId>,
     /// Feeds whose devices are not known to belong here; asked for again when members change.
     blocked: BTreeSet<FeedId>,
 }
@@ -377,14 +379,28 @@ impl Sync {
         if let Some(request) = self.requested.get_mut(&feed) {
             request.at_ms = now_ms;
             if request.until <= needed {
-                self.requested.remove(&feed);
+                self.ask_again(&feed);
             }
         }
     }
 
-    /// Forgets that blocks of `feed` were asked for: they came but could not be used yet.
+    /// Forgets that blocks of `feed` were asked for: they came, whether or not they could be used.
     pub(crate) fn ask_again(&mut self, feed: &FeedId) {
-        self.requested.remove(feed);
+        if self.requested.remove(feed).is_some() {
+            self.freed.insert(*feed);
+        }
+    }
+
+    /// The sessions that may be asked for more of the feeds that nobody is asked for any more.
+    pub(crate) fn freed(&mut self, dag: &Dag) -> BTreeSet<SessionId> {
+        let mut woken = BTreeSet::new();
+        for feed in std::mem::take(&mut self.freed) {
+            let needed = dag.next_needed(&feed);
+            let more = |state: &Session| state.peer.get(&feed).is_some_and(|p| p.shown > needed);
+            let sessions = self.sessions.iter().filter(|(_, state)| more(state));
+            woken.extend(sessions.map(|(id, _)| *id));
+        }
+        woken
     }
 
     /// Asks nobody for a feed until [`Sync::unblock`].
@@ -487,6 +503,7 @@ impl Sync {
             sessions,
             requested,
             blocked,
+            ..
         } = self;
         let state = sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
         let mut messages = Vec::new();

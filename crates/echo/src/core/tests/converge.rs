@@ -146,3 +146,19 @@ fn what_a_peer_could_not_use_yet_and_was_not_named_is_asked_for_again() {
     net.settle();
     net.assert_same(&[0, 1, 2]);
 }
+
+#[test]
+fn what_the_peer_that_was_asked_lacked_is_asked_of_another_at_once() {
+    for seed in 0..40 {
+        let mut net = Net::of(seed, &[Role::Editor, Role::Editor]);
+        net.connect(0, 2);
+        net.edit(2, task(0, 1));
+        net.settle();
+        net.disconnect(0, 2);
+        net.edit(2, task(1, 1));
+        net.connect(0, 1);
+        net.connect(1, 2);
+        net.settle();
+        net.assert_same(&[0, 1, 2]);
+    }
+}
