@@ -16,4 +16,5 @@ mod processes;
 mod profiles;
 mod rendezvous;
 mod support;
+mod transactions;
 mod two_clients;

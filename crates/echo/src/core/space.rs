@@ -344,6 +344,19 @@ impl Space {
         }
     }
 
+    /// Whether this device goes on in feeds in which it has shown its chain.
+    pub(super) fn is_presented(&mut self) -> bool {
+        let own = self.own_feed(Designation::Control).id();
+        if self.presented != Some(own) {
+            let shown = self.membership.blocks().any(|block| {
+                let assertion = block.credential.assertion();
+                block.feed == own && matches!(assertion, Assertion::DevicePresented { .. })
+            });
+            self.presented = shown.then_some(own);
+        }
+        self.presented.is_some() && !self.tail.is_suspect()
+    }
+
     /// Shows this device's chain in the space, once.
     pub(super) fn present(
         &mut self,
@@ -351,28 +364,16 @@ impl Space {
         store: &dyn Read,
         outcome: &mut Outcome,
     ) -> Result<(), EchoError> {
-        let own = self.own_feed(Designation::Control).id();
-        if self.presented == Some(own) {
+        if self.is_presented() {
             return Ok(());
         }
-        let shown = self.membership.blocks().any(|block| {
-            block.feed == own
-                && matches!(
-                    block.credential.assertion(),
-                    Assertion::DevicePresented { .. }
-                )
-        });
-        if !shown {
-            let chain = self.authority.chain.clone();
-            let assertion = Assertion::DevicePresented {
-                space: self.key(),
-                chain,
-            };
-            let credential = Credential::by_device(&*self.authority.signer, assertion);
-            self.append_control(&credential, now_ms, store, outcome)?;
-        }
-        self.presented = Some(own);
-        Ok(())
+        let chain = self.authority.chain.clone();
+        let assertion = Assertion::DevicePresented {
+            space: self.key(),
+            chain,
+        };
+        let credential = Credential::by_device(&*self.authority.signer, assertion);
+        self.append_control(&credential, now_ms, store, outcome)
     }
 
     /// Says what others are shown of the one who created the space; for everyone else the

@@ -52,6 +52,11 @@ impl Tail {
         self.suspect |= !self.proven;
     }
 
+    /// Whether the next write must go to new feeds.
+    pub(super) const fn is_suspect(&self) -> bool {
+        self.suspect
+    }
+
     /// A batch was committed.
     pub(super) fn written(&mut self) {
         self.proven |= self.marked && !self.suspect;

@@ -120,10 +120,12 @@ impl Space {
             return Err(EchoError::NoContentKey { space: self.key() });
         };
         let mut outcome = Outcome::default();
-        // A device that has not shown its chain in this space yet does so first: then its
-        // blocks count wherever they arrive.
-        self.begin_write(now_ms, &mut outcome)?;
-        self.present(now_ms, store, &mut outcome)?;
+        if !self.is_presented() {
+            // A device that has not shown its chain in these feeds yet does so first: then its
+            // blocks count wherever they arrive.
+            self.begin_write(now_ms, &mut outcome)?;
+            self.present(now_ms, store, &mut outcome)?;
+        }
         let (feed, next) = self.next_data()?;
         let context = Context {
             stamp: Stamp {
@@ -142,20 +144,18 @@ impl Space {
         let mut tx = Tx::new(&mut workspace, context);
         let transacted = match work(&mut tx).and_then(|()| encode(tx.into_ops())) {
             Ok(None) => Ok(None),
-            Ok(Some(plain)) => self
-                .append_data(now_ms, &mut outcome, |context| {
-                    sealed_body(&key, context, &plain)
-                })
-                .map(|(feed, seq, block)| {
-                    let hash = self.dag.feed(&feed).map_or(next.prev, |state| state.head);
-                    Some(Committed {
-                        feed,
-                        seq,
-                        hash,
-                        lamport: block.lamport,
-                    })
-                })
-                .map(Ok)?,
+            Ok(Some(plain)) => {
+                self.begin_write(now_ms, &mut outcome)?;
+                let seal = |context: SealingContext| sealed_body(&key, context, &plain);
+                let (feed, seq, block) = self.append_data(now_ms, &mut outcome, seal)?;
+                let hash = self.dag.feed(&feed).map_or(next.prev, |state| state.head);
+                Ok(Some(Committed {
+                    feed,
+                    seq,
+                    hash,
+                    lamport: block.lamport,
+                }))
+            }
             Err(error) => Err(error),
         };
         if !matches!(transacted, Ok(Some(_))) {

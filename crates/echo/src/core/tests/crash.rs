@@ -98,3 +98,35 @@ fn a_space_that_a_failed_commit_reset_goes_on_from_the_store() {
     assert!(net.replicas[0].has(1) && net.replicas[0].has(3) && !net.replicas[0].has(2));
     assert_eq!(net.replicas[0].forks(), 0);
 }
+
+#[test]
+fn a_transaction_that_fails_or_only_reads_writes_nothing_at_all() {
+    use dxos_protocol::echo::{Aborted, EchoError, Work};
+    let mut net = Net::new(1);
+    net.edit(0, task(1, 1));
+    let replica = &mut net.replicas[0];
+    let batch = replica.space.close().unwrap();
+    dxos_store::Store::commit(&replica.store, batch, dxos_store::Durability::Buffered).unwrap();
+    net.reopen(0, |_| {});
+    let replica = &mut net.replicas[0];
+    let fails = Work::new(|tx| {
+        tx.set(super::object(1), "title", 2).unwrap();
+        Err(Aborted)
+    });
+    let reads = Work::new(|tx| {
+        assert_eq!(
+            tx.existing(super::object(1)).unwrap().get("title"),
+            Some(&1.into())
+        );
+        Ok(())
+    });
+    for (work, wanted) in [
+        (fails, Err(EchoError::TransactionAborted)),
+        (reads, Ok(None)),
+    ] {
+        let parts: (_, &mut dyn rand_core::CryptoRng) = (&replica.store as _, &mut net.rng);
+        let (transacted, outcome) = replica.space.transact(work, 9, parts).unwrap();
+        assert_eq!(transacted, wanted);
+        assert!(outcome.batch.is_empty() && !outcome.synced);
+    }
+}
