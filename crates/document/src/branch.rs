@@ -75,14 +75,16 @@ impl Branch {
         }
     }
 
-    /// The child at `key`, made if there was none, for `change` to change.
+    /// The child at `key`, for `change` to change; made if there was none and it is not left empty.
     pub(crate) fn change(&mut self, key: &Key, change: impl FnOnce(&mut Node)) {
         if let Some(node) = self.get_mut(key) {
             change(node);
         } else {
             let mut node = Node::default();
             change(&mut node);
-            self.insert(key.clone(), node);
+            if !node.is_empty() {
+                self.insert(key.clone(), node);
+            }
         }
     }
 

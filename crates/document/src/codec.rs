@@ -11,7 +11,7 @@ use serde::Deserializer;
 
 use crate::limits::{LimitError, Limits};
 use crate::value::canonical;
-use crate::{Key, Map, ObjectRef, Value};
+use crate::{Key, Map, ObjectRef, Span, Text, Value};
 
 /// Why bytes are no value, transaction or object state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,9 +62,13 @@ const LIST: u8 = 0x0a;
 const MAP: u8 = 0x0b;
 const SET: u8 = 0x0c;
 const COUNTER: u8 = 0x0d;
-/// In states only: the places of a tree where a map was assigned, and counts with increments.
+const COLLABORATIVE: u8 = 0x0e;
+/// In states only: the places of a tree where a map was assigned, counts with increments, texts
+/// and lists.
 pub(crate) const MAP_MARK: u8 = 0x20;
 pub(crate) const TALLY_MARK: u8 = 0x21;
+pub(crate) const TEXT_MARK: u8 = 0x22;
+pub(crate) const LIST_MARK: u8 = 0x23;
 const SHORT_TEXT: u8 = 0x40;
 const SMALL_INT: u8 = 0x80;
 const SMALL_MAX: u8 = 0x3f;
@@ -177,6 +181,18 @@ impl<'a> Encoder<'a> {
                     self.count(text.len());
                 }
                 self.raw(text.as_bytes());
+            }
+            Value::Text(text) => {
+                self.byte(COLLABORATIVE);
+                self.count(text.as_str().len());
+                self.raw(text.as_str().as_bytes());
+                self.count(text.spans().len());
+                for span in text.spans() {
+                    self.count(span.from);
+                    self.count(span.to);
+                    self.name(&span.name);
+                    self.value(&span.value);
+                }
             }
             Value::Bytes(bytes) => {
                 self.byte(BYTES);
@@ -328,6 +344,12 @@ impl<'a> Decoder<'a> {
         std::str::from_utf8(self.raw(length, what)?).map_err(|_| DecodeError::Malformed { what })
     }
 
+    /// A text with its length before it.
+    pub(crate) fn string(&mut self, what: &'static str) -> Result<String, DecodeError> {
+        let length = self.varint(what)?;
+        self.text(length, what).map(str::to_owned)
+    }
+
     pub(crate) fn name(&mut self, what: &'static str) -> Result<Key, DecodeError> {
         let head = self.varint(what)?;
         if head & 1 == 1 {
@@ -381,6 +403,7 @@ impl<'a> Decoder<'a> {
                 let space = SpaceKey::from_bytes(self.array(WHAT)?);
                 Value::Reference(ObjectRef::across(space, self.object(WHAT)?))
             }
+            COLLABORATIVE => Value::Text(self.collaborative(left)?),
             LIST => Value::List(self.values(left)?),
             SET => {
                 let members = self.values(left)?;
@@ -415,6 +438,39 @@ impl<'a> Decoder<'a> {
                 });
             }
         })
+    }
+
+    fn collaborative(&mut self, left: usize) -> Result<Text, DecodeError> {
+        const WHAT: &str = "a text";
+        let content = self.string(WHAT)?;
+        let len = content.chars().count();
+        let mut spans: Vec<Span> = Vec::new();
+        for _ in 0..self.count(WHAT)? {
+            let mut number = || {
+                let number = self.varint(WHAT)?;
+                usize::try_from(number).map_err(|_| DecodeError::Malformed { what: WHAT })
+            };
+            let (from, to) = (number()?, number()?);
+            let name = self.name(WHAT)?;
+            let value = self.value(self.limits.descend(left, 1)?)?;
+            let span = Span {
+                from,
+                to,
+                name,
+                value,
+            };
+            let fits = from < to && to <= len && !span.value.is_null();
+            if !fits || spans.last().is_some_and(|last| *last >= span) {
+                return Err(DecodeError::Malformed { what: WHAT });
+            }
+            spans.push(span);
+        }
+        let text = Text::new(content).with_spans(spans.iter().cloned());
+        if text.spans() == spans {
+            Ok(text)
+        } else {
+            Err(DecodeError::Malformed { what: WHAT })
+        }
     }
 
     /// A list of values, one level deeper than `left`.

@@ -2,13 +2,17 @@
 
 use dxos_keys::ObjectId;
 
+use crate::list::Change;
+use crate::tx::{Tx, TxError};
 use crate::{Map, Op, Path, Value};
 
 /// The operations that turn `old` into `new`, leaf by leaf, so that only what changed can
 /// conflict with what others change.
 ///
 /// A counter that became another counter is counted from the one to the other; a set is added to
-/// and removed from; maps are compared inside. Anything else that differs is assigned.
+/// and removed from; maps are compared inside. Anything else that differs is assigned: what texts
+/// and lists look like does not tell which of their elements are which. [`Tx::replace`], which
+/// sees the object itself, edits those too.
 ///
 /// ```
 /// use dxos_document::{Op, Path, Value, diff};
@@ -86,4 +90,83 @@ fn values(object: ObjectId, path: Path, old: &Value, new: &Value, ops: &mut Vec<
             value: new.clone(),
         }),
     }
+}
+
+/// The same within a transaction, where texts and lists are edited element by element.
+pub(crate) fn replace(
+    tx: &mut Tx<'_>,
+    object: ObjectId,
+    above: Option<&Path>,
+    old: &Map,
+    new: &Map,
+) -> Result<(), TxError> {
+    let path = |key: &crate::Key| {
+        above.map_or_else(|| Path::from(key.clone()), |above| above.child(key.clone()))
+    };
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        tx.unset(object, path(key))?;
+    }
+    for (key, value) in new {
+        match old.get(key) {
+            Some(old) if old == value => {}
+            Some(old) => replace_value(tx, object, path(key), old, value)?,
+            None => tx.set(object, path(key), value.clone())?,
+        }
+    }
+    Ok(())
+}
+
+fn replace_value(
+    tx: &mut Tx<'_>,
+    object: ObjectId,
+    path: Path,
+    old: &Value,
+    new: &Value,
+) -> Result<(), TxError> {
+    match (old, new) {
+        (Value::Map(old), Value::Map(new)) if !new.is_empty() => {
+            replace(tx, object, Some(&path), old, new)
+        }
+        (Value::Text(old), Value::Text(new)) => {
+            if let Ok(mut text) = tx.text(object, path.clone()) {
+                return text.become_text(old, new);
+            }
+            tx.set(object, path, new.clone())
+        }
+        (Value::List(old), Value::List(new)) => replace_list(tx, object, path, old, new),
+        _ => {
+            let mut ops = Vec::new();
+            values(object, path, old, new, &mut ops);
+            ops.into_iter().try_for_each(|op| tx.push(op))
+        }
+    }
+}
+
+fn replace_list(
+    tx: &mut Tx<'_>,
+    object: ObjectId,
+    path: Path,
+    old: &[Value],
+    new: &[Value],
+) -> Result<(), TxError> {
+    let is_list = tx
+        .list(object, path.clone())
+        .and_then(|mut list| list.len())
+        .is_ok_and(|len| len == old.len());
+    if !is_list {
+        return tx.set(object, path, Value::List(new.to_vec()));
+    }
+    for change in crate::list::changes(old, new) {
+        let mut list = tx.list(object, path.clone())?;
+        match change {
+            Change::Delete { at, len } => list.delete(at, len)?,
+            Change::Insert { at, values } => list.insert(at, values.iter().cloned())?,
+            Change::Move { from, to } => list.move_item(from, to)?,
+            Change::Update { at, old, new } => {
+                let path = list.item(at)?;
+                replace_value(tx, object, path, old, new)?;
+            }
+        }
+    }
+    Ok(())
 }

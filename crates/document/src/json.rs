@@ -10,7 +10,7 @@ use serde_json::Value as Json;
 use crate::codec::DecodeError;
 use crate::limits::Limits;
 use crate::value::canonical;
-use crate::{Key, Map, ObjectRef, Value};
+use crate::{Key, Map, ObjectRef, Span, Text, Value};
 
 /// Why a JSON value is no [`Value`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +46,7 @@ const COUNTER: &str = "@counter";
 const FLOAT: &str = "@float";
 const REFERENCE: &str = "@ref";
 const SET: &str = "@set";
+const TEXT: &str = "@text";
 const TIME: &str = "@time";
 
 impl Value {
@@ -59,6 +60,7 @@ impl Value {
     /// | timestamp | `{"@time": milliseconds}` |
     /// | bytes | `{"@bytes": "base64"}` |
     /// | reference | `{"@ref": "object"}` or `{"@ref": "space:object"}` |
+    /// | text | `{"@text": "characters"}`, with marks `{"@text": {"content": "characters", "marks": [[from, to, "name", value]]}}` |
     /// | set | `{"@set": [members]}` |
     /// | counter | `{"@counter": number}` |
     /// | NaN, infinities | `{"@float": "NaN"}`, `"Infinity"`, `"-Infinity"` |
@@ -96,6 +98,20 @@ impl Value {
             Self::Counter(value) => tagged(COUNTER, Json::from(*value)),
             Self::Timestamp(value) => tagged(TIME, Json::from(*value)),
             Self::String(value) => Json::from(value.as_str()),
+            Self::Text(text) if text.spans().is_empty() => tagged(TEXT, text.as_str().into()),
+            Self::Text(text) => {
+                let marks = text.spans().iter().map(|span| {
+                    Json::Array(vec![
+                        span.from.into(),
+                        span.to.into(),
+                        span.name.as_str().into(),
+                        span.value.to_json(),
+                    ])
+                });
+                let content = ("content".to_owned(), text.as_str().into());
+                let marks = ("marks".to_owned(), marks.collect());
+                tagged(TEXT, Json::Object([content, marks].into_iter().collect()))
+            }
             Self::Bytes(value) => tagged(BYTES, Json::from(BASE64.encode(value))),
             Self::Reference(value) => tagged(
                 REFERENCE,
@@ -212,6 +228,12 @@ fn read_tagged(tag: &str, content: &Json, left: usize) -> Result<Option<Value>, 
                 .and_then(read_reference)
                 .ok_or_else(|| wrong(REFERENCE, "an object id, or space key:object id"))?,
         ),
+        TEXT => Value::Text(read_text(content, left)?.ok_or_else(|| {
+            wrong(
+                TEXT,
+                "a text, or content and marks as [from, to, name, value]",
+            )
+        })?),
         SET => {
             let members = content
                 .as_array()
@@ -223,6 +245,38 @@ fn read_tagged(tag: &str, content: &Json, left: usize) -> Result<Option<Value>, 
         }
         _ => return Ok(None),
     }))
+}
+
+/// The text, `None` when it is not one.
+fn read_text(json: &Json, left: usize) -> Result<Option<Text>, JsonError> {
+    if let Some(content) = json.as_str() {
+        return Ok(Some(Text::new(content)));
+    }
+    let parts = json
+        .get("content")
+        .and_then(Json::as_str)
+        .zip(json.get("marks").and_then(Json::as_array));
+    let Some((content, marks)) = parts else {
+        return Ok(None);
+    };
+    let left = descend(left)?;
+    let mut spans = Vec::new();
+    for mark in marks {
+        let number = |place: usize| usize::try_from(mark.get(place)?.as_u64()?).ok();
+        let name = mark.get(2).and_then(Json::as_str);
+        let (Some(from), Some(to), Some(name), Some(value)) =
+            (number(0), number(1), name, mark.get(3))
+        else {
+            return Ok(None);
+        };
+        spans.push(Span {
+            from,
+            to,
+            name: Key::from(name),
+            value: read(value, left)?,
+        });
+    }
+    Ok(Some(Text::new(content).with_spans(spans)))
 }
 
 fn read_reference(text: &str) -> Option<ObjectRef> {

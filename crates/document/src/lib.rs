@@ -49,7 +49,20 @@
 //!   map is as late as the latest thing in it; the other is a conflict, the map as a whole.
 //! - **Unsetting** covers what its writer had seen at the place and below, and leaves nothing
 //!   behind: a concurrent edit inside survives it, and so shows.
-//! - **Lists** are assigned as a whole.
+//! - **Texts and lists** are made by assigning one; two that are made concurrently at one place are
+//!   a conflict like any other. From then on their characters and items are inserted, deleted,
+//!   marked and moved one by one, next to elements that the writer saw: a tree of elements read in
+//!   order (Fugue, Weidner and Kleppmann 2023), so that what two people type at one place does not
+//!   interleave. A deletion is for good. An edit of a text that was concurrently replaced is lost
+//!   with it from sight, as the history of the object tells.
+//! - **Moving** an item of a list makes a new place for it, and of concurrent moves the latest
+//!   counts: it is there once, where one of them put it.
+//! - **Marks** on a text (bold, a link) are anchored to characters and reach, as their writer says,
+//!   over what is typed at their ends or not (Peritext, Litt and others 2022); of all marks of one
+//!   name on a character the latest shows.
+//! - **What does not count any more**, because its writer was removed or forked its feed, leaves
+//!   its neighbours where they are: what was typed next to it goes next to the nearest before it
+//!   that the same feed inserted.
 //! - **Counters.** An increment counts on every number, assigned or counter, that its writer had
 //!   seen at the path; of several that are live it shows once in their sum. Concurrently started
 //!   counters add up. Assigning over a number covers it with everything that was counted on it,
@@ -70,21 +83,26 @@ mod context;
 mod counter;
 mod diff;
 mod difference;
+mod edit_codec;
+mod element;
 mod filter;
 mod json;
 mod key;
 mod limits;
+mod list;
 mod node;
 mod object;
 mod op;
 mod path;
 mod query;
 mod register;
+mod sequence;
 mod set;
 mod state;
 mod state_decode;
 mod state_encode;
 mod state_tables;
+mod text;
 mod transaction_codec;
 mod tx;
 mod value;
@@ -94,15 +112,18 @@ pub use codec::DecodeError;
 pub use context::{Context, Moment, OpId, Stamp, Timeframe};
 pub use diff::diff;
 pub use difference::{Difference, LiveResults, Placed};
+pub use element::{ElementId, Place, WriteId};
 pub use filter::{Comparison, Filter};
 pub use json::JsonError;
 pub use key::{Key, TypeName};
 pub use limits::{LimitError, Limits};
+pub use list::{ListEdit, ListEditor};
 pub use object::{Conflict, Object};
 pub use op::{Op, Transaction};
 pub use path::Path;
 pub use query::{Deleted, Direction, OrderBy, Query};
 pub use state::{ApplyError, ObjectState, state_hash};
+pub use text::{Anchor, Expand, Span, Text, TextEdit, TextEditor};
 pub use tx::{Objects, Tx, TxError};
 pub use value::{Map, ObjectRef, Value};
 

@@ -7,9 +7,11 @@
 use crate::branch::Branch;
 use crate::context::Seen;
 use crate::counter::Tally;
+use crate::list::{ListEdit, ListState};
 use crate::register::Register;
 use crate::set::AddWinsSet;
-use crate::{Key, Value};
+use crate::text::{TextEdit, TextState};
+use crate::{Key, Value, WriteId};
 
 /// What was assigned at a place.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,10 @@ pub(crate) enum Content {
         is_counter: bool,
         tally: Option<Box<Tally>>,
     },
+    /// A list.
+    List(Box<ListState>),
+    /// A text.
+    Text(Box<TextState>),
     /// Any other value, as a whole.
     Whole(Value),
 }
@@ -121,10 +127,120 @@ impl Node {
                 is_counter: matches!(value, Value::Counter(_)),
                 tally: None,
             },
+            Value::List(values) => Content::List(Box::new(ListState::assigned(values, seen))),
+            Value::Text(text) => Content::Text(Box::new(TextState::assigned(text, seen))),
             whole => Content::Whole(whole.clone()),
         };
         self.register.insert(seen.id(), content);
     }
+
+    /// A place at which `value` was assigned.
+    pub(crate) fn holding(value: &Value, seen: &Seen<'_>) -> Self {
+        let mut node = Self::default();
+        node.write(value, seen);
+        node
+    }
+
+    /// Changes the place that `path` leads to from here. Maps come to be on the way; items of
+    /// lists that are not there lead nowhere.
+    fn descend(&mut self, path: &[Key], seen: &Seen<'_>, change: &mut dyn FnMut(&mut Self)) {
+        let Some((first, rest)) = path.split_first() else {
+            return change(self);
+        };
+        if let Some(item) = first.as_item() {
+            for write in self.register.iter_mut() {
+                if let Content::List(list) = &mut write.content
+                    && seen.covers(&write.id)
+                    && let Some(node) = list.item_mut(item, seen)
+                {
+                    node.descend(rest, seen, change);
+                }
+            }
+            return;
+        }
+        self.become_map(seen);
+        self.children_mut()
+            .change(first, |child| child.descend(rest, seen, change));
+        self.tidy();
+    }
+}
+
+/// The place at `path`, through the list that shows where it leads through an item.
+pub(crate) fn find_mut<'a>(branch: &'a mut Branch, path: &[Key]) -> Option<&'a mut Node> {
+    let (first, rest) = path.split_first()?;
+    let mut node = branch.get_mut(first)?;
+    for part in rest {
+        node = match part.as_item() {
+            None => node.rare.as_mut()?.children.get_mut(part)?,
+            Some(item) => node
+                .register
+                .iter_mut()
+                .find_map(|write| match &mut write.content {
+                    Content::List(list) => list.items.get_mut(&item).map(|item| &mut item.node),
+                    _ => None,
+                })?,
+        };
+    }
+    Some(node)
+}
+
+/// The same to read.
+pub(crate) fn find<'a>(branch: &'a Branch, path: &[Key]) -> Option<&'a Node> {
+    let (first, rest) = path.split_first()?;
+    let mut node = branch.get(first)?;
+    for part in rest {
+        node = match part.as_item() {
+            None => node.children()?.get(part)?,
+            Some(item) => node
+                .register
+                .iter()
+                .find_map(|write| match &write.content {
+                    Content::List(list) => list.items.get(&item).map(|item| &item.node),
+                    _ => None,
+                })?,
+        };
+    }
+    Some(node)
+}
+
+/// Changes the text that one assignment made at `path`, if its writer had seen it.
+pub(crate) fn edit_text(
+    branch: &mut Branch,
+    path: &[Key],
+    of: WriteId,
+    edits: &[TextEdit],
+    seen: &Seen<'_>,
+) {
+    visit(branch, path, seen, &mut |node| {
+        for write in node.register.iter_mut() {
+            if let Content::Text(text) = &mut write.content
+                && WriteId::from(write.id) == of
+                && seen.covers(&write.id)
+            {
+                text.apply(edits, seen);
+            }
+        }
+    });
+}
+
+/// Changes the list that one assignment made at `path`, if its writer had seen it.
+pub(crate) fn edit_list(
+    branch: &mut Branch,
+    path: &[Key],
+    of: WriteId,
+    edits: &[ListEdit],
+    seen: &Seen<'_>,
+) {
+    visit(branch, path, seen, &mut |node| {
+        for write in node.register.iter_mut() {
+            if let Content::List(list) = &mut write.content
+                && WriteId::from(write.id) == of
+                && seen.covers(&write.id)
+            {
+                list.apply(edits, seen);
+            }
+        }
+    });
 }
 
 fn clear_children(children: &mut Branch, seen: &Seen<'_>) {
@@ -155,24 +271,19 @@ pub(crate) fn set_add(branch: &mut Branch, path: &[Key], values: &[Value], seen:
 }
 
 fn reach(branch: &mut Branch, path: &[Key], seen: &Seen<'_>, change: &mut dyn FnMut(&mut Node)) {
-    match path {
-        [] => {}
-        [last] => branch.change(last, change),
-        [first, rest @ ..] => branch.change(first, |node| {
-            node.become_map(seen);
-            reach(node.children_mut(), rest, seen, change);
-        }),
+    if let Some((first, rest)) = path.split_first() {
+        branch.change(first, |node| node.descend(rest, seen, change));
     }
 }
 
 /// Takes out what the writer had seen at `path` and below.
 pub(crate) fn unset(branch: &mut Branch, path: &[Key], seen: &Seen<'_>) {
-    visit(branch, path, &mut |node| node.clear(seen));
+    visit(branch, path, seen, &mut |node| node.clear(seen));
 }
 
 /// Takes members out of the set at `path`.
 pub(crate) fn set_remove(branch: &mut Branch, path: &[Key], values: &[Value], seen: &Seen<'_>) {
-    visit(branch, path, &mut |node| {
+    visit(branch, path, seen, &mut |node| {
         if let Some(rare) = &mut node.rare
             && !rare.set.is_empty()
         {
@@ -183,7 +294,7 @@ pub(crate) fn set_remove(branch: &mut Branch, path: &[Key], values: &[Value], se
 
 /// Counts on every number at `path` that the writer had seen.
 pub(crate) fn increment(branch: &mut Branch, path: &[Key], by: i64, seen: &Seen<'_>) {
-    visit(branch, path, &mut |node| {
+    visit(branch, path, seen, &mut |node| {
         for write in node.register.iter_mut() {
             if let Content::Count { tally, .. } = &mut write.content
                 && seen.covers(&write.id)
@@ -195,20 +306,40 @@ pub(crate) fn increment(branch: &mut Branch, path: &[Key], by: i64, seen: &Seen<
 }
 
 /// Changes the place at `path` if there is one, and drops what became empty.
-fn visit(branch: &mut Branch, path: &[Key], change: &mut dyn FnMut(&mut Node)) {
+fn visit(branch: &mut Branch, path: &[Key], seen: &Seen<'_>, change: &mut dyn FnMut(&mut Node)) {
     let Some((first, rest)) = path.split_first() else {
         return;
     };
     let Some(node) = branch.get_mut(first) else {
         return;
     };
-    if rest.is_empty() {
-        change(node);
-    } else if let Some(rare) = &mut node.rare {
-        visit(&mut rare.children, rest, change);
-        node.tidy();
-    }
+    node.visit(rest, seen, change);
     if node.is_empty() {
         branch.remove(first);
+    }
+}
+
+impl Node {
+    fn visit(&mut self, path: &[Key], seen: &Seen<'_>, change: &mut dyn FnMut(&mut Self)) {
+        match path.first().map(Key::as_item) {
+            None => change(self),
+            Some(None) => {
+                if let Some(rare) = &mut self.rare {
+                    visit(&mut rare.children, path, seen, change);
+                    self.tidy();
+                }
+            }
+            Some(Some(item)) => {
+                let rest = path.get(1..).unwrap_or_default();
+                for write in self.register.iter_mut() {
+                    if let Content::List(list) = &mut write.content
+                        && seen.covers(&write.id)
+                        && let Some(node) = list.item_mut(item, seen)
+                    {
+                        node.visit(rest, seen, change);
+                    }
+                }
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use dxos_keys::ObjectId;
 
 use crate::limits::{LimitError, Limits};
 use crate::value::properties_of;
-use crate::{Key, Map, Path, TypeName, Value};
+use crate::{Key, ListEdit, Map, Path, TextEdit, TypeName, Value, WriteId};
 
 /// One change to one object. How concurrent ones merge is in the documentation of the crate.
 ///
@@ -38,6 +38,17 @@ pub enum Op {
         /// How much to add, negative to take away.
         by: i64,
     },
+    /// Changes the order or the number of the items of the list at `path`.
+    List {
+        /// The object.
+        object: ObjectId,
+        /// The list.
+        path: Path,
+        /// Which one, if several were made there concurrently.
+        of: WriteId,
+        /// The changes, in order.
+        edits: Vec<ListEdit>,
+    },
     /// Shows a deleted object again.
     Restore {
         /// The object.
@@ -70,6 +81,17 @@ pub enum Op {
         /// The members.
         values: Vec<Value>,
     },
+    /// Changes the text at `path`.
+    Text {
+        /// The object.
+        object: ObjectId,
+        /// The text.
+        path: Path,
+        /// Which one, if several were made there concurrently.
+        of: WriteId,
+        /// The changes, in order.
+        edits: Vec<TextEdit>,
+    },
     /// Takes a property out, with everything below it that the writer had seen.
     Unset {
         /// The object.
@@ -86,10 +108,12 @@ impl Op {
             Self::Create { object, .. }
             | Self::Delete { object }
             | Self::Increment { object, .. }
+            | Self::List { object, .. }
             | Self::Restore { object }
             | Self::Set { object, .. }
             | Self::SetAdd { object, .. }
             | Self::SetRemove { object, .. }
+            | Self::Text { object, .. }
             | Self::Unset { object, .. } => *object,
         }
     }
@@ -112,6 +136,14 @@ impl Op {
             Self::Delete { .. } | Self::Restore { .. } => Ok(()),
             Self::Increment { path, .. } | Self::Unset { path, .. } => {
                 path.check(limits).map(|_| ())
+            }
+            Self::List { path, edits, .. } => {
+                let left = path.check(limits)?;
+                edits.iter().try_for_each(|edit| edit.check(limits, left))
+            }
+            Self::Text { path, edits, .. } => {
+                let left = path.check(limits)?;
+                edits.iter().try_for_each(|edit| edit.check(limits, left))
             }
             Self::Set { path, value, .. } => value.check(limits, path.check(limits)?),
             Self::SetAdd { path, values, .. } | Self::SetRemove { path, values, .. } => {

@@ -5,8 +5,11 @@ use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
 use crate::branch::Branch;
 use crate::context::{Context, Moment, SEQ_END, Seen};
 use crate::limits::{LimitError, Limits};
+use crate::list::ListState;
+use crate::node::Content;
 use crate::register::Register;
-use crate::{Map, Object, Op, Path, TypeName, Value, node, view};
+use crate::text::TextState;
+use crate::{Map, Object, Op, Path, TypeName, Value, WriteId, node, view};
 
 /// Why an operation was not applied; the state is as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,24 +57,8 @@ impl ObjectState {
         index: usize,
     ) -> Result<(), ApplyError> {
         op.check(&Limits::default())?;
-        let seq = context.stamp.seq;
-        let small = u32::try_from(index)
-            .ok()
-            .filter(|small| *small < 1 << crate::context::INDEX_BITS);
-        let (Some(small), true) = (small, seq < SEQ_END) else {
-            return Err(ApplyError::Position { seq, index });
-        };
-        let seen = Seen {
-            context,
-            index: small,
-        };
-        let now = Moment {
-            stamp: context.stamp,
-            time_ms: context.time_ms,
-        };
-        if self.updated.is_none_or(|updated| updated.stamp < now.stamp) {
-            self.updated = Some(now);
-        }
+        let seen = seen(context, index)?;
+        let now = touch(&mut self.updated, context);
         match op {
             Op::Create {
                 type_name,
@@ -94,6 +81,9 @@ impl ObjectState {
             Op::Increment { path, by, .. } => {
                 node::increment(&mut self.root, path.parts(), *by, &seen);
             }
+            Op::List {
+                path, of, edits, ..
+            } => node::edit_list(&mut self.root, path.parts(), *of, edits, &seen),
             Op::Restore { .. } => self.deletion().assign(false, &seen),
             Op::Set { path, value, .. } => node::assign(&mut self.root, path.parts(), value, &seen),
             Op::SetAdd { path, values, .. } => {
@@ -102,9 +92,61 @@ impl ObjectState {
             Op::SetRemove { path, values, .. } => {
                 node::set_remove(&mut self.root, path.parts(), values, &seen);
             }
+            Op::Text {
+                path, of, edits, ..
+            } => node::edit_text(&mut self.root, path.parts(), *of, edits, &seen),
             Op::Unset { path, .. } => node::unset(&mut self.root, path.parts(), &seen),
         }
         Ok(())
+    }
+
+    /// The text that shows at `path`, to be edited, which it is, and when the object was changed
+    /// last, to be changed with it.
+    pub(crate) fn edit_text(
+        &mut self,
+        path: &Path,
+    ) -> Option<(&mut TextState, WriteId, &mut Option<Moment>)> {
+        let updated = &mut self.updated;
+        let node = node::find_mut(&mut self.root, path.parts())?;
+        node.register
+            .iter_mut()
+            .find_map(|write| {
+                let id = WriteId::from(write.id);
+                match &mut write.content {
+                    Content::Text(text) => Some((&mut **text, id)),
+                    _ => None,
+                }
+            })
+            .map(|(text, of)| (text, of, updated))
+    }
+
+    /// A text at `path`, to be read.
+    pub(crate) fn text(&self, path: &Path) -> Option<&TextState> {
+        let node = node::find(&self.root, path.parts())?;
+        node.register.iter().find_map(|write| match &write.content {
+            Content::Text(text) => Some(&**text),
+            _ => None,
+        })
+    }
+
+    /// Which list shows at `path`.
+    pub(crate) fn list(&self, path: &Path) -> Option<WriteId> {
+        let node = node::find(&self.root, path.parts())?;
+        node.register.iter().find_map(|write| match &write.content {
+            Content::List(_) => Some(write.id.into()),
+            _ => None,
+        })
+    }
+
+    /// One list at `path`.
+    pub(crate) fn list_mut(&mut self, path: &Path, of: WriteId) -> Option<&mut ListState> {
+        let node = node::find_mut(&mut self.root, path.parts())?;
+        node.register
+            .iter_mut()
+            .find_map(|write| match &mut write.content {
+                Content::List(list) if WriteId::from(write.id) == of => Some(&mut **list),
+                _ => None,
+            })
     }
 
     fn deletion(&mut self) -> &mut Register<bool> {
@@ -166,6 +208,30 @@ impl ObjectState {
     /// Adds this object to a hash of many.
     pub fn hash_into(&self, id: &ObjectId, hasher: &mut Hasher) {
         hasher.update(id.as_bytes()).part(&self.encode());
+    }
+}
+
+/// Notes when an object was changed last.
+pub(crate) fn touch(updated: &mut Option<Moment>, context: &Context<'_>) -> Moment {
+    let now = Moment {
+        stamp: context.stamp,
+        time_ms: context.time_ms,
+    };
+    if updated.is_none_or(|updated| updated.stamp < now.stamp) {
+        *updated = Some(now);
+    }
+    now
+}
+
+/// The position of an operation, with what its writer had seen.
+pub(crate) fn seen<'a>(context: &'a Context<'a>, index: usize) -> Result<Seen<'a>, ApplyError> {
+    let seq = context.stamp.seq;
+    let small = u32::try_from(index)
+        .ok()
+        .filter(|small| *small < 1 << crate::context::INDEX_BITS);
+    match small {
+        Some(index) if seq < SEQ_END => Ok(Seen { context, index }),
+        _ => Err(ApplyError::Position { seq, index }),
     }
 }
 

@@ -8,17 +8,20 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::branch::Branch;
-use crate::codec::{DecodeError, Decoder, MAP_MARK, TALLY_MARK};
+use crate::codec::{DecodeError, Decoder, LIST_MARK, MAP_MARK, TALLY_MARK, TEXT_MARK};
 use crate::context::Moment;
 use crate::counter::Tally;
 use crate::limits::Limits;
+use crate::list::{Item, ListState};
 use crate::node::{Content, Node};
 use crate::register::Register;
+use crate::sequence::{Parts, Sequence};
 use crate::set::{AddWinsSet, SetParts};
 use crate::state_tables::{
     HAS_CHILDREN, HAS_SET, Tables, VERSION, WRITES_INLINE_MAX, malformed, pick,
 };
-use crate::{ObjectState, TypeName, Value};
+use crate::text::{Mark, MarkId, TextState};
+use crate::{Anchor, ElementId, ObjectState, TypeName, Value};
 
 impl ObjectState {
     /// Reads what [`ObjectState::encode`] wrote. Fails as [`DecodeError`] says; any bytes may be
@@ -178,6 +181,14 @@ impl Reader<'_> {
                 self.from.byte(WHAT)?;
                 return Ok(Content::Map);
             }
+            Some(TEXT_MARK) => {
+                self.from.byte(WHAT)?;
+                return Ok(Content::Text(Box::new(self.text(left)?)));
+            }
+            Some(LIST_MARK) => {
+                self.from.byte(WHAT)?;
+                return Ok(Content::List(Box::new(self.list(left)?)));
+            }
             Some(TALLY_MARK) => {
                 self.from.byte(WHAT)?;
                 true
@@ -187,7 +198,9 @@ impl Reader<'_> {
         let (base, is_counter) = match self.from.value(left)? {
             Value::Int(base) => (base, false),
             Value::Counter(base) => (base, true),
-            Value::Map(_) | Value::Set(_) => return Err(malformed(WHAT)),
+            Value::List(_) | Value::Map(_) | Value::Set(_) | Value::Text(_) => {
+                return Err(malformed(WHAT));
+            }
             _ if has_tally => return Err(malformed(WHAT)),
             whole => return Ok(Content::Whole(whole)),
         };
@@ -201,6 +214,95 @@ impl Reader<'_> {
             is_counter,
             tally,
         })
+    }
+
+    fn sequence(&mut self, is_list: bool) -> Result<Sequence, DecodeError> {
+        let tables = self.tables;
+        let mut feed = |from: &mut Decoder<'_>| tables.feed(from.varint("a feed")?);
+        let parts = Parts::decode(&mut self.from, &mut feed, is_list)?;
+        parts.into_sequence(is_list).ok_or(malformed("a sequence"))
+    }
+
+    fn small(&mut self) -> Result<u32, DecodeError> {
+        const WHAT: &str = "an element of a sequence";
+        u32::try_from(self.from.varint(WHAT)?).map_err(|_| malformed(WHAT))
+    }
+
+    fn element(&mut self) -> Result<ElementId, DecodeError> {
+        Ok(ElementId {
+            feed: self.feed()?,
+            n: self.small()?,
+        })
+    }
+
+    fn anchor(&mut self) -> Result<Anchor, DecodeError> {
+        const WHAT: &str = "an anchor";
+        Ok(match self.from.byte(WHAT)? {
+            0 => Anchor::Start,
+            1 => Anchor::End,
+            2 => Anchor::After(self.element()?),
+            3 => Anchor::Before(self.element()?),
+            _ => return Err(malformed(WHAT)),
+        })
+    }
+
+    fn text(&mut self, left: usize) -> Result<TextState, DecodeError> {
+        const WHAT: &str = "a text";
+        let mut text = TextState {
+            sequence: self.sequence(false)?,
+            ..TextState::default()
+        };
+        for _ in 0..self.from.count(WHAT)? {
+            let id = MarkId {
+                op: pick(&self.tables.ids, self.from.varint(WHAT)?)?,
+                ordinal: self.small()?,
+            };
+            let mark = Mark {
+                from: self.anchor()?,
+                to: self.anchor()?,
+                name: self.from.name(WHAT)?,
+                value: self.from.value(left)?,
+            };
+            if text
+                .marks
+                .last_key_value()
+                .is_some_and(|(last, _)| *last >= id)
+            {
+                return Err(malformed(WHAT));
+            }
+            text.marks.insert(id, mark);
+        }
+        Ok(text)
+    }
+
+    fn list(&mut self, left: usize) -> Result<ListState, DecodeError> {
+        const WHAT: &str = "a list";
+        let left = self.from.limits.descend(left, 1)?;
+        let mut list = ListState {
+            sequence: self.sequence(true)?,
+            ..ListState::default()
+        };
+        for _ in 0..self.from.count(WHAT)? {
+            let id = self.element()?;
+            let moved = match self.from.byte(WHAT)? {
+                0 => None,
+                1 => {
+                    let by = pick(&self.tables.ids, self.from.varint(WHAT)?)?;
+                    Some((by, self.element()?))
+                }
+                _ => return Err(malformed(WHAT)),
+            };
+            let node = self.node(left)?;
+            if list
+                .items
+                .last_key_value()
+                .is_some_and(|(last, _)| *last >= id)
+            {
+                return Err(malformed(WHAT));
+            }
+            list.items.insert(id, Item { moved, node });
+        }
+        Ok(list)
     }
 
     fn tally(&mut self) -> Result<Tally, DecodeError> {

@@ -7,12 +7,13 @@ use dxos_keys::FeedId;
 use serde::{Serialize, Serializer};
 
 use crate::branch::Branch;
-use crate::codec::{Encoder, MAP_MARK, TALLY_MARK};
+use crate::codec::{Encoder, LIST_MARK, MAP_MARK, TALLY_MARK, TEXT_MARK};
 use crate::context::{Moment, OpId};
 use crate::node::{Content, Node};
+use crate::sequence::Sequence;
 use crate::set::SetParts;
 use crate::state_tables::{HAS_CHILDREN, HAS_SET, Tables, VERSION, WRITES_INLINE_MAX, place};
-use crate::{ObjectState, Value};
+use crate::{Anchor, ElementId, ObjectState, Value};
 
 impl ObjectState {
     /// This state as compact bytes; equal states have equal bytes.
@@ -131,6 +132,36 @@ impl<'a> Writer<'a> {
     fn content(&mut self, content: &'a Content) {
         match content {
             Content::Map => self.to.byte(MAP_MARK),
+            Content::Text(text) => {
+                self.to.byte(TEXT_MARK);
+                self.sequence(&text.sequence, false);
+                self.to.count(text.marks.len());
+                for (id, mark) in &text.marks {
+                    self.id(&id.op);
+                    self.to.varint(id.ordinal.into());
+                    self.anchor(&mark.from);
+                    self.anchor(&mark.to);
+                    self.to.name(&mark.name);
+                    self.to.value(&mark.value);
+                }
+            }
+            Content::List(list) => {
+                self.to.byte(LIST_MARK);
+                self.sequence(&list.sequence, true);
+                self.to.count(list.items.len());
+                for (id, item) in &list.items {
+                    self.element(*id);
+                    match &item.moved {
+                        None => self.to.byte(0),
+                        Some((by, place)) => {
+                            self.to.byte(1);
+                            self.id(by);
+                            self.element(*place);
+                        }
+                    }
+                    self.node(&item.node);
+                }
+            }
             Content::Whole(value) => self.to.value(value),
             Content::Count {
                 base,
@@ -156,6 +187,30 @@ impl<'a> Writer<'a> {
                     self.to.varint(tally.minus.get(feed));
                 }
             }
+        }
+    }
+
+    fn sequence(&mut self, sequence: &Sequence, is_list: bool) {
+        let tables = self.tables;
+        let feed = |feed: &FeedId, to: &mut Encoder<'_>| to.count(place(&tables.feeds, feed));
+        sequence.parts().encode(&mut self.to, &feed, is_list);
+    }
+
+    fn element(&mut self, element: ElementId) {
+        self.feed(&element.feed);
+        self.to.varint(element.n.into());
+    }
+
+    fn anchor(&mut self, anchor: &Anchor) {
+        let (kind, element) = match anchor {
+            Anchor::Start => (0, None),
+            Anchor::End => (1, None),
+            Anchor::After(element) => (2, Some(element)),
+            Anchor::Before(element) => (3, Some(element)),
+        };
+        self.to.byte(kind);
+        if let Some(element) = element {
+            self.element(*element);
         }
     }
 

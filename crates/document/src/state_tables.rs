@@ -6,10 +6,10 @@ use crate::ObjectState;
 use crate::branch::Branch;
 use crate::codec::{DecodeError, Decoder};
 use crate::context::{INDEX_BITS, OpId, SEQ_END, Stamp};
-use crate::node::Content;
+use crate::node::{Content, Node};
 
 /// The version that a state begins with.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// So many writes, or more, at one place are counted apart.
 pub(crate) const WRITES_INLINE_MAX: u8 = 3;
 /// A place has a set.
@@ -65,21 +65,36 @@ impl Tables {
 
     fn collect(&mut self, branch: &Branch) {
         for (_, node) in branch.iter() {
-            for write in node.register.iter() {
-                note(&mut self.ids, write.id);
-                if let Content::Count {
+            self.collect_node(node);
+        }
+    }
+
+    fn collect_node(&mut self, node: &Node) {
+        for write in node.register.iter() {
+            note(&mut self.ids, write.id);
+            match &write.content {
+                Content::Count {
                     tally: Some(tally), ..
-                } = &write.content
-                {
-                    self.feeds.extend(tally.spans.keys());
+                } => self.feeds.extend(tally.spans.keys()),
+                Content::Text(text) => {
+                    self.feeds.extend(text.feeds());
+                    self.ids.extend(text.marks.keys().map(|id| id.op));
                 }
+                Content::List(list) => {
+                    self.feeds.extend(list.sequence.feeds());
+                    for item in list.items.values() {
+                        self.ids.extend(item.moved.map(|(by, _)| by));
+                        self.collect_node(&item.node);
+                    }
+                }
+                Content::Count { .. } | Content::Map | Content::Whole(_) => {}
             }
-            if let Some(set) = node.set() {
-                self.feeds.extend(set.feeds());
-            }
-            if let Some(children) = node.children() {
-                self.collect(children);
-            }
+        }
+        if let Some(set) = node.set() {
+            self.feeds.extend(set.feeds());
+        }
+        if let Some(children) = node.children() {
+            self.collect(children);
         }
     }
 

@@ -13,6 +13,7 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::edit_codec::Feeds;
 use crate::limits::{LimitError, Limits};
 use crate::{Key, Map, Op, Path, Transaction, TypeName};
 
@@ -26,6 +27,8 @@ const SET_ADD: u8 = 5;
 const SET_REMOVE: u8 = 6;
 const DELETE: u8 = 7;
 const RESTORE: u8 = 8;
+const TEXT: u8 = 9;
+const LIST: u8 = 10;
 
 /// How many shapes the encoder looks through for one that it can use again.
 const SHAPES_SEARCHED: usize = 32;
@@ -39,6 +42,7 @@ impl Transaction {
             to: Encoder::interning(64 + 48 * self.ops.len()),
             objects: BTreeMap::new(),
             shapes: Vec::new(),
+            feeds: Feeds::default(),
         };
         writer.to.byte(VERSION);
         writer.to.count(self.ops.len());
@@ -56,6 +60,7 @@ impl Transaction {
             from: Decoder::interning(bytes, limits),
             objects: Vec::new(),
             shapes: Vec::new(),
+            feeds: Feeds::default(),
         };
         match reader.from.byte("a transaction")? {
             VERSION => {}
@@ -81,6 +86,7 @@ struct Writer<'a> {
     to: Encoder<'a>,
     objects: BTreeMap<ObjectId, u64>,
     shapes: Vec<(&'a TypeName, &'a Map)>,
+    feeds: Feeds,
 }
 
 impl<'a> Writer<'a> {
@@ -100,6 +106,20 @@ impl<'a> Writer<'a> {
                 self.head(INCREMENT, *object);
                 self.path(path);
                 self.to.signed(*by);
+            }
+            Op::List {
+                object,
+                path,
+                of,
+                edits,
+            } => {
+                self.head(LIST, *object);
+                self.path(path);
+                self.feeds.put_write(of, &mut self.to);
+                self.to.count(edits.len());
+                for edit in edits {
+                    self.feeds.put_list_edit(edit, &mut self.to);
+                }
             }
             Op::Restore { object } => self.head(RESTORE, *object),
             Op::Set {
@@ -126,6 +146,20 @@ impl<'a> Writer<'a> {
                 self.path(path);
                 self.to.count(values.len());
                 self.to.values(values);
+            }
+            Op::Text {
+                object,
+                path,
+                of,
+                edits,
+            } => {
+                self.head(TEXT, *object);
+                self.path(path);
+                self.feeds.put_write(of, &mut self.to);
+                self.to.count(edits.len());
+                for edit in edits {
+                    self.feeds.put_text_edit(edit, &mut self.to);
+                }
             }
             Op::Unset { object, path } => {
                 self.head(UNSET, *object);
@@ -190,12 +224,13 @@ struct Reader<'a> {
     from: Decoder<'a>,
     objects: Vec<ObjectId>,
     shapes: Vec<Shape>,
+    feeds: Feeds,
 }
 
 impl Reader<'_> {
     fn op(&mut self) -> Result<Op, DecodeError> {
         let kind = self.from.byte("an operation")?;
-        if !(CREATE..=RESTORE).contains(&kind) {
+        if !(CREATE..=LIST).contains(&kind) {
             return Err(DecodeError::NewerProgram {
                 what: "operation kind",
                 found: kind.into(),
@@ -230,6 +265,24 @@ impl Reader<'_> {
                     value: self.from.value(left)?,
                 }
             }
+            TEXT => {
+                let (path, left) = self.path()?;
+                Op::Text {
+                    object,
+                    path,
+                    of: self.feeds.get_write(&mut self.from)?,
+                    edits: self.edits(|feeds, from| feeds.get_text_edit(from, left))?,
+                }
+            }
+            LIST => {
+                let (path, left) = self.path()?;
+                Op::List {
+                    object,
+                    path,
+                    of: self.feeds.get_write(&mut self.from)?,
+                    edits: self.edits(|feeds, from| feeds.get_list_edit(from, left))?,
+                }
+            }
             _ => {
                 let (path, left) = self.path()?;
                 let values = self.from.values(left)?;
@@ -248,6 +301,18 @@ impl Reader<'_> {
                 }
             }
         })
+    }
+
+    fn edits<T>(
+        &mut self,
+        edit: impl Fn(&mut Feeds, &mut Decoder<'_>) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        let count = self.from.count("edits")?;
+        let mut edits = Vec::with_capacity(count.min(256));
+        for _ in 0..count {
+            edits.push(edit(&mut self.feeds, &mut self.from)?);
+        }
+        Ok(edits)
     }
 
     fn object(&mut self) -> Result<ObjectId, DecodeError> {

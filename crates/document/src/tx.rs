@@ -1,11 +1,11 @@
 //! Transactions as they are written: reads see what was written before, in the same one too.
 
-use dxos_keys::ObjectId;
+use dxos_keys::{FeedId, ObjectId};
 
 use crate::context::Context;
 use crate::limits::LimitError;
-use crate::state::ApplyError;
-use crate::{Map, Object, ObjectState, Op, Path, TypeName, Value, diff};
+use crate::state::{ApplyError, seen};
+use crate::{ListEditor, Map, Object, ObjectState, Op, Path, TextEditor, TypeName, Value};
 
 /// Where a transaction finds the objects that it reads and changes.
 pub trait Objects {
@@ -27,6 +27,22 @@ pub enum TxError {
     /// The operation is out of bounds.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// There is no list at the path, or it was replaced by another since.
+    #[error("there is no list at {path} of object {object}; assign one first")]
+    NoList {
+        /// The object.
+        object: ObjectId,
+        /// The path.
+        path: Path,
+    },
+    /// There is no text at the path.
+    #[error("there is no text at {path} of object {object}; assign one first")]
+    NoText {
+        /// The object.
+        object: ObjectId,
+        /// The path.
+        path: Path,
+    },
     /// A bound is passed.
     #[error(transparent)]
     Limit(#[from] LimitError),
@@ -35,6 +51,22 @@ pub enum TxError {
     NotFound {
         /// The object.
         object: ObjectId,
+    },
+    /// A position or range is not there.
+    #[error("{len} elements from number {at} on are not there: there are {found}")]
+    Range {
+        /// The position.
+        at: usize,
+        /// How many were meant from there on.
+        len: usize,
+        /// How many there are in all.
+        found: usize,
+    },
+    /// This device has inserted as many characters into a text as can be told apart.
+    #[error("too much was typed into the text at {path}; go on in a new one")]
+    TooLong {
+        /// The path.
+        path: Path,
     },
     /// The objects could not be read.
     #[error("the objects could not be read: {reason}")]
@@ -212,6 +244,81 @@ impl<'a> Tx<'a> {
         self.push(op)
     }
 
+    /// The text at `path`, to be edited. What is done becomes one operation.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::NoText`] when something else shows there, or nothing.
+    ///
+    /// ```
+    /// # use dxos_document::{Expand, Op, Text, Tx, TxError};
+    /// # use dxos_keys::ObjectId;
+    /// # fn edit(tx: &mut Tx<'_>, page: ObjectId) -> Result<(), TxError> {
+    /// tx.set(page, "body", Text::new("Hello world"))?;
+    /// let mut body = tx.text(page, "body")?;
+    /// body.splice(0, 5, "Good morning")?;
+    /// body.mark((0, 4), "bold", true, Expand::After)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn text(
+        &mut self,
+        object: ObjectId,
+        path: impl Into<Path>,
+    ) -> Result<TextEditor<'_>, TxError> {
+        let path = path.into();
+        let seen = seen(&self.context, self.ops.len())?;
+        if self.objects.read(object)?.text(&path).is_none() {
+            return Err(TxError::NoText { object, path });
+        }
+        let state = self.objects.write(object)?;
+        let Some((text, of, updated)) = state.edit_text(&path) else {
+            return Err(TxError::NoText { object, path });
+        };
+        Ok(TextEditor {
+            text,
+            updated,
+            ops: &mut self.ops,
+            seen,
+            object,
+            path,
+            of,
+            edits: Vec::new(),
+            typed_to: None,
+        })
+    }
+
+    /// The list at `path`, to be edited.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::NoList`] when something else shows there, or nothing.
+    pub fn list(
+        &mut self,
+        object: ObjectId,
+        path: impl Into<Path>,
+    ) -> Result<ListEditor<'_, 'a>, TxError> {
+        let path = path.into();
+        match self.objects.read(object)?.list(&path) {
+            None => Err(TxError::NoList { object, path }),
+            Some(of) => Ok(ListEditor {
+                tx: self,
+                object,
+                path,
+                of,
+            }),
+        }
+    }
+
+    pub(crate) fn state(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {
+        self.objects.write(object)
+    }
+
+    /// The feed that it is written to.
+    pub(crate) const fn feed(&self) -> FeedId {
+        self.context.stamp.feed
+    }
+
     /// Changes the properties of an object: what differs after `change`, and nothing else,
     /// becomes operations.
     ///
@@ -230,16 +337,15 @@ impl<'a> Tx<'a> {
         self.replace(object, found.properties(), &properties)
     }
 
-    /// Turns the properties `old` of an object into `new`, by as little as that takes.
+    /// Turns the properties `old` of an object into `new`, leaf by leaf, by as little as that
+    /// takes: texts are edited where they differ, items of lists are inserted, deleted, moved and
+    /// changed, counters are counted on, members are added to and removed from sets.
     ///
     /// # Errors
     ///
     /// [`TxError::Apply`] when a value is out of bounds.
     pub fn replace(&mut self, object: ObjectId, old: &Map, new: &Map) -> Result<(), TxError> {
-        for op in diff(object, old, new) {
-            self.push(op)?;
-        }
-        Ok(())
+        crate::diff::replace(self, object, None, old, new)
     }
 
     /// Deletes an object. It keeps its properties and can be restored.

@@ -6,16 +6,16 @@ use std::hash::{Hash, Hasher};
 
 use dxos_keys::{ObjectId, SpaceKey};
 
-use crate::Key;
 use crate::limits::{LimitError, Limits};
+use crate::{Key, Text};
 
 /// Properties by name.
 pub type Map = BTreeMap<Key, Value>;
 
 /// The value of a property.
 ///
-/// Values have one total order: null, booleans, numbers, timestamps, texts, bytes, references,
-/// lists, sets, maps. Numbers of all three kinds are compared as numbers, exactly; of two equal
+/// Values have one total order: null, booleans, numbers, timestamps, strings and texts, bytes,
+/// references, lists, sets, maps. Numbers of all three kinds are compared as numbers, exactly; of two equal
 /// ones the integer comes before the float, and the float before the counter.
 ///
 /// **Floats**: there is one NaN, equal to itself and after every other number. `-0.0` is `0.0`.
@@ -41,11 +41,15 @@ pub enum Value {
     Timestamp(i64),
     /// A string, assigned as a whole.
     String(String),
+    /// A text that many write at once, character by character; see
+    /// [`Tx::text`](crate::Tx::text). Assigning one makes a new text.
+    Text(Text),
     /// Bytes, assigned as a whole.
     Bytes(Vec<u8>),
     /// Another object.
     Reference(ObjectRef),
-    /// A list, assigned as a whole.
+    /// A list whose items are inserted, deleted and moved one by one; see
+    /// [`Tx::list`](crate::Tx::list). Assigning one makes a new list.
     List(Vec<Value>),
     /// A set that members are added to and removed from: an addition wins over a concurrent
     /// removal.
@@ -117,10 +121,11 @@ impl Value {
         matches!(self, Self::Null)
     }
 
-    /// The string, if it is one.
+    /// The characters, if it is a string or a text.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(string) => Some(string),
+            Self::Text(text) => Some(text.as_str()),
             _ => None,
         }
     }
@@ -155,10 +160,10 @@ impl Value {
         if self.family() != other.family() {
             return None;
         }
-        Some(if self.family() == NUMBERS {
-            self.compare_numbers(other)
-        } else {
-            self.cmp(other)
+        Some(match self.family() {
+            NUMBERS => self.compare_numbers(other),
+            STRINGS => self.as_str().cmp(&other.as_str()),
+            _ => self.cmp(other),
         })
     }
 
@@ -201,6 +206,10 @@ impl Value {
                     value.check(limits, left)
                 })
             }
+            Self::Text(text) => text.spans().iter().try_for_each(|span| {
+                limits.name(&span.name)?;
+                span.value.check(limits, limits.descend(left, 1)?)
+            }),
             _ => Ok(()),
         }
     }
@@ -211,7 +220,7 @@ impl Value {
             Self::Bool(_) => 1,
             Self::Int(_) | Self::Float(_) | Self::Counter(_) => NUMBERS,
             Self::Timestamp(_) => 3,
-            Self::String(_) => 4,
+            Self::String(_) | Self::Text(_) => STRINGS,
             Self::Bytes(_) => 5,
             Self::Reference(_) => 6,
             Self::List(_) => 7,
@@ -246,6 +255,7 @@ impl Value {
 }
 
 const NUMBERS: u8 = 2;
+const STRINGS: u8 = 4;
 
 /// Compares without rounding: `i64::MAX` is below 2^63, though converted to a float it is equal.
 fn compare_exactly(int: i64, float: f64) -> Ordering {
@@ -274,6 +284,13 @@ impl Ord for Value {
             (Self::Bool(one), Self::Bool(two)) => one.cmp(two),
             (Self::Timestamp(one), Self::Timestamp(two)) => one.cmp(two),
             (Self::String(one), Self::String(two)) => one.cmp(two),
+            (Self::Text(one), Self::Text(two)) => one.cmp(two),
+            (Self::String(one), Self::Text(two)) => {
+                one.as_str().cmp(two.as_str()).then(Ordering::Less)
+            }
+            (Self::Text(one), Self::String(two)) => {
+                one.as_str().cmp(two.as_str()).then(Ordering::Greater)
+            }
             (Self::Bytes(one), Self::Bytes(two)) => one.cmp(two),
             (Self::Reference(one), Self::Reference(two)) => one.cmp(two),
             (Self::List(one), Self::List(two)) => one.cmp(two),
@@ -317,6 +334,7 @@ impl Hash for Value {
             }
             Self::Timestamp(value) => value.hash(state),
             Self::String(value) => value.hash(state),
+            Self::Text(value) => value.hash(state),
             Self::Bytes(value) => value.hash(state),
             Self::Reference(value) => value.hash(state),
             Self::List(value) => value.hash(state),
@@ -345,6 +363,7 @@ from! {
     &str => |value| Self::String(value.to_owned());
     String => |value| Self::String(value);
     ObjectRef => |value| Self::Reference(value);
+    Text => |value| Self::Text(value);
     Vec<Self> => |value| Self::List(value);
     BTreeSet<Self> => |value| Self::Set(value);
     Map => |value| Self::Map(value);

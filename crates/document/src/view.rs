@@ -7,7 +7,7 @@ use crate::context::OpId;
 use crate::counter::{self, Tally};
 use crate::node::{Content, Node};
 use crate::object::Conflict;
-use crate::{Key, Map, Path, Value};
+use crate::{Key, Map, Path, Value, node};
 
 pub(crate) type Conflicts = BTreeMap<Path, Vec<Conflict>>;
 
@@ -39,24 +39,12 @@ pub(crate) fn show(root: &Branch) -> (Map, Conflicts) {
 
 /// Whether a whole number or counter shows at `path`.
 pub(crate) fn shows_count(root: &Branch, path: &[Key]) -> bool {
-    let Some((first, rest)) = path.split_first() else {
+    let Some((node, key)) = node::find(root, path).zip(path.last()) else {
         return false;
     };
-    let Some(node) = root.get(first) else {
-        return false;
-    };
-    let trail = Trail {
-        above: None,
-        key: first,
-    };
-    let mut value = show_node(node, &trail, &mut Conflicts::new()).map(|(value, _)| value);
-    for part in rest {
-        value = match value {
-            Some(Value::Map(mut map)) => map.remove(part),
-            _ => None,
-        };
-    }
-    matches!(value, Some(Value::Int(_) | Value::Counter(_)))
+    let trail = Trail { above: None, key };
+    let shown = show_node(node, &trail, &mut Conflicts::new());
+    matches!(shown, Some((Value::Int(_) | Value::Counter(_), _)))
 }
 
 fn show_map(
@@ -76,9 +64,19 @@ fn show_map(
     (map, latest)
 }
 
-fn single(content: &Content) -> Option<Value> {
+fn single(content: &Content, trail: &Trail<'_>, conflicts: &mut Conflicts) -> Option<Value> {
     Some(match content {
         Content::Map => return None,
+        Content::List(list) => {
+            let items = list.in_order().into_iter().enumerate();
+            let items = items.filter_map(|(position, (_, node))| {
+                let key = &Key::from(position.to_string());
+                let above = Some(trail);
+                Some(show_node(node, &Trail { above, key }, conflicts)?.0)
+            });
+            Value::List(items.collect())
+        }
+        Content::Text(text) => Value::Text(text.show()),
         Content::Whole(value) => value.clone(),
         Content::Count {
             base,
@@ -105,7 +103,8 @@ fn show_node(node: &Node, trail: &Trail<'_>, conflicts: &mut Conflicts) -> Optio
     if let (None, None, 1, Some(only)) =
         (set, children, node.register.len(), node.register.winner())
     {
-        let value = single(&only.content).unwrap_or_else(|| Value::Map(Map::new()));
+        let value =
+            single(&only.content, trail, conflicts).unwrap_or_else(|| Value::Map(Map::new()));
         return Some((value, only.id));
     }
 
@@ -113,6 +112,7 @@ fn show_node(node: &Node, trail: &Trail<'_>, conflicts: &mut Conflicts) -> Optio
     let mut counters: Vec<(i64, Option<&Tally>)> = Vec::new();
     let mut latest_counter = None;
     let mut latest_in_map = None;
+    let mut within_latest = Conflicts::new();
     for write in node.register.iter() {
         match &write.content {
             Content::Map => latest_in_map = latest_in_map.max(Some(write.id)),
@@ -124,7 +124,16 @@ fn show_node(node: &Node, trail: &Trail<'_>, conflicts: &mut Conflicts) -> Optio
                 latest_counter = latest_counter.max(Some(write.id));
                 counters.push((*base, tally.as_deref()));
             }
-            other => candidates.extend(single(other).map(|value| (write.id, value))),
+            other => {
+                // Of lists only the conflicts within the one that shows are told.
+                let within = &mut Conflicts::new();
+                let latest = candidates.is_empty();
+                let found = single(other, trail, within).map(|value| (write.id, value));
+                candidates.extend(found);
+                if latest {
+                    within_latest = std::mem::take(within);
+                }
+            }
         }
     }
     if let Some(latest) = latest_counter {
@@ -150,6 +159,8 @@ fn show_node(node: &Node, trail: &Trail<'_>, conflicts: &mut Conflicts) -> Optio
     let (id, value) = candidates.next()?;
     if latest_in_map == Some(id) {
         conflicts.append(&mut below);
+    } else if matches!(value, Value::List(_)) {
+        conflicts.append(&mut within_latest);
     }
     let losers: Vec<_> = candidates
         .filter(|(_, loser)| *loser != value)

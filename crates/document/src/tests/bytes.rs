@@ -4,6 +4,7 @@ use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 
 use super::{Replica, any_transaction, id};
+use crate::{Anchor, ElementId, Key, ListEdit, Op, Place, Span, Text, TextEdit, WriteId};
 use crate::{DecodeError, Filter, LimitError, Limits, Map, ObjectState, Path, Transaction, Value};
 
 fn decode(bytes: &[u8]) -> Result<Transaction, DecodeError> {
@@ -35,7 +36,81 @@ fn every_kind() -> Transaction {
         )
 }
 
-/// What earlier programs wrote must be read for ever: these bytes never change.
+/// Texts and lists, made by one transaction and edited by the next.
+fn every_edit() -> [Transaction; 2] {
+    let element = |n| ElementId {
+        feed: dxos_keys::FeedId::from_bytes([1; 32]),
+        n,
+    };
+    let of = |index| WriteId {
+        feed: dxos_keys::FeedId::from_bytes([1; 32]),
+        seq: 0,
+        index,
+    };
+    let marked = Text::new("abc").with_spans([Span {
+        from: 0,
+        to: 2,
+        name: Key::from("bold"),
+        value: Value::Bool(true),
+    }]);
+    let made = Transaction::new()
+        .create(id(1), "page", [("body", Value::Text(marked))])
+        .set(id(1), "list", Value::List(vec![1.into(), "two".into()]));
+    let text = Op::Text {
+        object: id(1),
+        path: "body".into(),
+        of: of(0),
+        edits: vec![
+            TextEdit::Insert {
+                start: 3,
+                at: Place::After(element(2)),
+                text: "d€".into(),
+            },
+            TextEdit::Insert {
+                start: 5,
+                at: Place::Before(element(0)),
+                text: "<".into(),
+            },
+            TextEdit::Delete {
+                first: element(1),
+                len: 2,
+            },
+            TextEdit::Mark {
+                from: Anchor::Before(element(3)),
+                to: Anchor::End,
+                name: "link".into(),
+                value: "x".into(),
+            },
+        ],
+    };
+    let list = Op::List {
+        object: id(1),
+        path: "list".into(),
+        of: of(1),
+        edits: vec![
+            ListEdit::Insert {
+                start: 2,
+                at: Place::After(element(1)),
+                values: vec![Value::map([("done", false)])],
+            },
+            ListEdit::Move {
+                item: element(0),
+                start: 3,
+                at: Place::After(element(2)),
+            },
+            ListEdit::Delete {
+                first: element(1),
+                len: 1,
+            },
+        ],
+    };
+    let item = Path::from("list").child(Key::item(element(2)));
+    let edited = Transaction::from(vec![text, list]).set(id(1), item.child("done"), true);
+    [made, edited]
+}
+
+/// What earlier programs wrote into blocks must be read for ever: the lines of transactions
+/// never change. Those of states may: states are made anew from blocks when their version grows.
 #[test]
 fn golden_bytes() {
     let golden = include_str!("golden.txt").trim();
@@ -44,8 +119,19 @@ fn golden_bytes() {
     replica.commit(every_kind());
     let mut lines = vec![HEXLOWER.encode(&bytes)];
     lines.extend(replica.bytes().values().map(|bytes| HEXLOWER.encode(bytes)));
+    let mut replica = Replica::new(1);
+    for transaction in every_edit() {
+        let bytes = transaction.encode(&Limits::default()).unwrap();
+        assert_eq!(decode(&bytes).as_ref(), Ok(&transaction));
+        lines.push(HEXLOWER.encode(&bytes));
+        replica.commit(transaction);
+    }
+    lines.extend(replica.bytes().values().map(|bytes| HEXLOWER.encode(bytes)));
     assert_eq!(lines.join("\n"), golden);
     assert_eq!(decode(&bytes), Ok(every_kind()));
+    let page = replica.object(id(1)).to_json();
+    let expected = r#"{"body":{"@text":{"content":"<ad€","marks":[[1,2,"bold",true],[2,4,"link","x"]]}},"list":[{"done":true},1]}"#;
+    assert_eq!(page["properties"].to_string(), expected);
 }
 
 #[test]

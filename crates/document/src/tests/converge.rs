@@ -3,17 +3,102 @@
 
 use proptest::prelude::*;
 
-use super::{KEYS, Replica, Sent, any_op, id, model};
-use crate::{Key, ObjectState, Op, Path, Value};
+use super::{KEYS, Replica, Sent, any_lie, any_op, id, model};
+use crate::{Expand, Key, ObjectState, Op, Path, Text, Tx, TxError, Value};
 
 #[derive(Clone, Debug)]
 enum Step {
     /// A replica commits these.
     Commit(usize, Vec<Op>),
+    /// A replica edits the text or the list that it sees there, or makes one.
+    Edit(usize, Path, Edit),
     /// A replica counts where it sees something.
     Count(usize, Path, i64),
     /// One replica takes from another what it is missing, at most so many.
     Pull(usize, usize, usize),
+}
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Splice(usize, usize, String),
+    Mark(usize, usize, &'static str, i64, Expand),
+    Insert(usize, Vec<Value>),
+    Delete(usize),
+    Move(usize, usize),
+    Assign(usize, Value),
+    Count(usize, i64),
+}
+
+fn any_edit() -> impl Strategy<Value = Edit> {
+    let at = || 0_usize..12;
+    let expand = proptest::sample::select(
+        [Expand::After, Expand::Before, Expand::Both, Expand::None].as_slice(),
+    );
+    let name = proptest::sample::select(["bold", "link"].as_slice());
+    prop_oneof![
+        6 => (at(), 0_usize..3, "[a-zé😀]{0,4}").prop_map(|(at, len, text)| {
+            Edit::Splice(at, len, text)
+        }),
+        2 => (at(), at(), name, 0_i64..3, expand).prop_map(|(from, to, name, value, expand)| {
+            Edit::Mark(from, to, name, value, expand)
+        }),
+        4 => (at(), proptest::collection::vec(small_value(), 1..3))
+            .prop_map(|(at, values)| Edit::Insert(at, values)),
+        2 => at().prop_map(Edit::Delete),
+        4 => (at(), at()).prop_map(|(from, to)| Edit::Move(from, to)),
+        2 => (at(), small_value()).prop_map(|(at, value)| Edit::Assign(at, value)),
+        1 => (at(), -3_i64..4).prop_map(|(at, by)| Edit::Count(at, by)),
+    ]
+}
+
+fn edit(tx: &mut Tx<'_>, path: &Path, edit: &Edit) -> Result<(), TxError> {
+    let object = id(0);
+    if let Edit::Splice(..) | Edit::Mark(..) = edit {
+        if tx.text(object, path).is_err() {
+            tx.set(object, path, Text::new("on"))?;
+        }
+        let mut text = tx.text(object, path)?;
+        let len = text.len();
+        match edit {
+            Edit::Splice(at, delete, insert) => {
+                let at = at % (len + 1);
+                text.splice(at, (*delete).min(len - at), insert)?;
+            }
+            Edit::Mark(from, to, name, value, expand) if len > 0 => {
+                let from = from % len;
+                let to = from + 1 + to % (len - from);
+                let value = if *value == 0 {
+                    Value::Null
+                } else {
+                    Value::Int(*value)
+                };
+                text.mark((from, to), *name, value, *expand)?;
+            }
+            _ => {}
+        }
+        return Ok(());
+    }
+    if tx.list(object, path).is_err() {
+        tx.set(
+            object,
+            path,
+            Value::List(vec![Value::Int(1), Value::Int(2)]),
+        )?;
+    }
+    let mut list = tx.list(object, path)?;
+    let len = list.len()?;
+    match edit {
+        Edit::Insert(at, values) => list.insert(at % (len + 1), values.iter().cloned()),
+        _ if len == 0 => Ok(()),
+        Edit::Delete(at) => list.delete(at % len, 1),
+        Edit::Move(from, to) => list.move_item(from % len, to % len),
+        Edit::Assign(at, value) => list.set(at % len, value.clone()),
+        Edit::Count(at, by) => {
+            let path = list.item(at % len)?;
+            tx.increment(object, path, *by)
+        }
+        Edit::Splice(..) | Edit::Mark(..) => Ok(()),
+    }
 }
 
 fn small_value() -> impl Strategy<Value = Value> {
@@ -22,6 +107,8 @@ fn small_value() -> impl Strategy<Value = Value> {
         (0_i64..3).prop_map(Value::Int),
         (0_i64..3).prop_map(Value::Counter),
         "[x-z]".prop_map(Value::String),
+        "[x-z]{0,2}".prop_map(|text| Value::Text(Text::new(text))),
+        proptest::collection::vec((0_i64..3).prop_map(Value::Int), 0..3).prop_map(Value::List),
         proptest::collection::btree_set((0_i64..3).prop_map(Value::Int), 0..3).prop_map(Value::Set),
     ];
     let map = |values: BoxedStrategy<Value>| {
@@ -70,17 +157,52 @@ fn meeting_op() -> impl Strategy<Value = Op> {
 
 fn steps(replicas: usize) -> impl Strategy<Value = Vec<Step>> {
     let path = proptest::sample::select(["a", "a.a", "b"].as_slice()).prop_map(Path::from);
+    let place = path.clone();
     let step = prop_oneof![
         3 => (0..replicas, proptest::collection::vec(meeting_op(), 1..4))
             .prop_map(|(replica, ops)| Step::Commit(replica, ops)),
         2 => (0..replicas, path, -3_i64..4).prop_map(|(replica, path, by)| {
             Step::Count(replica, path, by)
         }),
+        4 => (0..replicas, place, any_edit()).prop_map(|(replica, path, edit)| {
+            Step::Edit(replica, path, edit)
+        }),
         2 => (0..replicas, 0..replicas, 1_usize..6).prop_map(|(to, from, most)| {
             Step::Pull(to, from, most)
         }),
     ];
     proptest::collection::vec(step, 1..36)
+}
+
+/// Has a lie be about a text or list that there is.
+fn aim(lie: &Op, replica: &mut Replica) -> Op {
+    for path in ["a", "a.a", "b"].map(Path::from) {
+        let state = replica.states.entry(id(0)).or_default();
+        match lie {
+            Op::Text { edits, .. } if state.text(&path).is_some() => {
+                let mut probe = state.clone();
+                let (_, of, _) = probe.edit_text(&path).unwrap();
+                return Op::Text {
+                    object: id(0),
+                    path,
+                    of,
+                    edits: edits.clone(),
+                };
+            }
+            Op::List { edits, .. } => {
+                if let Some(of) = state.list(&path) {
+                    return Op::List {
+                        object: id(0),
+                        path,
+                        of,
+                        edits: edits.clone(),
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+    lie.clone()
 }
 
 /// Plays the steps; gives all that was sent, causes before effects, and the replicas.
@@ -90,28 +212,35 @@ fn play(steps: &[Step], replicas: usize) -> (Vec<Sent>, Vec<Replica>) {
         .collect();
     let mut history: Vec<Sent> = Vec::new();
     for step in steps {
-        match step {
-            Step::Commit(replica, ops) => history.push(replicas[*replica].commit(ops.clone())),
-            Step::Count(replica, path, by) => {
-                let replica = &mut replicas[*replica];
-                let state = replica.states.entry(id(0)).or_default();
-                let op = state.increment(id(0), path.clone(), *by);
-                history.push(replica.commit(vec![op]));
-            }
-            Step::Pull(to, from, most) => {
-                let known = replicas[*from].timeframe.clone();
-                let mut taken = 0;
-                for sent in &history {
-                    let is_there = known.get(&sent.stamp.feed) > sent.stamp.seq;
-                    if taken < *most && is_there && replicas[*to].is_ready_for(sent) {
-                        replicas[*to].apply(sent);
-                        taken += 1;
-                    }
+        play_step(step, &mut replicas, &mut history);
+    }
+    (history, replicas)
+}
+
+fn play_step(step: &Step, replicas: &mut [Replica], history: &mut Vec<Sent>) {
+    match step {
+        Step::Commit(replica, ops) => history.push(replicas[*replica].commit(ops.clone())),
+        Step::Edit(replica, path, change) => {
+            history.push(replicas[*replica].write(|tx| edit(tx, path, change)));
+        }
+        Step::Count(replica, path, by) => {
+            let replica = &mut replicas[*replica];
+            let state = replica.states.entry(id(0)).or_default();
+            let op = state.increment(id(0), path.clone(), *by);
+            history.push(replica.commit(vec![op]));
+        }
+        Step::Pull(to, from, most) => {
+            let known = replicas[*from].timeframe.clone();
+            let mut taken = 0;
+            for sent in &*history {
+                let is_there = known.get(&sent.stamp.feed) > sent.stamp.seq;
+                if taken < *most && is_there && replicas[*to].is_ready_for(sent) {
+                    replicas[*to].apply(sent);
+                    taken += 1;
                 }
             }
         }
     }
-    (history, replicas)
 }
 
 /// Applies everything in an order that `choices` picks among those that are causal.
@@ -131,7 +260,7 @@ fn deliver(replica: &mut Replica, history: &[Sent], choices: &[u8]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn replicas_converge_whatever_the_order(
@@ -156,6 +285,39 @@ proptest! {
         for (id, state) in &replicas[0].states {
             prop_assert_eq!(&ObjectState::decode(&expected[id]).unwrap(), state);
             prop_assert_eq!(state.properties(), model::properties(&history, *id));
+        }
+    }
+
+    /// Whatever somebody says of texts and lists, replicas make the same of it.
+    #[test]
+    fn liars_do_not_part_replicas(
+        steps in steps(3),
+        lies in proptest::collection::vec((0_usize..36, 0_usize..3, any_lie(), any::<bool>()), 1..8),
+        orders in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 40), 3),
+    ) {
+        let mut replicas: Vec<_> = (1..4).map(Replica::new).collect();
+        let mut history = Vec::new();
+        for (place, step) in steps.iter().enumerate() {
+            play_step(step, &mut replicas, &mut history);
+            for (at, by, lie, aimed) in &lies {
+                if *at == place {
+                    let replica = &mut replicas[*by];
+                    let lie = if *aimed { aim(lie, replica) } else { lie.clone() };
+                    history.push(replica.commit(vec![lie]));
+                }
+            }
+        }
+        for order in &orders {
+            let mut observer = Replica::new(99);
+            deliver(&mut observer, &history, order);
+            replicas.push(observer);
+        }
+        for replica in &mut replicas {
+            deliver(replica, &history, &[0]);
+        }
+        let expected = replicas[0].bytes();
+        for replica in &replicas {
+            prop_assert_eq!(&replica.bytes(), &expected);
         }
     }
 

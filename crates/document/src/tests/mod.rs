@@ -13,8 +13,9 @@ use crdts::{CmRDT as _, Dot};
 use dxos_keys::{FeedId, ObjectId};
 use proptest::prelude::*;
 
+use crate::{Anchor, ElementId, ListEdit, Place, Span, Text, TextEdit, WriteId};
 use crate::{Context, Key, Map, Object, ObjectRef, ObjectState, Op, Path, Stamp, Timeframe};
-use crate::{Transaction, Value};
+use crate::{Objects, Transaction, Tx, TxError, Value};
 
 /// A transaction as it travels.
 #[derive(Clone, Debug)]
@@ -67,6 +68,27 @@ impl Replica {
         sent
     }
 
+    /// Runs a transaction on the states themselves.
+    fn write(&mut self, run: impl FnOnce(&mut Tx<'_>) -> Result<(), TxError>) -> Sent {
+        let stamp = Stamp {
+            lamport: self.lamport + 1,
+            feed: self.feed,
+            seq: self.timeframe.get(&self.feed),
+        };
+        let past = self.timeframe.clone();
+        let context = Context {
+            stamp,
+            past: &past,
+            time_ms: 1_000 + stamp.lamport,
+        };
+        let mut tx = Tx::new(self, context);
+        run(&mut tx).unwrap();
+        let ops = tx.into_ops();
+        self.timeframe.apply(Dot::new(stamp.feed, stamp.seq + 1));
+        self.lamport = stamp.lamport;
+        Sent { stamp, past, ops }
+    }
+
     fn is_ready_for(&self, sent: &Sent) -> bool {
         self.timeframe >= sent.past && self.timeframe.get(&sent.stamp.feed) == sent.stamp.seq
     }
@@ -94,6 +116,20 @@ impl Replica {
     fn bytes(&self) -> BTreeMap<ObjectId, Vec<u8>> {
         let states = self.states.iter();
         states.map(|(id, state)| (*id, state.encode())).collect()
+    }
+}
+
+impl Objects for Replica {
+    fn read(&mut self, object: ObjectId) -> Result<&ObjectState, TxError> {
+        Ok(self.states.entry(object).or_default())
+    }
+
+    fn write(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {
+        Ok(self.states.entry(object).or_default())
+    }
+
+    fn new_id(&mut self) -> ObjectId {
+        id(u8::try_from(self.states.len()).unwrap())
     }
 }
 
@@ -145,11 +181,84 @@ fn any_scalar() -> impl Strategy<Value = Value> {
 fn any_value() -> impl Strategy<Value = Value> {
     any_scalar().prop_recursive(3, 12, 4, |inner| {
         prop_oneof![
+            any_text(inner.clone()).prop_map(Value::Text),
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
             proptest::collection::btree_set(inner.clone(), 0..4).prop_map(Value::Set),
             any_map(inner).prop_map(Value::Map),
         ]
     })
+}
+
+fn any_text(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Text> {
+    let span =
+        (0_usize..6, 0_usize..8, any_key(), values).prop_map(|(from, to, name, value)| Span {
+            from,
+            to,
+            name,
+            value,
+        });
+    ("\\PC{0,6}", proptest::collection::vec(span, 0..3))
+        .prop_map(|(content, spans)| Text::new(content).with_spans(spans))
+}
+
+fn any_element() -> impl Strategy<Value = ElementId> {
+    (1_u8..4, 0_u32..9).prop_map(|(feed, n)| ElementId {
+        feed: FeedId::from_bytes([feed; 32]),
+        n,
+    })
+}
+
+fn any_place() -> impl Strategy<Value = Place> {
+    prop_oneof![
+        any_element().prop_map(Place::After),
+        any_element().prop_map(Place::Before),
+        Just(Place::Start),
+    ]
+}
+
+fn any_anchor() -> impl Strategy<Value = Anchor> {
+    prop_oneof![
+        any_element().prop_map(Anchor::After),
+        any_element().prop_map(Anchor::Before),
+        Just(Anchor::Start),
+        Just(Anchor::End),
+    ]
+}
+
+fn any_write() -> impl Strategy<Value = WriteId> {
+    (1_u8..4, 0_u64..4, 0_u32..3).prop_map(|(feed, seq, index)| WriteId {
+        feed: FeedId::from_bytes([feed; 32]),
+        seq,
+        index,
+    })
+}
+
+fn any_text_edit() -> impl Strategy<Value = TextEdit> {
+    let start = prop_oneof![0_u32..9, Just(u32::MAX), Just(u32::MAX / 2)];
+    prop_oneof![
+        (any_element(), 1_u32..4).prop_map(|(first, len)| TextEdit::Delete { first, len }),
+        (start, any_place(), "\\PC{1,6}")
+            .prop_map(|(start, at, text)| { TextEdit::Insert { start, at, text } }),
+        (any_anchor(), any_anchor(), any_key(), any_scalar()).prop_map(
+            |(from, to, name, value)| TextEdit::Mark {
+                from,
+                to,
+                name,
+                value
+            }
+        ),
+    ]
+}
+
+fn any_list_edit() -> impl Strategy<Value = ListEdit> {
+    let values = proptest::collection::vec(any_scalar(), 1..3);
+    prop_oneof![
+        (any_element(), 1_u32..4).prop_map(|(first, len)| ListEdit::Delete { first, len }),
+        (0_u32..9, any_place(), values)
+            .prop_map(|(start, at, values)| { ListEdit::Insert { start, at, values } }),
+        (any_element(), 0_u32..9, any_place())
+            .prop_map(|(item, start, at)| { ListEdit::Move { item, start, at } }),
+    ]
 }
 
 fn any_map(values: impl Strategy<Value = Value>) -> impl Strategy<Value = Map> {
@@ -193,6 +302,38 @@ fn any_op() -> impl Strategy<Value = Op> {
     ]
 }
 
+/// What nobody has a reason to write, but who can be kept from it?
+fn any_lie() -> impl Strategy<Value = Op> {
+    let object = (0..3_u8).prop_map(id);
+    prop_oneof![
+        (
+            object.clone(),
+            any_path(),
+            any_write(),
+            proptest::collection::vec(any_text_edit(), 0..4)
+        )
+            .prop_map(|(object, path, of, edits)| Op::Text {
+                object,
+                path,
+                of,
+                edits
+            }),
+        (
+            object.clone(),
+            any_path(),
+            any_write(),
+            proptest::collection::vec(any_list_edit(), 0..4)
+        )
+            .prop_map(|(object, path, of, edits)| Op::List {
+                object,
+                path,
+                of,
+                edits
+            }),
+    ]
+}
+
 fn any_transaction() -> impl Strategy<Value = Transaction> {
-    proptest::collection::vec(any_op(), 0..8).prop_map(Transaction::from)
+    let op = prop_oneof![3 => any_op(), 1 => any_lie()];
+    proptest::collection::vec(op, 0..8).prop_map(Transaction::from)
 }

@@ -6,13 +6,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_keys::ObjectId;
 
 use super::Sent;
-use crate::{Key, Map, Op, OpId, Value};
+use crate::{ElementId, Key, ListEdit, Map, Op, OpId, Value};
+
+mod sequence;
 
 #[derive(Clone, Debug, PartialEq)]
 enum What {
     Map,
     Count(i64, bool),
     Whole(Value),
+    /// That there is a text, with what it began with.
+    Text(crate::Text),
+    /// That there is a list, with how many items it began with.
+    List(usize),
     /// That there is a set.
     Set,
     Member(Value),
@@ -53,6 +59,7 @@ impl Event<'_> {
         let on_the_way = |path: &[Key]| {
             write.path.len() < path.len()
                 && path.starts_with(&write.path)
+                && path[write.path.len()].as_item().is_none()
                 && write.what != What::Map
         };
         self.has_seen(write.id)
@@ -95,6 +102,16 @@ fn flatten(path: Vec<Key>, value: &Value, id: OpId, out: &mut Vec<Written>) {
             }
             What::Set
         }
+        Value::Text(text) => What::Text(text.clone()),
+        Value::List(values) => {
+            for (n, value) in (0..).zip(values) {
+                let feed = id.stamp.feed;
+                let item = Key::item(ElementId { feed, n });
+                let path = path.iter().chain([&item]).cloned().collect();
+                flatten(path, value, id, out);
+            }
+            What::List(values.len())
+        }
         Value::Int(base) => What::Count(*base, false),
         Value::Counter(base) => What::Count(*base, true),
         other => What::Whole(other.clone()),
@@ -124,6 +141,19 @@ pub(super) fn properties(history: &[Sent], object: ObjectId) -> Map {
             Op::Set { path, value, .. } => {
                 flatten(path.parts().to_vec(), value, event.id(), &mut written);
             }
+            Op::List { path, edits, .. } => {
+                for edit in edits {
+                    let ListEdit::Insert { start, values, .. } = edit else {
+                        continue;
+                    };
+                    for (n, value) in (*start..).zip(values) {
+                        let feed = event.sent.stamp.feed;
+                        let item = Key::item(ElementId { feed, n });
+                        let path = path.parts().iter().chain([&item]).cloned().collect();
+                        flatten(path, value, event.id(), &mut written);
+                    }
+                }
+            }
             Op::SetAdd { path, values, .. } => {
                 let set = Value::Set(values.iter().cloned().collect());
                 flatten(path.parts().to_vec(), &set, event.id(), &mut written);
@@ -142,19 +172,21 @@ fn children(path: &[Key], live: &[&Written], events: &[Event<'_>]) -> (Map, Opti
         .filter(|write| write.path.len() > path.len() && write.path.starts_with(path))
         .copied()
         .collect();
-    let keys: BTreeSet<_> = below.iter().map(|write| &write.path[path.len()]).collect();
+    let keys = below.iter().map(|write| &write.path[path.len()]);
+    let keys: BTreeSet<_> = keys.filter(|key| key.as_item().is_none()).collect();
     let mut map = Map::new();
     let mut latest = None;
     for key in keys {
         let path: Vec<_> = path.iter().chain([key]).cloned().collect();
-        let (id, value) = place(&path, &below, events);
-        latest = latest.max(Some(id));
-        map.insert(key.clone(), value);
+        if let Some((id, value)) = place(&path, &below, events) {
+            latest = latest.max(Some(id));
+            map.insert(key.clone(), value);
+        }
     }
     (map, latest)
 }
 
-fn place(path: &[Key], live: &[&Written], events: &[Event<'_>]) -> (OpId, Value) {
+fn place(path: &[Key], live: &[&Written], events: &[Event<'_>]) -> Option<(OpId, Value)> {
     let here = || live.iter().filter(|write| write.path == path);
     let counted = |bases: &[OpId]| -> i128 {
         let increments = events.iter().filter_map(|event| match event.op {
@@ -180,6 +212,21 @@ fn place(path: &[Key], live: &[&Written], events: &[Event<'_>]) -> (OpId, Value)
             What::Whole(value) => {
                 shown.insert(write.id, value.clone());
             }
+            What::Text(text) => {
+                shown.insert(
+                    write.id,
+                    Value::Text(sequence::text(write.id, text, path, events)),
+                );
+            }
+            What::List(len) => {
+                let items = sequence::items(write.id, *len, path, events);
+                let values = items.into_iter().map(|item| {
+                    let path: Vec<_> = path.iter().chain([&Key::item(item)]).cloned().collect();
+                    place(&path, live, events)
+                });
+                let values = values.flatten().map(|(_, value)| value);
+                shown.insert(write.id, Value::List(values.collect()));
+            }
             What::Count(base, false) => {
                 let sum = i128::from(*base) + counted(&[write.id]);
                 shown.insert(write.id, Value::Int(clamp(sum)));
@@ -203,5 +250,5 @@ fn place(path: &[Key], live: &[&Written], events: &[Event<'_>]) -> (OpId, Value)
     if let Some(latest) = latest_in_map {
         shown.insert(latest, Value::Map(below));
     }
-    shown.pop_last().unwrap()
+    shown.pop_last()
 }

@@ -1,0 +1,236 @@
+//! What a replica keeps of one text.
+
+use std::collections::BTreeMap;
+
+use dxos_keys::FeedId;
+
+use super::marks::resolve;
+use super::{Anchor, Mark, MarkId, Span, Text, TextEdit};
+use crate::context::Seen;
+use crate::sequence::{Id, Insertion, PROVISIONAL, Sequence, Side};
+use crate::{ElementId, Place};
+
+/// The characters with those that were deleted, and the marks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct TextState {
+    pub(crate) sequence: Sequence,
+    pub(crate) marks: BTreeMap<MarkId, Mark>,
+}
+
+/// How many characters a text has, and so many elements.
+pub(crate) fn count(text: &str) -> u32 {
+    let count = if text.is_ascii() {
+        text.len()
+    } else {
+        text.chars().count()
+    };
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// The place of elements whose first has this parent.
+pub(crate) fn place_of(sequence: &Sequence, parent: Id, side: Side) -> Place {
+    match (sequence.feed(parent.author), side) {
+        (None, _) => Place::Start,
+        (Some(feed), Side::Left) => Place::Before(ElementId {
+            feed: *feed,
+            n: parent.n,
+        }),
+        (Some(feed), Side::Right) => Place::After(ElementId {
+            feed: *feed,
+            n: parent.n,
+        }),
+    }
+}
+
+/// Whether the writer had seen an element.
+pub(crate) fn has_seen(sequence: &Sequence, id: Id, feed: &FeedId, seen: &Seen<'_>) -> bool {
+    let own = seen.context.stamp;
+    sequence
+        .birth(id)
+        .is_some_and(|seq| *feed == own.feed || seq < seen.context.past.get(feed))
+}
+
+/// The parent that `at` means. One that does not count any more, because its writer was removed
+/// or forked its feed, is replaced by the nearest that the same feed inserted before.
+pub(crate) fn parent_of(sequence: &Sequence, at: Place, seen: &Seen<'_>) -> (Id, Side) {
+    let Some(element) = at.element() else {
+        return (Id::ROOT, Side::Right);
+    };
+    let side = if matches!(at, Place::Before(_)) {
+        Side::Left
+    } else {
+        Side::Right
+    };
+    let Some(author) = sequence.find_author(&element.feed) else {
+        return (Id::ROOT, Side::Right);
+    };
+    let id = Id {
+        author,
+        n: element.n,
+    };
+    if has_seen(sequence, id, &element.feed, seen) {
+        return (id, side);
+    }
+    let bound = seen_end(sequence, author, &element.feed, seen).min(element.n);
+    match sequence.last_below(author, bound) {
+        Some(n) => (Id { author, n }, Side::Right),
+        None => (Id::ROOT, Side::Right),
+    }
+}
+
+/// The number of the first element of an author that the writer had not seen.
+pub(crate) fn seen_end(sequence: &Sequence, author: u32, feed: &FeedId, seen: &Seen<'_>) -> u32 {
+    if *feed == seen.context.stamp.feed {
+        sequence.next(author)
+    } else {
+        sequence.born_before(author, seen.context.past.get(feed))
+    }
+}
+
+impl TextState {
+    /// A text that was just assigned.
+    pub(crate) fn assigned(text: &Text, seen: &Seen<'_>) -> Self {
+        let mut state = Self::default();
+        let content = text.as_str();
+        if content.is_empty() {
+            return state;
+        }
+        let feed = seen.context.stamp.feed;
+        let author = state.sequence.author(feed);
+        let seq = seen.context.stamp.seq;
+        state
+            .sequence
+            .insert(0, (author, 0, count(content)), content, seq);
+        for (ordinal, span) in (0..).zip(text.spans()) {
+            let number = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+            let element = |n| ElementId { feed, n };
+            let mark = Mark {
+                from: Anchor::Before(element(number(span.from))),
+                to: Anchor::After(element(number(span.to).saturating_sub(1))),
+                name: span.name.clone(),
+                value: span.value.clone(),
+            };
+            let id = MarkId {
+                op: seen.id(),
+                ordinal,
+            };
+            state.marks.insert(id, mark);
+        }
+        state
+    }
+
+    /// Applies what an operation does. What it says of characters that its writer cannot have
+    /// seen is left out.
+    pub(crate) fn apply(&mut self, edits: &[TextEdit], seen: &Seen<'_>) {
+        for (ordinal, edit) in (0..).zip(edits) {
+            match edit {
+                TextEdit::Insert { start, at, text } => self.put(*start, *at, text, seen),
+                TextEdit::Delete { first, len } => self.take(*first, *len, seen),
+                TextEdit::Mark {
+                    from,
+                    to,
+                    name,
+                    value,
+                } => {
+                    let id = MarkId {
+                        op: seen.id(),
+                        ordinal,
+                    };
+                    let mark = Mark {
+                        from: *from,
+                        to: *to,
+                        name: name.clone(),
+                        value: value.clone(),
+                    };
+                    self.marks.insert(id, mark);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, start: u32, at: Place, text: &str, seen: &Seen<'_>) {
+        let len = count(text);
+        if start.checked_add(len).is_none_or(|end| end > PROVISIONAL) {
+            return;
+        }
+        let (parent, side) = parent_of(&self.sequence, at, seen);
+        let stamp = seen.context.stamp;
+        let author = self.sequence.author(stamp.feed);
+        let insertion = Insertion {
+            id: Id { author, n: start },
+            len,
+            parent,
+            side,
+        };
+        self.sequence.integrate(insertion, text, stamp.seq);
+    }
+
+    fn take(&mut self, first: ElementId, len: u32, seen: &Seen<'_>) {
+        let Some(author) = self.sequence.find_author(&first.feed) else {
+            return;
+        };
+        let end = seen_end(&self.sequence, author, &first.feed, seen);
+        let len = len.min(end.saturating_sub(first.n));
+        let id = Id { author, n: first.n };
+        self.sequence.hide(id, len, &mut |_, _| {});
+    }
+
+    /// Where an anchor is; `None` when its character is not known here.
+    pub(crate) fn position(&mut self, anchor: &Anchor) -> Option<usize> {
+        let element = match anchor {
+            Anchor::Start => return Some(0),
+            Anchor::End => return Some(self.sequence.len()),
+            Anchor::After(element) | Anchor::Before(element) => element,
+        };
+        let author = self.sequence.find_author(&element.feed)?;
+        let id = Id {
+            author,
+            n: element.n,
+        };
+        let (position, shows) = self.sequence.position(id)?;
+        let after = matches!(anchor, Anchor::After(_)) && shows;
+        Some(position + usize::from(after))
+    }
+
+    /// The text as it shows.
+    pub(crate) fn show(&self) -> Text {
+        let text = Text::new(self.sequence.text());
+        if self.marks.is_empty() {
+            return text;
+        }
+        text.with_spans(self.spans())
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let places = self.sequence.places(self.anchors().collect());
+        let len = self.sequence.len();
+        let position = |anchor: &Anchor| match anchor {
+            Anchor::Start => Some(0),
+            Anchor::End => Some(len),
+            Anchor::Before(element) => places.get(element).map(|(position, _)| *position),
+            Anchor::After(element) => places
+                .get(element)
+                .map(|(position, shows)| position + usize::from(*shows)),
+        };
+        // A mark whose ends do not count any more is none.
+        let ranges = self.marks.values().filter_map(|mark| {
+            let (from, to) = (position(&mark.from)?, position(&mark.to)?);
+            Some((from, to, &mark.name, &mark.value))
+        });
+        resolve(ranges)
+    }
+
+    /// The characters that marks are anchored to.
+    fn anchors(&self) -> impl Iterator<Item = ElementId> {
+        self.marks
+            .values()
+            .flat_map(|mark| [mark.from.element(), mark.to.element()])
+            .flatten()
+    }
+
+    /// The feeds that it names.
+    pub(crate) fn feeds(&self) -> impl Iterator<Item = FeedId> {
+        let anchors = self.anchors().map(|element| element.feed);
+        self.sequence.feeds().copied().chain(anchors)
+    }
+}
