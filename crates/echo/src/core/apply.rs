@@ -138,8 +138,9 @@ impl Space {
                 .entry(object)
                 .or_insert_with(|| Touched::before(object, state, watched));
             // Decoding has checked the limits, and feeds are far shorter than the other bound.
-            if let Err(error) = state.apply(op, context, index) {
-                tracing::warn!(%error, "operation ignored");
+            match state.apply(op, context, index) {
+                Ok(()) => self.cache.note(op, context, index),
+                Err(error) => tracing::warn!(%error, "operation ignored"),
             }
             self.cache.touch(object);
         }

@@ -1,25 +1,72 @@
 //! Object states in memory, bounded; what is not here is read from the store.
+//!
+//! A state that is small is written whole whenever it changes. Of one that is large, such as a
+//! long text, only the operations are written, beside it, until they are so many that it is time
+//! to write it whole again: a keystroke in a large text costs a small row.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use dxos_document::ObjectState;
+use bytes::Bytes;
+use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe, Transaction};
 use dxos_keys::ObjectId;
-use dxos_store::{Batch, Read, StoreError};
+use dxos_store::{Batch, Direction, KeyRange, Read, StoreError};
+use serde::{Deserialize, Serialize};
 
-use super::layout::{OBJECTS, SpaceNumber, object_key};
+use super::layout::{OBJECTS, SpaceNumber, in_space, object_key};
 
 /// Objects in one generation. The larger part of the memory that an open space takes.
 const GENERATION_MAX: usize = 16_384;
+/// From so many bytes on a state is large.
+const LARGE: usize = 4_096;
+/// So many rows of operations, and no more, may stand beside a state.
+const ROWS_MAX: u32 = 128;
+
+/// Operations on one object that stand beside its state in the store.
+#[derive(Debug, Serialize, Deserialize)]
+struct Later {
+    stamp: Stamp,
+    time_ms: u64,
+    past: Timeframe,
+    /// The index of each operation in its transaction.
+    indices: Vec<u32>,
+    ops: Transaction,
+}
+
+/// What of a state is in the store.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stored {
+    /// Bytes of the state as it was written whole.
+    base: usize,
+    /// Bytes of the operations beside it.
+    later: usize,
+    /// Rows of operations.
+    rows: u32,
+}
+
+impl Stored {
+    const fn is_large(self) -> bool {
+        self.base >= LARGE
+    }
+}
+
+#[derive(Debug, Default)]
+struct Cached {
+    state: ObjectState,
+    stored: Stored,
+}
 
 /// States that were used lately, in two generations: a full young one becomes the old one, and
 /// the old one is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Cache {
     // Boxed: a tree moves its entries whenever it grows, and states are large.
-    young: BTreeMap<ObjectId, Box<ObjectState>>,
-    old: BTreeMap<ObjectId, Box<ObjectState>>,
+    young: BTreeMap<ObjectId, Box<Cached>>,
+    old: BTreeMap<ObjectId, Box<Cached>>,
     dirty: BTreeSet<ObjectId>,
+    /// Operations on large states that were not written yet.
+    later: BTreeMap<ObjectId, Vec<Later>>,
 }
 
 impl Cache {
@@ -31,13 +78,13 @@ impl Cache {
         object: ObjectId,
     ) -> Result<&mut ObjectState, StoreError> {
         match self.young.entry(object) {
-            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Occupied(found) => Ok(&mut found.into_mut().state),
             Entry::Vacant(place) => {
-                let state = match self.old.remove(&object) {
-                    Some(state) => state,
-                    None => Box::new(read(store, number, &object)?.unwrap_or_default()),
+                let cached = match self.old.remove(&object) {
+                    Some(cached) => cached,
+                    None => Box::new(read_cached(store, number, &object)?.unwrap_or_default()),
                 };
-                Ok(place.insert(state))
+                Ok(&mut place.insert(cached).state)
             }
         }
     }
@@ -47,19 +94,47 @@ impl Cache {
         self.dirty.insert(object);
     }
 
+    /// Notes an operation that was applied to a loaded state.
+    pub(crate) fn note(&mut self, op: &Op, context: &Context<'_>, index: usize) {
+        let object = op.object();
+        let is_large = self
+            .young
+            .get(&object)
+            .is_some_and(|cached| cached.stored.is_large());
+        let (true, Ok(index)) = (is_large, u32::try_from(index)) else {
+            return;
+        };
+        let notes = self.later.entry(object).or_default();
+        if notes.last().is_none_or(|last| last.stamp != context.stamp) {
+            notes.push(Later {
+                stamp: context.stamp,
+                time_ms: context.time_ms,
+                past: context.past.clone(),
+                indices: Vec::new(),
+                ops: Transaction::new(),
+            });
+        }
+        if let Some(last) = notes.last_mut() {
+            last.indices.push(index);
+            last.ops.ops.push(op.clone());
+        }
+    }
+
     /// A state that is in memory.
     pub(crate) fn peek(&self, object: &ObjectId) -> Option<&ObjectState> {
         let found = self.young.get(object).or_else(|| self.old.get(object));
-        found.map(|state| &**state)
+        found.map(|cached| &cached.state)
     }
 
     /// Writes what changed, and makes room.
     pub(crate) fn flush(&mut self, number: SpaceNumber, batch: &mut Batch) {
         for object in std::mem::take(&mut self.dirty) {
-            if let Some(state) = self.young.get(&object) {
-                batch.put(OBJECTS, object_key(number, &object), state.encode());
+            let notes = self.later.remove(&object).unwrap_or_default();
+            if let Some(cached) = self.young.get_mut(&object) {
+                cached.write(number, &object, &notes, batch);
             }
         }
+        self.later.clear();
         if self.young.len() > GENERATION_MAX {
             self.old = std::mem::take(&mut self.young);
         }
@@ -67,6 +142,7 @@ impl Cache {
 
     /// Forgets the states that were changed and not written.
     pub(crate) fn forget_changes(&mut self) {
+        self.later.clear();
         for object in std::mem::take(&mut self.dirty) {
             self.young.remove(&object);
         }
@@ -78,20 +154,152 @@ impl Cache {
     }
 }
 
+impl Cached {
+    fn write(
+        &mut self,
+        number: SpaceNumber,
+        object: &ObjectId,
+        notes: &[Later],
+        batch: &mut Batch,
+    ) {
+        if let Some(row) = self.later_row(notes) {
+            self.stored.later += row.len();
+            batch.put(OBJECTS, later_key(number, object, self.stored.rows), row);
+            self.stored.rows += 1;
+            return;
+        }
+        let state = self.state.encode();
+        for row in 0..self.stored.rows {
+            batch.delete(OBJECTS, later_key(number, object, row));
+        }
+        self.stored = Stored {
+            base: state.len(),
+            ..Stored::default()
+        };
+        batch.put(OBJECTS, object_key(number, object), state);
+    }
+
+    /// What to write instead of the whole state, if that is less by far.
+    fn later_row(&self, notes: &[Later]) -> Option<Vec<u8>> {
+        let Stored { base, later, rows } = self.stored;
+        if notes.is_empty() || rows >= ROWS_MAX {
+            return None;
+        }
+        let row = dxos_wire::encode(1, &notes).ok()?;
+        (later + row.len() <= base / 2).then_some(row)
+    }
+}
+
+fn later_key(number: SpaceNumber, object: &ObjectId, row: u32) -> Vec<u8> {
+    let mut key = object_key(number, object);
+    key.extend_from_slice(&row.to_be_bytes());
+    key
+}
+
 /// Reads a state from the store.
 pub(crate) fn read(
     store: &dyn Read,
     number: SpaceNumber,
     object: &ObjectId,
 ) -> Result<Option<ObjectState>, StoreError> {
-    let value = store.get(OBJECTS, &object_key(number, object))?;
-    value.map(|value| decode(object, &value)).transpose()
+    Ok(read_cached(store, number, object)?.map(|cached| cached.state))
 }
 
-/// Decodes a stored state.
-pub(crate) fn decode(object: &ObjectId, value: &[u8]) -> Result<ObjectState, StoreError> {
-    ObjectState::decode(value).map_err(|error| StoreError::Damaged {
+fn read_cached(
+    store: &dyn Read,
+    number: SpaceNumber,
+    object: &ObjectId,
+) -> Result<Option<Cached>, StoreError> {
+    let Some(value) = store.get(OBJECTS, &object_key(number, object))? else {
+        return Ok(None);
+    };
+    let mut cached = decode(object, &value)?;
+    if cached.stored.is_large() {
+        let from = later_key(number, object, 0);
+        let to = later_key(number, object, u32::MAX);
+        for row in store.scan(OBJECTS, KeyRange::between(&from, &to), Direction::Forward) {
+            cached.apply(object, &row?.1)?;
+        }
+    }
+    Ok(Some(cached))
+}
+
+fn damaged(object: &ObjectId, error: &dyn std::error::Error) -> StoreError {
+    StoreError::Damaged {
         path: String::from("objects").into(),
         reason: format!("object {object}: {error}"),
+    }
+}
+
+fn decode(object: &ObjectId, value: &[u8]) -> Result<Cached, StoreError> {
+    let state = ObjectState::decode(value).map_err(|error| damaged(object, &error))?;
+    Ok(Cached {
+        state,
+        stored: Stored {
+            base: value.len(),
+            ..Stored::default()
+        },
     })
+}
+
+impl Cached {
+    /// Applies a row of operations.
+    fn apply(&mut self, object: &ObjectId, row: &[u8]) -> Result<(), StoreError> {
+        let notes: Vec<Later> =
+            dxos_wire::decode(1, row).map_err(|error| damaged(object, &error))?;
+        for note in &notes {
+            let context = Context {
+                stamp: note.stamp,
+                past: &note.past,
+                time_ms: note.time_ms,
+            };
+            for (index, op) in note.indices.iter().zip(&note.ops.ops) {
+                let index = usize::try_from(*index).unwrap_or(usize::MAX);
+                self.state
+                    .apply(op, &context, index)
+                    .map_err(|error| damaged(object, &error))?;
+            }
+        }
+        self.stored.later += row.len();
+        self.stored.rows += 1;
+        Ok(())
+    }
+}
+
+/// Visits the states of a space in the order of their ids, as they are in the store.
+pub(crate) fn visit_all(
+    store: &dyn Read,
+    number: SpaceNumber,
+    visit: &mut dyn FnMut(ObjectId, ObjectState) -> ControlFlow<()>,
+) -> Result<(), StoreError> {
+    let prefix = in_space(number, b"");
+    let mut open: Option<(ObjectId, Cached)> = None;
+    for row in store.scan(OBJECTS, KeyRange::prefix(&prefix), Direction::Forward) {
+        let (key, value): (Bytes, Bytes) = row?;
+        let Some((object, later)) = key
+            .get(prefix.len()..)
+            .and_then(|rest| rest.split_at_checked(ObjectId::LENGTH))
+        else {
+            continue;
+        };
+        let Some(object) = ObjectId::from_slice(object) else {
+            continue;
+        };
+        if !later.is_empty() {
+            if let Some((_, cached)) = open.as_mut().filter(|(id, _)| *id == object) {
+                cached.apply(&object, &value)?;
+            }
+            continue;
+        }
+        let before = open.replace((object, decode(&object, &value)?));
+        if let Some((id, cached)) = before
+            && visit(id, cached.state).is_break()
+        {
+            return Ok(());
+        }
+    }
+    if let Some((id, cached)) = open {
+        let _ = visit(id, cached.state);
+    }
+    Ok(())
 }

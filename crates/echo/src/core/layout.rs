@@ -27,6 +27,15 @@ pub(crate) const MARKS: Keyspace = Keyspace::new("marks");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 
+/// The form of what is derived from blocks. What another program left in another form is made
+/// anew when the space is opened.
+pub(crate) const DERIVED_VERSION: u8 = 2;
+
+/// The key, among the tallies, of the form in which the state of a space is stored.
+pub(crate) fn derived_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"version")
+}
+
 /// The number that a profile gave a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SpaceNumber(pub(crate) u32);

@@ -3,12 +3,10 @@
 use dxos_document::{Filter, Object, ObjectState, Query, Value};
 use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
 use dxos_protocol::echo::{EchoError, LiveQuery};
-use dxos_store::{Direction, KeyRange, Read};
+use dxos_store::Read;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::cache::decode;
-use super::layout::{OBJECTS, in_space};
 use super::space::{Space, store_failed};
 
 /// The type of the object that holds a space's properties.
@@ -45,18 +43,8 @@ impl Space {
         store: &dyn Read,
         visit: &mut dyn FnMut(ObjectId, ObjectState) -> ControlFlow<()>,
     ) -> Result<(), EchoError> {
-        let prefix = in_space(self.record.number, b"");
-        for row in store.scan(OBJECTS, KeyRange::prefix(&prefix), Direction::Forward) {
-            let (key, value) = row.map_err(|error| store_failed(&error))?;
-            let Some(object) = key.get(prefix.len()..).and_then(ObjectId::from_slice) else {
-                continue;
-            };
-            let state = decode(&object, &value).map_err(|error| store_failed(&error))?;
-            if visit(object, state).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        super::cache::visit_all(store, self.record.number, visit)
+            .map_err(|error| store_failed(&error))
     }
 
     /// All objects but the one that holds the properties.

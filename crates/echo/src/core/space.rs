@@ -20,7 +20,8 @@ use rand_core::CryptoRng;
 
 use super::cache::Cache;
 use super::layout::{
-    self, FEEDS, OBJECTS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally, in_space,
+    self, DERIVED_VERSION, FEEDS, OBJECTS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES,
+    Tally, in_space,
 };
 use super::live::Live;
 use super::serve::Blocks;
@@ -54,6 +55,8 @@ pub(crate) struct Space {
     pub(super) touched: BTreeMap<ObjectId, Touched>,
     /// Whether the state has to be made anew from the blocks.
     pub(super) stale: bool,
+    /// Whether the store says in which form the state is.
+    derived_stored: bool,
 }
 
 #[derive(Debug)]
@@ -105,6 +108,7 @@ impl Space {
             live: Live::default(),
             touched: BTreeMap::new(),
             stale: false,
+            derived_stored: false,
         }
     }
 
@@ -159,7 +163,11 @@ impl Space {
         let mut opened = Self::new(record, authority, dag, membership);
         opened.tally = tally.unwrap_or_default();
         opened.stored_tally = tally;
-        opened.stale = opened.tally.rebuilding;
+        let version = store
+            .get(TALLIES, &layout::derived_key(opened.record.number))
+            .map_err(|error| store_failed(&error))?;
+        opened.derived_stored = version.is_some_and(|version| *version == [DERIVED_VERSION]);
+        opened.stale = opened.tally.rebuilding || tally.is_some() && !opened.derived_stored;
         opened.tail = tail;
         opened.open_keys();
         Ok(opened)
@@ -507,6 +515,11 @@ impl Space {
         if self.stored_tally != Some(self.tally) {
             self.put_tally(self.tally, batch)?;
             self.stored_tally = Some(self.tally);
+        }
+        if !self.derived_stored {
+            let key = layout::derived_key(self.record.number);
+            batch.put(TALLIES, key, vec![DERIVED_VERSION]);
+            self.derived_stored = true;
         }
         Ok(())
     }

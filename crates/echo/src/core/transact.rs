@@ -144,7 +144,10 @@ impl Space {
         let mut tx = Tx::new(&mut workspace, context);
         let transacted = match work(&mut tx).and_then(|()| encode(tx.into_ops())) {
             Ok(None) => Ok(None),
-            Ok(Some(plain)) => {
+            Ok(Some((transaction, plain))) => {
+                for (index, op) in transaction.ops.iter().enumerate() {
+                    self.cache.note(op, &context, index);
+                }
                 self.begin_write(now_ms, &mut outcome)?;
                 let seal = |context: SealingContext| sealed_body(&key, context, &plain);
                 let (feed, seq, block) = self.append_data(now_ms, &mut outcome, seal)?;
@@ -198,12 +201,13 @@ impl Space {
 }
 
 /// The bytes of a transaction that fits into one block, `None` when it does nothing.
-fn encode(ops: Vec<Op>) -> Result<Option<Vec<u8>>, EchoError> {
+fn encode(ops: Vec<Op>) -> Result<Option<(Transaction, Vec<u8>)>, EchoError> {
     let invalid = |reason: String| EchoError::InvalidTransaction { reason };
     if ops.is_empty() {
         return Ok(None);
     }
-    let plain = Transaction { ops }
+    let transaction = Transaction { ops };
+    let plain = transaction
         .encode(&Limits::default())
         .map_err(|error| invalid(error.to_string()))?;
     let max = FeedLimits::default().body_bytes_max - SEAL_OVERHEAD_BYTES - ContentKeyId::LENGTH;
@@ -213,7 +217,7 @@ fn encode(ops: Vec<Op>) -> Result<Option<Vec<u8>>, EchoError> {
             plain.len()
         )));
     }
-    Ok(Some(plain))
+    Ok(Some((transaction, plain)))
 }
 
 /// A transaction, sealed, behind the name of its key.

@@ -4,6 +4,7 @@ mod converge;
 mod crash;
 mod forks;
 mod hostile;
+mod large;
 mod members;
 mod queries;
 
