@@ -1,9 +1,10 @@
 //! Values as JSON and back.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use data_encoding::BASE64;
-use serde::de::Error as _;
+use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value as Json;
 
@@ -50,6 +51,12 @@ const TEXT: &str = "@text";
 const TIME: &str = "@time";
 
 impl Value {
+    /// The name of the newtype that a value is to `serde`, in human-readable formats. A format
+    /// that knows values, such as the one that turns structs into properties, takes them by it
+    /// as they are.
+    #[doc(hidden)]
+    pub const SERDE_NAME: &str = "dxos::Value";
+
     /// This value as JSON.
     ///
     /// Null, booleans, integers, finite floats, texts, lists and maps are themselves. What JSON
@@ -289,7 +296,7 @@ fn read_reference(text: &str) -> Option<ObjectRef> {
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            self.to_json().serialize(serializer)
+            serializer.serialize_newtype_struct(Self::SERDE_NAME, &self.to_json())
         } else {
             serializer.serialize_bytes(&self.encode())
         }
@@ -299,12 +306,29 @@ impl Serialize for Value {
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
-            Self::from_json(&Json::deserialize(deserializer)?).map_err(D::Error::custom)
+            deserializer.deserialize_newtype_struct(Self::SERDE_NAME, JsonForm)
         } else {
             let decode = |bytes: &[u8]| -> Result<Self, DecodeError> {
                 Self::decode(bytes, &Limits::default())
             };
             crate::codec::deserialize_bytes(deserializer, decode)
         }
+    }
+}
+
+struct JsonForm;
+
+impl<'de> Visitor<'de> for JsonForm {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the JSON form of a value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Value, D::Error> {
+        Value::from_json(&Json::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }

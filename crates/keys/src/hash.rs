@@ -19,6 +19,8 @@ pub enum HashDomain {
     Header,
     /// The nonce of a sealed body.
     Nonce,
+    /// The id of the object that holds the schema of a type.
+    Schema,
     /// A replica's state.
     State,
     /// Proof that one knows the space key of a topic.
@@ -45,6 +47,7 @@ impl HashDomain {
             Self::Feed => "dxos-rs 2026 v1 feed",
             Self::Header => "dxos-rs 2026 v1 header",
             Self::Nonce => "dxos-rs 2026 v1 nonce",
+            Self::Schema => "dxos-rs 2026 v1 schema",
             Self::State => "dxos-rs 2026 v1 state",
             Self::SwarmProof => "dxos-rs 2026 v1 swarm proof",
             Self::Topic => "dxos-rs 2026 v1 topic",

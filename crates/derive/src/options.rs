@@ -1,0 +1,60 @@
+//! What `#[echo(...)]` says.
+
+use syn::{Attribute, LitStr, Path};
+
+/// The options of a type.
+pub(crate) struct Options {
+    /// Where the traits are.
+    pub(crate) root: Path,
+    /// The name of the type.
+    pub(crate) type_name: Option<String>,
+    /// Its version.
+    pub(crate) version: Option<String>,
+    /// Whether the type has a schema of its own.
+    pub(crate) own_schema: bool,
+}
+
+impl Options {
+    pub(crate) fn read(attributes: &[Attribute]) -> syn::Result<Self> {
+        let mut options = Self {
+            root: syn::parse_quote!(::dxos_client),
+            type_name: None,
+            version: None,
+            own_schema: false,
+        };
+        for attribute in attributes {
+            if !attribute.path().is_ident("echo") {
+                continue;
+            }
+            attribute.parse_nested_meta(|meta| {
+                let text = || meta.value()?.parse::<LitStr>();
+                if meta.path.is_ident("type") {
+                    let text = text()?;
+                    if text.value().is_empty() || text.value().contains('@') {
+                        return Err(syn::Error::new(
+                            text.span(),
+                            "the name of a type is not empty and has no @; its version stands \
+                             in version = \"...\"",
+                        ));
+                    }
+                    options.type_name = Some(text.value());
+                } else if meta.path.is_ident("version") {
+                    let text = text()?;
+                    if text.value().is_empty() || text.value().contains('@') {
+                        let message = "a version is not empty and has no @";
+                        return Err(syn::Error::new(text.span(), message));
+                    }
+                    options.version = Some(text.value());
+                } else if meta.path.is_ident("own_schema") {
+                    options.own_schema = true;
+                } else if meta.path.is_ident("crate") {
+                    options.root = text()?.parse()?;
+                } else {
+                    return Err(meta.error("expected type, version, own_schema or crate"));
+                }
+                Ok(())
+            })?;
+        }
+        Ok(options)
+    }
+}

@@ -1,0 +1,29 @@
+//! Values in messages.
+
+use dxos_document::Value;
+
+/// Characters of a value that a message shows.
+const SHOWN_MAX: usize = 40;
+
+/// A value for people, cut short.
+pub(crate) fn short(value: &Value) -> String {
+    match value {
+        Value::Map(_) => return String::from("a map"),
+        Value::List(_) => return String::from("a list"),
+        Value::Set(_) => return String::from("a set"),
+        Value::Bytes(bytes) => return format!("{} bytes", bytes.len()),
+        Value::Timestamp(ms) => return format!("the timestamp {ms}"),
+        Value::Counter(count) => return format!("the counter {count}"),
+        Value::Reference(reference) => {
+            return format!("the reference to {}", reference.object());
+        }
+        _ => {}
+    }
+    if let Some(text) = value.as_str()
+        && text.chars().count() > SHOWN_MAX
+    {
+        let start: String = text.chars().take(SHOWN_MAX).collect();
+        return format!("{start:?}...");
+    }
+    value.to_json().to_string()
+}
