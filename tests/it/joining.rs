@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use dxos_client::{
-    Authentication, ClientError, EchoError, InvitationError, InvitationOptions, InvitationState,
-    ParseInvitationError, Refusal, Role, map,
+    Authentication, ClientError, DatabaseError, EchoError, InvitationError, InvitationOptions,
+    InvitationState, ParseInvitationError, Refusal, Role, map,
 };
 
 use crate::support::{converge, join, start, within};
@@ -205,7 +205,7 @@ async fn a_reader_reads_and_what_it_would_write_is_refused() {
     let space = ann.echo().create_space(map! {}).await.unwrap();
     space
         .db()
-        .add("task", map! { "title" => "read me" })
+        .add(("task", map! { "title" => "read me" }))
         .await
         .unwrap();
     let options = InvitationOptions::default()
@@ -223,9 +223,12 @@ async fn a_reader_reads_and_what_it_would_write_is_refused() {
         theirs.report().await.unwrap().objects,
         space.report().await.unwrap().objects
     );
-    let refused = theirs.db().add("task", map! {}).await.unwrap_err();
+    let refused = theirs.db().add(("task", map! {})).await.unwrap_err();
     assert!(
-        matches!(refused, ClientError::Echo(EchoError::NotPermitted { .. })),
+        matches!(
+            refused,
+            DatabaseError::Client(ClientError::Echo(EchoError::NotPermitted { .. }))
+        ),
         "{refused}"
     );
     let refused = theirs
@@ -250,7 +253,7 @@ async fn a_device_that_was_just_admitted_writes_while_its_host_is_gone() {
     ann.destroy().await.unwrap();
     let task = theirs
         .db()
-        .add("task", map! { "title" => "alone" })
+        .add(("task", map! { "title" => "alone" }))
         .await
         .unwrap();
     let ann = start(&path, "Ann").await;
@@ -270,7 +273,7 @@ async fn three_clients_replicate_through_the_one_in_the_middle() {
     let (bobs, eves) = (join(&space, &bob).await, join(&space, &eve).await);
     let task = bobs
         .db()
-        .add("task", map! { "title" => "from Bob" })
+        .add(("task", map! { "title" => "from Bob" }))
         .await
         .unwrap();
     converge(&bobs, &eves).await;

@@ -37,11 +37,11 @@ async fn it_is_initialized_once_destroyed_again_and_initialized_anew() {
         .unwrap();
     let (one, two) = tokio::join!(client.destroy(), client.destroy());
     assert_eq!((one, two), (Ok(()), Ok(())));
-    let late = space.db().add("task", map! {}).await.unwrap_err();
-    assert_eq!(late, ClientError::NotInitialized);
+    let late = space.db().add(("task", map! {})).await.unwrap_err();
+    assert_eq!(late, ClientError::NotInitialized.into());
     client.initialize().await.unwrap();
     assert_eq!(client.echo().spaces().await.unwrap().len(), 1);
-    space.db().add("task", map! {}).await.unwrap();
+    space.db().add(("task", map! {})).await.unwrap();
     client.destroy().await.unwrap();
 }
 
@@ -69,7 +69,7 @@ async fn dropping_it_lets_go_of_everything() {
     let home = tempfile::tempdir().unwrap();
     let client = start(home.path(), "Ann").await;
     let space = client.echo().create_space(map! {}).await.unwrap();
-    space.db().add("task", map! {}).await.unwrap();
+    space.db().add(("task", map! {})).await.unwrap();
     let key = space.key();
     drop((client, space));
     let again = start(home.path(), "Ann").await;
@@ -137,7 +137,7 @@ fn it_works_from_an_executor_that_is_not_tokio() {
         client.initialize().await.unwrap();
         client.halo().create_identity(Some("Ann")).await.unwrap();
         let space = client.echo().create_space(map! {}).await.unwrap();
-        let task = space.db().add("task", map! { "n" => 1 }).await.unwrap();
+        let task = space.db().add(("task", map! { "n" => 1 })).await.unwrap();
         assert_eq!(
             space.db().get(task).await.unwrap().unwrap().get("n"),
             Some(&1.into())
@@ -164,7 +164,7 @@ async fn a_live_query_folds_to_what_running_it_again_gives() {
         made.push(
             space
                 .db()
-                .add("task", map! { "n" => 40 - n, "done" => n % 3 == 0 })
+                .add(("task", map! { "n" => 40 - n, "done" => n % 3 == 0 }))
                 .await
                 .unwrap(),
         );

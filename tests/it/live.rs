@@ -10,15 +10,15 @@ async fn differences_fold_to_what_a_query_finds() {
     let ann = start(&home.path().join("a"), "Ann").await;
     let bob = start(&home.path().join("b"), "Bob").await;
     let space = ann.echo().create_space(map! {}).await.unwrap();
-    let first = space.db().add("task", map! { "n" => 0 }).await.unwrap();
+    let first = space.db().add(("task", map! { "n" => 0 })).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
     let open = || theirs.db().query(Filter::type_name("task")).order_by("n");
     let mut live = open().subscribe().await.unwrap();
     assert_eq!(live.results().len(), 1);
     for n in 1..20 {
-        space.db().add("task", map! { "n" => n }).await.unwrap();
-        theirs.db().add("other", map! { "n" => n }).await.unwrap();
+        space.db().add(("task", map! { "n" => n })).await.unwrap();
+        theirs.db().add(("other", map! { "n" => n })).await.unwrap();
     }
     space.db().remove(first).await.unwrap();
     converge(&space, &theirs).await;
@@ -35,7 +35,7 @@ async fn both_values_of_a_conflict_can_be_read() {
     let ann = start(&home.path().join("a"), "Ann").await;
     let bob = start(&home.path().join("b"), "Bob").await;
     let space = ann.echo().create_space(map! {}).await.unwrap();
-    let task = space.db().add("task", map! { "n" => 0 }).await.unwrap();
+    let task = space.db().add(("task", map! { "n" => 0 })).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
     for client in [&ann, &bob] {

@@ -18,3 +18,4 @@ mod rendezvous;
 mod support;
 mod transactions;
 mod two_clients;
+mod typed;

@@ -94,7 +94,7 @@ async fn a_damaged_file_is_an_error_with_a_path_or_harmless() {
         .await
         .unwrap();
     for n in 0..50 {
-        space.db().add("task", map! { "n" => n }).await.unwrap();
+        space.db().add(("task", map! { "n" => n })).await.unwrap();
     }
     let (key, hash) = (space.key(), space.state_hash().await.unwrap());
     client.destroy().await.unwrap();

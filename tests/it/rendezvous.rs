@@ -45,7 +45,7 @@ async fn two_clients_meet_again_at_new_ports_through_a_server() {
     let space = ann.echo().space(key).await.unwrap();
     theirs
         .db()
-        .add("task", map! { "title" => "found you" })
+        .add(("task", map! { "title" => "found you" }))
         .await
         .unwrap();
     converge(&space, &theirs).await;

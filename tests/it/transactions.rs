@@ -28,7 +28,7 @@ async fn many_objects_are_one_block_and_arrive_at_once() {
     let db = space.db();
     let account = space
         .db()
-        .add("account", map! { "sum" => 0 })
+        .add(("account", map! { "sum" => 0 }))
         .await
         .unwrap();
     let theirs = join(&space, &bob).await;
@@ -66,7 +66,7 @@ async fn one_that_fails_or_panics_or_only_reads_leaves_no_trace() {
     let bob = start(&home.path().join("b"), "Bob").await;
     let space = ann.echo().create_space(map! {}).await.unwrap();
     let db = space.db();
-    let old = db.add("task", map! { "n" => 1 }).await.unwrap();
+    let old = db.add(("task", map! { "n" => 1 })).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
     for replica in [&space, &theirs] {
@@ -128,7 +128,7 @@ async fn one_beyond_the_limits_is_refused_with_the_reason_and_leaves_no_trace() 
     let ann = start(home.path(), "Ann").await;
     let space = ann.echo().create_space(map! {}).await.unwrap();
     let db = space.db();
-    let old = db.add("task", map! { "n" => 1 }).await.unwrap();
+    let old = db.add(("task", map! { "n" => 1 })).await.unwrap();
     let before = trace(&space).await;
 
     let reason = |error: TransactionError<TxError>| match error {
@@ -167,7 +167,7 @@ async fn the_first_of_a_process_that_fails_leaves_a_profile_that_goes_on() {
     let ann = start(home.path(), "Ann").await;
     let space = ann.echo().create_space(map! {}).await.unwrap();
     let db = space.db();
-    let old = db.add("task", map! { "n" => 1 }).await.unwrap();
+    let old = db.add(("task", map! { "n" => 1 })).await.unwrap();
     let (key, before) = (space.key(), trace(&space).await);
     ann.destroy().await.unwrap();
     for _ in 0..2 {

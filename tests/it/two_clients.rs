@@ -16,7 +16,7 @@ async fn two_peers_write_apart_meet_again_restart_and_agree() {
         .unwrap();
     let task = space
         .db()
-        .add("task", map! { "title" => "Water", "done" => false })
+        .add(("task", map! { "title" => "Water", "done" => false }))
         .await
         .unwrap();
     let theirs = join(&space, &bob).await;
@@ -58,7 +58,7 @@ async fn two_peers_write_apart_meet_again_restart_and_agree() {
         .unwrap();
     theirs
         .db()
-        .add("task", map! { "title" => "Näht" })
+        .add(("task", map! { "title" => "Näht" }))
         .await
         .unwrap();
     assert_ne!(
@@ -90,7 +90,7 @@ async fn two_peers_write_apart_meet_again_restart_and_agree() {
     // They find each other again without a server, and go on.
     theirs
         .db()
-        .add("task", map! { "title" => "after the restart" })
+        .add(("task", map! { "title" => "after the restart" }))
         .await
         .unwrap();
     converge(&space, &theirs).await;

@@ -29,10 +29,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut live = tasks.subscribe().await?;
     space
         .db()
-        .add(
+        .add((
             "task",
             map! { "title" => "Water the plants", "done" => false },
-        )
+        ))
         .await?;
     while live.results().is_empty() {
         live.next().await.ok_or("the space was closed")?;

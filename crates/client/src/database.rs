@@ -1,12 +1,13 @@
 //! The objects of a space.
 
 use dxos_actors::PortError;
-use dxos_document::{Map, Object, Query, Transaction, Tx, TxError, TypeName};
+use dxos_document::{Deleted, Filter, Object, Query, Transaction, Tx, TxError};
 use dxos_protocol::echo::{
     Aborted, Commit, Committed, Durability, EchoError, Flush, GetObject, Transact, Work,
 };
+use dxos_schema::{EchoObject, IntoObject, MismatchError, ObjectError, ObjectKey, TypedTx as _};
 
-use crate::{ClientError, ObjectId, PendingQuery, Space};
+use crate::{ClientError, Live, ObjectId, PendingQuery, Space, SpaceKey, TypedQuery};
 
 /// The objects of a space. See [`Space::db`].
 #[derive(Clone, Debug)]
@@ -16,24 +17,43 @@ pub struct Database {
 
 const ECHO: &str = "ECHO";
 
-/// Why an object was not updated.
+/// Why an object was not read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UpdateError {
+pub enum DatabaseError {
+    /// The client or the space refused.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// A value is out of bounds.
+    #[error(transparent)]
+    Invalid(TxError),
+    /// The object exists, but is of another type or does not fit the struct.
+    #[error(transparent)]
+    Mismatch(#[from] MismatchError),
     /// The object does not exist here.
     #[error("object {object} does not exist in space {space}")]
     NotFound {
         /// The space.
-        space: crate::SpaceKey,
+        space: SpaceKey,
         /// The object.
         object: ObjectId,
     },
-    /// A value is out of bounds.
-    #[error(transparent)]
-    Invalid(TxError),
-    /// Anything else.
-    #[error(transparent)]
-    Client(#[from] ClientError),
+    /// The reference is to an object of another space.
+    #[error("object {object} is in space {other}, not in space {space}; ask that one for it")]
+    OtherSpace {
+        /// The space that was asked.
+        space: SpaceKey,
+        /// The space that the object is in.
+        other: SpaceKey,
+        /// The object.
+        object: ObjectId,
+    },
+    /// A struct has a value that no property can be; the text says where.
+    #[error("{reason}")]
+    Unwritable {
+        /// What the text says.
+        reason: String,
+    },
 }
 
 /// Why a transaction was not written.
@@ -53,20 +73,20 @@ impl Database {
         Self { space }
     }
 
-    /// Adds an object of a type, such as `"task"` or `"example.com/type/Task@1.0"`.
+    /// Adds an object: a struct with `#[derive(EchoObject)]`, or a type name such as `"task"` or
+    /// `"example.com/type/Task@1.0"` with properties. Returns what names it from now on: a
+    /// [`Ref`](crate::Ref) for a struct, an [`ObjectId`] else.
+    ///
+    /// With the first struct of a type its schema is written into the space.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Echo`] when the role does not allow it or a value is out of bounds.
-    pub async fn add(
-        &self,
-        type_name: impl Into<TypeName>,
-        properties: Map,
-    ) -> Result<ObjectId, ClientError> {
-        let object = self.new_id()?;
-        self.commit(Transaction::new().create(object, type_name, properties))
-            .await?;
-        Ok(object)
+    /// [`DatabaseError::Client`] when the role does not allow it, or the properties do not fit
+    /// the schema of their type; [`DatabaseError::Unwritable`] and [`DatabaseError::Invalid`]
+    /// for values that cannot be kept.
+    pub async fn add<O: IntoObject>(&self, object: O) -> Result<O::Key, DatabaseError> {
+        let added = self.transaction(move |tx| tx.create(object)).await;
+        added.map_err(|error| self.failed(error))
     }
 
     /// A fresh object id, for a transaction that creates the object and refers to it.
@@ -78,12 +98,20 @@ impl Database {
         Ok(self.space.client().node()?.new_object_id())
     }
 
-    /// An object as it shows now, deleted or not.
+    /// An object as it shows now, deleted or not: as a struct when it is named by a
+    /// [`Ref`](crate::Ref), as a dynamic object when it is named by its id.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Echo`] when the space is gone.
-    pub async fn get(&self, object: ObjectId) -> Result<Option<Object>, ClientError> {
+    /// [`DatabaseError::Mismatch`] when it is not what the struct asks for,
+    /// [`DatabaseError::Client`] when the space is gone.
+    pub async fn get<K: ObjectKey>(&self, key: K) -> Result<Option<K::Object>, DatabaseError> {
+        let object = self.target(key)?;
+        let found = self.object(object).await?;
+        Ok(found.map(K::read).transpose()?)
+    }
+
+    async fn object(&self, object: ObjectId) -> Result<Option<Object>, ClientError> {
         let get = GetObject {
             space: self.space.key(),
             object,
@@ -95,6 +123,51 @@ impl Database {
             .ask(get)
             .await
             .map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// An object as it shows now and from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`DatabaseError::Client`] when the space is gone.
+    pub async fn live<K: ObjectKey>(&self, key: K) -> Result<Live<K>, DatabaseError> {
+        let object = self.target(key)?;
+        let query = self
+            .query(Filter::ids([object]))
+            .deleted(Deleted::Include)
+            .subscribe()
+            .await?;
+        Ok(Live::new(self.clone(), key, query))
+    }
+
+    /// The id of an object of this space.
+    fn target<K: ObjectKey>(&self, key: K) -> Result<ObjectId, DatabaseError> {
+        let (space, object) = key.target();
+        match space {
+            Some(other) if other != self.space.key() => Err(DatabaseError::OtherSpace {
+                space: self.space.key(),
+                other,
+                object,
+            }),
+            _ => Ok(object),
+        }
+    }
+
+    fn failed(&self, error: TransactionError<ObjectError>) -> DatabaseError {
+        match error {
+            TransactionError::Client(error) => DatabaseError::Client(error),
+            TransactionError::Aborted(error) => match error {
+                ObjectError::Mismatch(error) => DatabaseError::Mismatch(error),
+                ObjectError::Tx(TxError::NotFound { object }) => DatabaseError::NotFound {
+                    space: self.space.key(),
+                    object,
+                },
+                ObjectError::Tx(error) => DatabaseError::Invalid(error),
+                other => DatabaseError::Unwritable {
+                    reason: other.to_string(),
+                },
+            },
+        }
     }
 
     /// Runs a transaction: its code reads and changes any number of objects, alone in the space,
@@ -163,48 +236,45 @@ impl Database {
         }
     }
 
-    /// Changes the properties of an object: what differs after `change`, and nothing else,
-    /// becomes operations. What `change` is shown does not change until it has returned.
+    /// Changes an object, a struct when it is named by a [`Ref`](crate::Ref) and its properties
+    /// when it is named by its id. What differs after `change`, and nothing else, becomes
+    /// operations. What `change` is shown does not change until it has returned. Returns what
+    /// `change` returned.
     ///
     /// # Errors
     ///
-    /// [`UpdateError::NotFound`] when the object does not exist here.
-    pub async fn update(
+    /// [`DatabaseError::NotFound`] when the object does not exist here, and as for
+    /// [`Database::add`] and [`Database::get`].
+    pub async fn update<K: ObjectKey, R: Send + 'static>(
         &self,
-        object: ObjectId,
-        change: impl FnOnce(&mut Map) + Send + 'static,
-    ) -> Result<(), UpdateError> {
-        let updated = self.transaction(move |tx| tx.update(object, change)).await;
-        updated.map_err(|error| match error {
-            TransactionError::Aborted(TxError::NotFound { object }) => UpdateError::NotFound {
-                space: self.space.key(),
-                object,
-            },
-            TransactionError::Aborted(error) => UpdateError::Invalid(error),
-            TransactionError::Client(error) => UpdateError::Client(error),
-        })
+        key: K,
+        change: impl FnOnce(&mut K::Edit) -> R + Send + 'static,
+    ) -> Result<R, DatabaseError> {
+        self.target(key)?;
+        let changed = self.transaction(move |tx| tx.change(key, change)).await;
+        changed.map_err(|error| self.failed(error))
     }
 
     /// Deletes an object. It keeps its properties and can be restored.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Echo`] when the role does not allow it.
-    pub async fn remove(&self, object: ObjectId) -> Result<(), ClientError> {
-        self.commit(Transaction::new().delete(object))
-            .await
-            .map(drop)
+    /// [`DatabaseError::Client`] when the role does not allow it.
+    pub async fn remove<K: ObjectKey>(&self, key: K) -> Result<(), DatabaseError> {
+        let object = self.target(key)?;
+        self.commit(Transaction::new().delete(object)).await?;
+        Ok(())
     }
 
     /// Restores a deleted object.
     ///
     /// # Errors
     ///
-    /// [`ClientError::Echo`] when the role does not allow it.
-    pub async fn restore(&self, object: ObjectId) -> Result<(), ClientError> {
-        self.commit(Transaction::new().restore(object))
-            .await
-            .map(drop)
+    /// [`DatabaseError::Client`] when the role does not allow it.
+    pub async fn restore<K: ObjectKey>(&self, key: K) -> Result<(), DatabaseError> {
+        let object = self.target(key)?;
+        self.commit(Transaction::new().restore(object)).await?;
+        Ok(())
     }
 
     /// Writes a transaction: all of it or nothing, on every replica. Acknowledged when the
@@ -239,6 +309,12 @@ impl Database {
             .ask(commit)
             .await
             .map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// All objects of a type, in any version, as structs; to be narrowed down, run or subscribed
+    /// to.
+    pub fn objects<T: EchoObject>(&self) -> TypedQuery<T> {
+        TypedQuery::new(self.query(Filter::type_name(T::TYPE)))
     }
 
     /// A query, to be run or subscribed to.

@@ -4,7 +4,12 @@
 //! threads of their own. Nothing is opened before [`Client::initialize`].
 //!
 //! ```
-//! use dxos_client::{Client, ClientOptions, Filter, map};
+//! use dxos_client::{Client, ClientOptions, EchoObject, Filter, Timestamp, map};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, EchoObject)]
+//! #[echo(type = "example.com/type/Task", version = "0.1.0")]
+//! struct Task { title: String, done: bool, due: Option<Timestamp> }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -14,15 +19,24 @@
 //! client.halo().create_identity(Some("Ann")).await?;
 //!
 //! let space = client.echo().create_space(map! { "name" => "Home" }).await?;
-//! let task = space.db().add("task", map! { "title" => "Water the plants", "done" => false }).await?;
-//! space.db().update(task, |task| { task.insert("done".into(), true.into()); }).await?;
+//! let db = space.db();
+//! let task = db.add(Task { title: "Water the plants".into(), done: false, due: None }).await?;
+//! db.update(task, |task| task.done = true).await?;
+//! assert!(db.get(task).await?.unwrap().done);
 //!
-//! let open = space.db().query(Filter::type_name("task").and(Filter::eq("done", false)));
-//! assert!(open.run().await?.is_empty());
+//! let open = db.objects::<Task>().filter(Filter::eq("done", false)).run().await?;
+//! assert!(open.is_empty());
+//!
+//! // The same without a struct.
+//! let note = db.add(("note", map! { "text" => "Ask Bob" })).await?;
+//! db.update(note, |note| { note.insert("text".into(), "Ask Eve".into()); }).await?;
 //! client.destroy().await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Structs need `serde` with its `derive` feature in the `Cargo.toml`, and nothing else beside
+//! this crate. What becomes what is in the documentation of `dxos-schema`.
 //!
 //! What it is not: it holds no logic of objects, membership or connections; those are
 //! `dxos-echo`, `dxos-halo` and `dxos-mesh`, each usable alone.
@@ -36,11 +50,13 @@ mod echo;
 mod error;
 mod halo;
 mod invitation;
+mod live;
 mod mesh;
 mod options;
 mod profile;
 mod query;
 mod space;
+mod typed_query;
 
 pub use assemble::{NetworkFactory, NetworkParts, Node, NodeError, Parts, assemble};
 pub use client::{Client, Confirm, Status};
@@ -48,7 +64,7 @@ pub use config::{
     Config, ConfigError, KeyringConfig, KeyringProtection, NetworkConfig, PathDisplay,
     StorageConfig,
 };
-pub use database::{Database, TransactionError, UpdateError};
+pub use database::{Database, DatabaseError, TransactionError};
 pub use echo::EchoProxy;
 pub use error::ClientError;
 pub use halo::HaloProxy;
@@ -56,10 +72,12 @@ pub use invitation::{
     Invitation, InvitationCode, InvitationError, InvitationFlow, InvitationHost, InvitationOptions,
     InvitationState, InvitationStatus, ParseInvitationError,
 };
+pub use live::Live;
 pub use mesh::MeshProxy;
 pub use options::ClientOptions;
 pub use query::{LiveQuery, PendingQuery};
 pub use space::Space;
+pub use typed_query::{LiveObjects, TypedQuery, TypedResults};
 
 pub use dxos_credentials::{Presentation, Role};
 pub use dxos_document::{
@@ -79,7 +97,16 @@ pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::invitation::{Authentication, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
 pub use dxos_quic::BindError;
+pub use dxos_schema::{
+    Any, Bytes, ConvertError, Counter, EchoObject, IntoObject, JsonSchema, MismatchError,
+    ObjectError, ObjectKey, Ref, Referent, SchemaError, Set, Timestamp, TypeSchema, Typed, TypedTx,
+    Violation, from_properties, from_value, to_properties, to_value,
+};
 pub use dxos_store::StoreError;
+
+/// What the derive macros need. Not for use by hand.
+#[doc(hidden)]
+pub use dxos_schema::__private;
 
 /// The version of this crate.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

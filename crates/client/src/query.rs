@@ -28,6 +28,13 @@ impl PendingQuery {
         Self { space, query }
     }
 
+    /// Only what another condition holds for too.
+    pub fn filter(mut self, filter: dxos_document::Filter) -> Self {
+        let all = self.query.filter;
+        self.query.filter = all.and(filter);
+        self
+    }
+
     /// With a further key of the order, the smallest first.
     pub fn order_by(mut self, path: impl Into<Path>) -> Self {
         self.query = self.query.order_by(path);
@@ -111,6 +118,13 @@ impl LiveQuery {
     /// Waits for the next difference; `None` when the space is closed.
     pub async fn next(&mut self) -> Option<Difference> {
         let difference = self.changes.recv().await?;
+        difference.clone().fold(&mut self.results);
+        Some(difference)
+    }
+
+    /// The next difference, if it is here already.
+    pub(crate) fn ready(&mut self) -> Option<Difference> {
+        let difference = self.changes.try_recv().ok()?;
         difference.clone().fold(&mut self.results);
         Some(difference)
     }
