@@ -73,6 +73,10 @@ impl Database {
         Self { space }
     }
 
+    pub(crate) const fn space(&self) -> &Space {
+        &self.space
+    }
+
     /// Adds an object: a struct with `#[derive(EchoObject)]`, or a type name such as `"task"` or
     /// `"example.com/type/Task@1.0"` with properties. Returns what names it from now on: a
     /// [`Ref`](crate::Ref) for a struct, an [`ObjectId`] else.

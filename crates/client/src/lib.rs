@@ -49,6 +49,7 @@ mod database;
 mod echo;
 mod error;
 mod halo;
+mod history;
 mod invitation;
 mod live;
 mod mesh;
@@ -68,6 +69,7 @@ pub use database::{Database, DatabaseError, TransactionError};
 pub use echo::EchoProxy;
 pub use error::ClientError;
 pub use halo::HaloProxy;
+pub use history::{History, SpaceAt};
 pub use invitation::{
     Invitation, InvitationCode, InvitationError, InvitationFlow, InvitationHost, InvitationOptions,
     InvitationState, InvitationStatus, ParseInvitationError,
@@ -81,8 +83,8 @@ pub use typed_query::{LiveObjects, TypedQuery, TypedResults};
 
 pub use dxos_credentials::{Presentation, Role};
 pub use dxos_document::{
-    Comparison, Conflict, Difference, Filter, Key, Map, Object, ObjectRef, Op, Placed, Query,
-    Transaction, Tx, TxError, TypeName, Value,
+    Comparison, Conflict, Difference, Filter, Key, Map, Object, ObjectRef, Op, Path, Placed, Query,
+    Stamp, Timeframe, Transaction, Tx, TxError, TypeName, Value,
 };
 pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, Protection, SpaceKey,
@@ -94,6 +96,10 @@ pub use dxos_protocol::echo::{
     Committed, Durability, ForkReport, MemberReport, SpaceReport, SpaceState,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
+pub use dxos_protocol::history::{
+    Author, Change, ChangeKind, HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, KeptPart, KeptReason,
+    Loser, ObjectDifference, PropertyDifference, UndoPart, Undone,
+};
 pub use dxos_protocol::invitation::{Authentication, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
 pub use dxos_quic::BindError;

@@ -277,6 +277,14 @@ impl Membership {
         found.map(|(role, _)| role)
     }
 
+    /// The identity for which a device acts or acted, and what it is called, also when it is no
+    /// member any more: to tell who wrote something.
+    pub fn author(&self, device: &DeviceKey) -> Option<(IdentityKey, Option<&str>)> {
+        let identity = self.derived.acting(device, View::all())?;
+        let name = self.derived.names.get(&identity);
+        Some((identity, name.and_then(|(_, name)| name.as_deref())))
+    }
+
     /// What a device may do, as of now: what [`Membership::judge`] would say of a block that knows
     /// everything.
     pub fn authority_of(&self, device: &DeviceKey) -> Option<Authority> {

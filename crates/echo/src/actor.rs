@@ -18,6 +18,10 @@ use dxos_protocol::auth::{JudgeEvidence, Judgement, NoEvidence, PresentEvidence,
 )]
 use dxos_protocol::echo::*;
 use dxos_protocol::halo::Authority;
+use dxos_protocol::history::{
+    Compare, ComparePage, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts, Loser,
+    ReadHistory, RunQueryAt,
+};
 use dxos_protocol::mesh::JoinSwarm;
 use dxos_protocol::replicate::{
     CloseSession, OpenSession, Produce, Receive as ReceiveMessage, SessionError, SessionId,
@@ -31,6 +35,9 @@ use crate::core::space::{decode_row, store_failed};
 use crate::core::{PROPERTIES_TYPE, Space};
 use crate::space_actor::{SpaceActor, Start};
 
+/// How long a space may take to answer what was passed on to it.
+const PASS_DEADLINE: Duration = Duration::from_secs(600);
+
 /// What all actors of ECHO share.
 #[derive(Clone)]
 pub(crate) struct Shared {
@@ -39,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) mesh: Option<MeshPorts>,
     /// Set when something was written that was not synced yet.
     pub(crate) unsynced: Arc<AtomicBool>,
+    /// Turns to read the past; see [`crate::space_actor::READS_MAX`].
+    pub(crate) reads: Arc<tokio::sync::Semaphore>,
 }
 
 pub(crate) struct EchoActor {
@@ -250,7 +259,8 @@ where
     match space {
         Err(error) => Answer::Now(Err(error)),
         Ok(space) => {
-            let port: Port<M> = space.port();
+            // Who asked has a deadline of its own, and knows how long this may take.
+            let port: Port<M> = space.port().with_deadline(PASS_DEADLINE);
             Answer::later(async move {
                 port.ask(message).await.unwrap_or_else(|error| {
                     Err(EchoError::Stopped {
@@ -384,11 +394,17 @@ macro_rules! pass_to_space {
 pass_to_space! {
     AdmitMember => AdmissionTicket,
     Commit => Committed,
+    Compare => ComparePage,
     ComputeStateHash => dxos_keys::StateHash,
     GetObject => Option<dxos_document::Object>,
+    GetObjectAt => Option<dxos_document::Object>,
     GetSpace => SpaceReport,
+    GetTimeframe => dxos_document::Timeframe,
+    ListConflicts => BTreeMap<dxos_document::Path, Vec<Loser>>,
     ListMembers => Vec<MemberReport>,
+    ReadHistory => HistoryPage,
     RunQuery => Vec<dxos_document::Object>,
+    RunQueryAt => Vec<dxos_document::Object>,
     Subscribe => LiveQuery,
     Transact => Option<Committed>,
     WatchSpace => tokio::sync::watch::Receiver<SpaceReport>,

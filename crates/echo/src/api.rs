@@ -10,11 +10,15 @@ use dxos_protocol::echo::{
     AdmitMember, Commit, ComputeStateHash, CreateSpace, Flush, GetObject, GetSpace, JoinSpace,
     ListMembers, ListSpaces, RunQuery, Subscribe, Transact, UseAuthority, WatchSpace,
 };
+use dxos_protocol::history::{
+    Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt,
+};
 use dxos_protocol::mesh::{EndSession, JoinSwarm, Wake};
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
 use dxos_store::Store;
 
 use crate::actor::{EchoActor, Shared};
+use crate::space_actor::READS_MAX;
 
 /// What ECHO tells MESH.
 #[derive(Clone, Debug)]
@@ -74,6 +78,7 @@ impl Echo {
             clock,
             mesh,
             unsynced: Arc::new(AtomicBool::new(false)),
+            reads: Arc::new(tokio::sync::Semaphore::new(READS_MAX)),
         };
         let rng = seeds.rng_of("echo");
         let address = spawner.start(move || EchoActor::new(shared, rng, config.sync_interval));
@@ -108,6 +113,18 @@ ports! {
     run_query: RunQuery,
     /// Runs a query and keeps it up to date.
     subscribe: Subscribe,
+    /// Lists the values that lost against concurrent ones.
+    list_conflicts: ListConflicts,
+    /// Reads who changed what, the newest first.
+    read_history: ReadHistory,
+    /// Tells what has been applied.
+    timeframe: GetTimeframe,
+    /// Reads one object as it was.
+    get_object_at: GetObjectAt,
+    /// Runs a query over the objects as they were.
+    run_query_at: RunQueryAt,
+    /// Tells what differs between two times.
+    compare: Compare,
     /// Computes the hash of everything visible.
     state_hash: ComputeStateHash,
     /// Puts everything acknowledged onto the disk.

@@ -1,6 +1,7 @@
 //! The actor of one space: messages in, state machine, store and network out.
 
 mod durable;
+mod past;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +24,7 @@ use dxos_store::{Batch, Durability as StoreDurability, Read};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::watch;
 
+pub(crate) use self::past::READS_MAX;
 use crate::actor::Shared;
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;

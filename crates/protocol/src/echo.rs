@@ -337,6 +337,15 @@ pub enum EchoError {
         /// What was tried.
         action: &'static str,
     },
+    /// Somebody else wrote the transaction.
+    #[error("the transaction was written by somebody else ({device}); ask to undo it all the same")]
+    OthersTransaction {
+        /// The device that wrote it.
+        device: DeviceKey,
+    },
+    /// What counts has changed while the past was read, as when a fork was cut.
+    #[error("the space changed while its past was read; ask again")]
+    PastChanged,
     /// The client is shutting down, or the space failed; restart it.
     #[error("ECHO has stopped: {reason}")]
     Stopped {
@@ -349,12 +358,26 @@ pub enum EchoError {
         /// What it said.
         reason: String,
     },
+    /// A timeframe reaches beyond what is here.
+    #[error("the timeframe names {missing} blocks that are not here; wait until they have arrived")]
+    TimeframeAhead {
+        /// How many blocks are missing.
+        missing: u64,
+    },
     /// The code of a transaction gave up; nothing was written.
     #[error("the transaction was given up by its own code; nothing of it was written")]
     TransactionAborted,
     /// The code of a transaction panicked; nothing was written. The log has the message.
     #[error("the code of the transaction panicked; nothing of it was written: see the log")]
     TransactionPanicked,
+    /// There is no such transaction, or it does not count.
+    #[error("there is no transaction {seq} in feed {feed} that counts")]
+    UnknownTransaction {
+        /// The feed.
+        feed: FeedId,
+        /// The block.
+        seq: u64,
+    },
     /// The space is not on this device.
     #[error("space {space} is not on this device")]
     UnknownSpace {

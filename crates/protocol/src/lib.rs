@@ -17,6 +17,7 @@
 pub mod auth;
 pub mod echo;
 pub mod halo;
+pub mod history;
 pub mod invitation;
 pub mod mesh;
 pub mod replicate;

@@ -1,9 +1,11 @@
 //! Letting accepted blocks take effect.
 
+use std::collections::BTreeMap;
+
 use dxos_credentials::{Assertion, Authority, ControlBlock, Refused, Right};
 use dxos_document::{Context, Limits, Stamp, Transaction};
 use dxos_feed::{Accepted, Block, Designation, FeedDescriptor, Timeframe};
-use dxos_keys::{BlockHash, ContentKeyId, FeedId};
+use dxos_keys::{BlockHash, ContentKey, ContentKeyId, FeedId};
 use dxos_protocol::echo::EchoError;
 use dxos_store::Read;
 
@@ -93,7 +95,7 @@ impl Space {
             return Ok(());
         }
         // Whoever may write may write rubbish: it counts for nothing.
-        let Some(transaction) = self.open_body(fresh) else {
+        let Some(transaction) = open_body(&self.keys, fresh) else {
             tracing::debug!(feed = %fresh.feed.short(), seq = fresh.seq, "block cannot be read");
             return Ok(());
         };
@@ -108,15 +110,6 @@ impl Space {
             time_ms: fresh.block.time_ms,
         };
         self.apply_transaction(&transaction, &context, store)
-    }
-
-    pub(super) fn open_body(&self, fresh: &Fresh) -> Option<Transaction> {
-        let body = &fresh.block.body;
-        let (id, sealed) = body.split_at_checked(ContentKeyId::LENGTH)?;
-        let key = self.keys.get(&ContentKeyId::from_slice(id)?)?;
-        let header = fresh.block.header(fresh.feed, fresh.seq, fresh.prev);
-        let plain = key.open(header.sealing_context().as_bytes(), sealed).ok()?;
-        Transaction::decode(&plain, &Limits::default()).ok()
     }
 
     /// Applies the operations of one transaction: all of them.
@@ -146,4 +139,17 @@ impl Space {
         }
         Ok(())
     }
+}
+
+/// The transaction in a block, if its key is known and it can be read.
+pub(super) fn open_body(
+    keys: &BTreeMap<ContentKeyId, ContentKey>,
+    fresh: &Fresh,
+) -> Option<Transaction> {
+    let body = &fresh.block.body;
+    let (id, sealed) = body.split_at_checked(ContentKeyId::LENGTH)?;
+    let key = keys.get(&ContentKeyId::from_slice(id)?)?;
+    let header = fresh.block.header(fresh.feed, fresh.seq, fresh.prev);
+    let plain = key.open(header.sealing_context().as_bytes(), sealed).ok()?;
+    Transaction::decode(&plain, &Limits::default()).ok()
 }

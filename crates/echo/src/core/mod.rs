@@ -2,10 +2,13 @@
 
 mod admit;
 mod apply;
+mod at;
 mod cache;
 mod evidence;
+mod history;
 pub(crate) mod layout;
 mod live;
+mod past;
 mod query;
 mod rebuild;
 mod receive;
@@ -17,6 +20,7 @@ mod tail;
 mod tests;
 mod transact;
 
+pub(crate) use past::Past;
 pub(crate) use query::PROPERTIES_TYPE;
 pub(crate) use space::{Outcome, Space};
 pub(crate) use sync::Effects;

@@ -1,33 +1,15 @@
 //! Making the state anew from the blocks: after a removal, a fork or a late key has changed
 //! which of them count.
 
-use std::collections::BTreeMap;
-
-use dxos_feed::{Designation, FeedDescriptor, Timeframe};
-use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Direction, Durability, KeyRange, Read, Store};
 
-use super::apply::Fresh;
 use super::layout::{OBJECTS, in_space};
-use super::serve::Blocks;
-use super::space::{Space, advance_clock, store_failed};
+use super::past::Walk;
+use super::space::{Space, store_failed};
 
-/// Blocks of one feed that are read at once.
-const CHUNK: usize = 64;
 /// Rows that are written at once.
 const ROWS_MAX: usize = 8192;
-
-/// A place in one data feed.
-struct Cursor {
-    descriptor: FeedDescriptor,
-    next: u64,
-    length: u64,
-    clock: Timeframe,
-    prev: BlockHash,
-    /// The next blocks, the first one last.
-    ahead: Vec<(BlockHash, dxos_feed::Block)>,
-}
 
 impl Space {
     /// Whether [`Space::rebuild`] is due.
@@ -46,8 +28,8 @@ impl Space {
         self.tally.rebuilding = true;
         self.write_part(store)?;
         self.clear_objects(store)?;
-        let mut cursors = self.cursors();
-        while let Some(fresh) = self.next_block(&mut cursors, store)? {
+        let mut walk = Walk::new(self.record.number, &self.dag);
+        while let (Some(fresh), _) = walk.next(store)? {
             self.apply(&fresh, store)?;
             if self.touched.len() >= ROWS_MAX {
                 self.write_part(store)?;
@@ -98,84 +80,5 @@ impl Space {
                 .commit(batch, Durability::Buffered)
                 .map_err(|error| store_failed(&error))?;
         }
-    }
-
-    fn cursors(&self) -> BTreeMap<FeedId, Cursor> {
-        let data = self.dag.feeds().filter(|(_, state)| {
-            state.descriptor.designation == Designation::Data && state.length > 0
-        });
-        data.map(|(feed, state)| {
-            let cursor = Cursor {
-                descriptor: state.descriptor,
-                next: 0,
-                length: state.length,
-                clock: Timeframe::new(),
-                prev: BlockHash::from_bytes([0; 32]),
-                ahead: Vec::new(),
-            };
-            (*feed, cursor)
-        })
-        .collect()
-    }
-
-    /// The next block of all feeds in order of logical time, which is a causal order.
-    fn next_block(
-        &self,
-        cursors: &mut BTreeMap<FeedId, Cursor>,
-        store: &dyn Store,
-    ) -> Result<Option<Fresh>, EchoError> {
-        let failed = |error: dxos_feed::IndexError| EchoError::Store {
-            reason: error.to_string(),
-        };
-        let blocks = super::layout::StoredBlocks {
-            store,
-            number: self.record.number,
-        };
-        for (feed, cursor) in cursors
-            .iter_mut()
-            .filter(|(_, cursor)| cursor.ahead.is_empty())
-        {
-            let wanted =
-                usize::try_from(cursor.length - cursor.next).map_or(CHUNK, |n| n.min(CHUNK));
-            if wanted == 0 {
-                continue;
-            }
-            let ahead = &mut cursor.ahead;
-            blocks
-                .visit(feed, cursor.next, &mut |hash, block| {
-                    ahead.push((hash, block));
-                    ahead.len() < wanted
-                })
-                .map_err(failed)?;
-            ahead.reverse();
-            cursor.next += ahead.len() as u64;
-        }
-        cursors.retain(|_, cursor| !cursor.ahead.is_empty());
-        let first = cursors
-            .iter()
-            .filter_map(|(feed, cursor)| Some((cursor.ahead.last()?.1.lamport, *feed)))
-            .min();
-        let Some((_, feed)) = first else {
-            return Ok(None);
-        };
-        let Some(cursor) = cursors.get_mut(&feed) else {
-            return Ok(None);
-        };
-        let seq = cursor.next - cursor.ahead.len() as u64;
-        let Some((hash, block)) = cursor.ahead.pop() else {
-            return Ok(None);
-        };
-        advance_clock(&mut cursor.clock, feed, seq, &block.deps);
-        let prev = std::mem::replace(&mut cursor.prev, hash);
-        let descriptor = cursor.descriptor;
-        Ok(Some(Fresh {
-            descriptor,
-            feed,
-            seq,
-            prev,
-            hash,
-            block,
-            past: cursor.clock.clone(),
-        }))
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Net, object, task};
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+pub(super) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let op = (0..6_u8, 0..6_u8, -5..5_i64).prop_map(|(kind, number, value)| {
         let (to, id) = (Transaction::new(), object(number));
         let to = match kind {
@@ -19,7 +19,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(op, 1..4).prop_map(|ops| ops.concat())
 }
 
-fn edits(replicas: usize) -> impl Strategy<Value = Vec<(usize, usize, Vec<Op>)>> {
+pub(super) fn edits(replicas: usize) -> impl Strategy<Value = Vec<(usize, usize, Vec<Op>)>> {
     prop::collection::vec((0..replicas, 0..12_usize, ops()), 1..20)
 }
 

@@ -6,6 +6,7 @@ mod forks;
 mod hostile;
 mod large;
 mod members;
+mod past;
 mod queries;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

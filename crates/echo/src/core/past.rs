@@ -1,0 +1,323 @@
+//! Reading the blocks again, in causal order: what the past is made of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dxos_credentials::{Membership, Right};
+use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe, Transaction};
+use dxos_feed::{Dag, Designation, FeedDescriptor};
+use dxos_keys::{BlockHash, ContentKey, ContentKeyId, FeedId};
+use dxos_protocol::echo::EchoError;
+use dxos_protocol::history::Author;
+use dxos_store::Read;
+
+use super::apply::{Fresh, open_body};
+use super::layout::{SpaceNumber, StoredBlocks};
+use super::serve::Blocks;
+use super::space::{Space, advance_clock};
+
+/// Blocks of one feed that are read at once.
+const CHUNK: usize = 64;
+
+/// A place in one feed.
+struct Cursor {
+    descriptor: FeedDescriptor,
+    next: u64,
+    length: u64,
+    clock: Timeframe,
+    prev: BlockHash,
+    /// The next blocks, the first one last.
+    ahead: Vec<(BlockHash, dxos_feed::Block)>,
+}
+
+/// The blocks of all data feeds in order of logical time, which is a causal order.
+pub(super) struct Walk {
+    number: SpaceNumber,
+    cursors: BTreeMap<FeedId, Cursor>,
+    /// The logical time of the next block of each feed that has one in memory.
+    heads: BTreeSet<(u64, FeedId)>,
+    /// Feeds of which the next blocks have to be read.
+    empty: Vec<FeedId>,
+}
+
+impl Walk {
+    pub(super) fn new(number: SpaceNumber, dag: &Dag) -> Self {
+        let feeds = dag.feeds();
+        let feeds = feeds.map(|(feed, state)| (*feed, state.descriptor, state.length));
+        Self::over(number, feeds)
+    }
+
+    fn over(
+        number: SpaceNumber,
+        feeds: impl Iterator<Item = (FeedId, FeedDescriptor, u64)>,
+    ) -> Self {
+        let mut walk = Self {
+            number,
+            cursors: BTreeMap::new(),
+            heads: BTreeSet::new(),
+            empty: Vec::new(),
+        };
+        for (feed, descriptor, length) in feeds {
+            walk.reach(feed, descriptor, length);
+        }
+        walk
+    }
+
+    /// Goes on up to `length` of a feed; `false` when it was further already.
+    pub(super) fn reach(&mut self, feed: FeedId, descriptor: FeedDescriptor, length: u64) -> bool {
+        if descriptor.designation != Designation::Data {
+            return true;
+        }
+        let cursor = self.cursors.entry(feed).or_insert_with(|| Cursor {
+            descriptor,
+            next: 0,
+            length: 0,
+            clock: Timeframe::new(),
+            prev: BlockHash::from_bytes([0; 32]),
+            ahead: Vec::new(),
+        });
+        let further = length >= cursor.length;
+        if length > cursor.length {
+            cursor.length = length;
+            if cursor.ahead.is_empty() {
+                self.empty.push(feed);
+            }
+        }
+        further
+    }
+
+    /// Reads the next blocks of a feed; `false` when they are not all in the store.
+    fn fill(&mut self, feed: FeedId, store: &dyn Read) -> Result<bool, EchoError> {
+        let blocks = StoredBlocks {
+            store,
+            number: self.number,
+        };
+        let Some(cursor) = self.cursors.get_mut(&feed) else {
+            return Ok(true);
+        };
+        let wanted = usize::try_from(cursor.length - cursor.next).map_or(CHUNK, |n| n.min(CHUNK));
+        if wanted == 0 || !cursor.ahead.is_empty() {
+            return Ok(true);
+        }
+        let ahead = &mut cursor.ahead;
+        let visited = blocks.visit(&feed, cursor.next, &mut |hash, block| {
+            ahead.push((hash, block));
+            ahead.len() < wanted
+        });
+        visited.map_err(|error| EchoError::Store {
+            reason: error.to_string(),
+        })?;
+        ahead.reverse();
+        cursor.next += ahead.len() as u64;
+        if let Some((_, block)) = cursor.ahead.last() {
+            self.heads.insert((block.lamport, feed));
+        }
+        Ok(cursor.ahead.len() == wanted)
+    }
+
+    /// The next block, and whether all that should be there was.
+    pub(super) fn next(&mut self, store: &dyn Read) -> Result<(Option<Fresh>, bool), EchoError> {
+        let mut complete = true;
+        for feed in std::mem::take(&mut self.empty) {
+            complete &= self.fill(feed, store)?;
+        }
+        let Some((_, feed)) = self.heads.pop_first() else {
+            return Ok((None, complete));
+        };
+        let Some(cursor) = self.cursors.get_mut(&feed) else {
+            return Ok((None, complete));
+        };
+        let seq = cursor.next - cursor.ahead.len() as u64;
+        let Some((hash, block)) = cursor.ahead.pop() else {
+            return Ok((None, complete));
+        };
+        match cursor.ahead.last() {
+            Some((_, next)) => drop(self.heads.insert((next.lamport, feed))),
+            None => self.empty.push(feed),
+        }
+        advance_clock(&mut cursor.clock, feed, seq, &block.deps);
+        let prev = std::mem::replace(&mut cursor.prev, hash);
+        let fresh = Fresh {
+            descriptor: cursor.descriptor,
+            feed,
+            seq,
+            prev,
+            hash,
+            block,
+            past: cursor.clock.clone(),
+        };
+        Ok((Some(fresh), complete))
+    }
+}
+
+/// One feed, as far as it is read.
+#[derive(Clone, Copy)]
+struct Feed {
+    descriptor: FeedDescriptor,
+    length: u64,
+    is_cut: bool,
+}
+
+/// What it takes to read the past of a space beside its actor. It shows what counts when it was
+/// made.
+pub(crate) struct Past {
+    number: SpaceNumber,
+    membership: Membership,
+    keys: BTreeMap<ContentKeyId, ContentKey>,
+    feeds: BTreeMap<FeedId, Feed>,
+    cancelled: Arc<AtomicBool>,
+    pub(super) properties: dxos_keys::ObjectId,
+}
+
+impl Space {
+    /// The past of the space up to now. Setting `cancelled` ends what reads it.
+    pub(crate) fn past(&self, cancelled: Arc<AtomicBool>) -> Past {
+        let feeds = self.dag.feeds().map(|(feed, state)| {
+            let read = Feed {
+                descriptor: state.descriptor,
+                length: state.length,
+                is_cut: state.fork.is_some(),
+            };
+            (*feed, read)
+        });
+        Past {
+            number: self.record.number,
+            membership: self.membership.clone(),
+            keys: self.keys.clone(),
+            feeds: feeds.collect(),
+            cancelled,
+            properties: self.properties_id(),
+        }
+    }
+
+    /// What has been applied here.
+    pub(crate) fn timeframe(&self) -> Timeframe {
+        self.dag.timeframe()
+    }
+}
+
+impl Past {
+    pub(super) fn walk(&self) -> Walk {
+        let feeds = self.feeds.iter();
+        let feeds = feeds.map(|(feed, read)| (*feed, read.descriptor, read.length));
+        Walk::over(self.number, feeds)
+    }
+
+    /// The next block of a walk.
+    pub(super) fn next(
+        &self,
+        walk: &mut Walk,
+        store: &dyn Read,
+    ) -> Result<Option<Fresh>, EchoError> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(EchoError::Stopped {
+                reason: "nobody waits for the answer any more".to_owned(),
+            });
+        }
+        match walk.next(store) {
+            Ok((fresh, true)) => Ok(fresh),
+            // A fork was cut meanwhile.
+            Ok((_, false)) => Err(EchoError::PastChanged),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The transaction in a block, if it counts.
+    pub(super) fn open(&self, fresh: &Fresh) -> Option<Transaction> {
+        let place = (&fresh.feed, fresh.seq);
+        let device = &fresh.descriptor.device;
+        self.membership
+            .judge(device, place, &fresh.past, Right::Write)
+            .ok()?;
+        open_body(&self.keys, fresh)
+    }
+
+    /// Who wrote a feed.
+    pub(super) fn author(&self, descriptor: &FeedDescriptor) -> Author {
+        author(&self.membership, descriptor)
+    }
+
+    /// Selects what a timeframe holds: the greatest part of it that is closed under causes.
+    /// Control feeds in it select nothing: who may do what is always as it is known now.
+    pub(super) fn select(&self, timeframe: Timeframe) -> Result<Selection<'_>, EchoError> {
+        let mut missing: u64 = 0;
+        for (feed, count) in &timeframe.dots {
+            let known = self.feeds.get(feed);
+            if known.is_none_or(|known| !known.is_cut) {
+                let length = known.map_or(0, |known| known.length);
+                missing = missing.saturating_add(count.saturating_sub(length));
+            }
+        }
+        if missing > 0 {
+            return Err(EchoError::TimeframeAhead { missing });
+        }
+        Ok(Selection {
+            past: self,
+            timeframe,
+            taken: Timeframe::new(),
+        })
+    }
+}
+
+/// Who wrote a feed.
+pub(super) fn author(membership: &Membership, descriptor: &FeedDescriptor) -> Author {
+    let acts_for = membership.author(&descriptor.device);
+    Author {
+        device: descriptor.device,
+        identity: acts_for.map(|(identity, _)| identity),
+        display_name: acts_for.and_then(|(_, name)| name.map(str::to_owned)),
+    }
+}
+
+/// The blocks that a timeframe holds, chosen one by one in causal order.
+pub(super) struct Selection<'a> {
+    past: &'a Past,
+    timeframe: Timeframe,
+    taken: Timeframe,
+}
+
+impl Selection<'_> {
+    /// Whether it holds a block. All that the block depends on must have been asked for before.
+    pub(super) fn takes(&mut self, fresh: &Fresh) -> bool {
+        let in_turn = self.taken.get(&fresh.feed) == fresh.seq;
+        if !in_turn || fresh.seq >= self.timeframe.get(&fresh.feed) {
+            return false;
+        }
+        let closed = fresh.block.deps.iter().all(|dep| {
+            let Some(feed) = self.past.feeds.get(&dep.feed) else {
+                return true;
+            };
+            // What was cut away is a cause, but counts for nothing.
+            feed.descriptor.designation != Designation::Data
+                || dep.seq >= feed.length
+                || self.taken.get(&dep.feed) > dep.seq
+        });
+        if closed {
+            self.taken.dots.insert(fresh.feed, fresh.seq + 1);
+        }
+        closed
+    }
+}
+
+impl Fresh {
+    /// Where the block stands among all.
+    pub(super) const fn stamp(&self) -> Stamp {
+        Stamp {
+            lamport: self.block.lamport,
+            feed: self.feed,
+            seq: self.seq,
+        }
+    }
+
+    /// Applies one operation of the transaction in it.
+    pub(super) fn apply_op(&self, state: &mut ObjectState, op: &Op, index: usize) {
+        let context = Context {
+            stamp: self.stamp(),
+            past: &self.past,
+            time_ms: self.block.time_ms,
+        };
+        // What does not apply was ignored when it arrived, too.
+        let _ = state.apply(op, &context, index);
+    }
+}
