@@ -26,7 +26,7 @@ async fn the_loser_of_a_conflict_has_an_author_and_a_time() {
     let space = ann.echo().create_space(map! {}).await.unwrap();
     let task = space
         .db()
-        .add("task", map! { "title" => "?" })
+        .add(("task", map! { "title" => "?" }))
         .await
         .unwrap();
     let theirs = join(&space, &bob).await;
@@ -77,7 +77,7 @@ async fn history_tells_who_did_what_page_by_page_on_every_replica() {
     let ann = start(&home.path().join("a"), "Ann").await;
     let bob = start(&home.path().join("b"), "Bob").await;
     let space = ann.echo().create_space(map! {}).await.unwrap();
-    let task = space.db().add("task", map! { "n" => 0 }).await.unwrap();
+    let task = space.db().add(("task", map! { "n" => 0 })).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
     for n in 1..=7_i64 {
@@ -145,10 +145,10 @@ async fn a_space_can_be_read_as_it_was_and_compared() {
         .unwrap();
     let nothing = space.timeframe().await.unwrap();
     let made = map! { "title" => "Write", "at" => dxos_client::Value::map([("city", "Riga")]) };
-    let task = space.db().add("task", made).await.unwrap();
+    let task = space.db().add(("task", made)).await.unwrap();
     let gone = space
         .db()
-        .add("task", map! { "title" => "Old" })
+        .add(("task", map! { "title" => "Old" }))
         .await
         .unwrap();
     let theirs = join(&space, &bob).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dxos_document::{Map, Object, Path, Query, Stamp, Timeframe, TypeName, Value};
+use dxos_document::{Key, Map, Object, Path, Query, Stamp, Timeframe, TypeName, Value};
 use dxos_keys::{DeviceKey, FeedId, IdentityKey, ObjectId, SpaceKey};
 use serde::{Deserialize, Serialize};
 
@@ -80,7 +80,25 @@ pub enum ChangeKind {
     Added(Vec<Value>),
     /// Members were taken out of a set.
     Removed(Vec<Value>),
-    /// Something inside the property was edited, in a way that has no shorter form.
+    /// A text was edited.
+    TextEdited {
+        /// What was put in, piece by piece.
+        inserted: Vec<String>,
+        /// How many characters were taken out.
+        deleted: u64,
+        /// Marks that were put on or taken off (null).
+        marked: Vec<(Key, Value)>,
+    },
+    /// The items of a list were changed.
+    ListEdited {
+        /// Items that were put in.
+        inserted: Vec<Value>,
+        /// How many items were taken out.
+        deleted: u64,
+        /// How many items were moved.
+        moved: u64,
+    },
+    /// It was edited in a way that is not known here.
     Edited,
 }
 

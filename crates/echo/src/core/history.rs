@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use dxos_document::{Op, Path, Stamp};
+use dxos_document::{ListEdit, Op, Path, Stamp, TextEdit};
 use dxos_keys::ObjectId;
 use dxos_protocol::echo::{Committed, EchoError};
 use dxos_protocol::history::{
@@ -96,9 +96,45 @@ fn change(op: Op) -> Change {
         Op::SetAdd { path, values, .. } => (Some(path), ChangeKind::Added(values)),
         Op::SetRemove { path, values, .. } => (Some(path), ChangeKind::Removed(values)),
         Op::Unset { path, .. } => (Some(path), ChangeKind::Unset),
+        Op::Text { path, edits, .. } => (Some(path), text_change(edits)),
+        Op::List { path, edits, .. } => (Some(path), list_change(edits)),
         _ => (None, ChangeKind::Edited),
     };
     Change { object, path, kind }
+}
+
+fn text_change(edits: Vec<TextEdit>) -> ChangeKind {
+    let (mut inserted, mut deleted, mut marked) = (Vec::new(), 0_u64, Vec::new());
+    for edit in edits {
+        match edit {
+            TextEdit::Delete { len, .. } => deleted = deleted.saturating_add(len.into()),
+            TextEdit::Insert { text, .. } => inserted.push(text),
+            TextEdit::Mark { name, value, .. } => marked.push((name, value)),
+            _ => return ChangeKind::Edited,
+        }
+    }
+    ChangeKind::TextEdited {
+        inserted,
+        deleted,
+        marked,
+    }
+}
+
+fn list_change(edits: Vec<ListEdit>) -> ChangeKind {
+    let (mut inserted, mut deleted, mut moved) = (Vec::new(), 0_u64, 0_u64);
+    for edit in edits {
+        match edit {
+            ListEdit::Delete { len, .. } => deleted = deleted.saturating_add(len.into()),
+            ListEdit::Insert { values, .. } => inserted.extend(values),
+            ListEdit::Move { .. } => moved = moved.saturating_add(1),
+            _ => return ChangeKind::Edited,
+        }
+    }
+    ChangeKind::ListEdited {
+        inserted,
+        deleted,
+        moved,
+    }
 }
 
 impl Space {
