@@ -124,6 +124,7 @@ pub use path::Path;
 pub use query::{Deleted, Direction, OrderBy, Query};
 pub use state::{ApplyError, ObjectState, state_hash};
 pub use text::{Anchor, Expand, Span, Text, TextEdit, TextEditor};
+pub use text::{CommittedBatch, TextBatch, TextChange, TextDelta, TextDraft, TextSnapshot};
 pub use tx::{Objects, Tx, TxError};
 pub use value::{Map, ObjectRef, Value};
 

@@ -122,9 +122,14 @@ impl ObjectState {
 
     /// A text at `path`, to be read.
     pub(crate) fn text(&self, path: &Path) -> Option<&TextState> {
+        self.text_at(path).map(|(text, _)| text)
+    }
+
+    /// A text at `path`, and which it is.
+    pub(crate) fn text_at(&self, path: &Path) -> Option<(&TextState, WriteId)> {
         let node = node::find(&self.root, path.parts())?;
         node.register.iter().find_map(|write| match &write.content {
-            Content::Text(text) => Some(&**text),
+            Content::Text(text) => Some((&**text, write.id.into())),
             _ => None,
         })
     }

@@ -2,9 +2,10 @@
 
 use dxos_keys::{FeedId, ObjectId};
 
-use crate::context::Context;
+use crate::context::{Context, Stamp};
 use crate::limits::LimitError;
 use crate::state::{ApplyError, seen};
+use crate::text::Log;
 use crate::{ListEditor, Map, Object, ObjectState, Op, Path, TextEditor, TypeName, Value};
 
 /// Where a transaction finds the objects that it reads and changes.
@@ -63,11 +64,8 @@ pub enum TxError {
         found: usize,
     },
     /// This device has inserted as many characters into a text as can be told apart.
-    #[error("too much was typed into the text at {path}; go on in a new one")]
-    TooLong {
-        /// The path.
-        path: Path,
-    },
+    #[error("too much was typed into this text by this device; go on in a new one")]
+    TooLong,
     /// The objects could not be read.
     #[error("the objects could not be read: {reason}")]
     Store {
@@ -283,8 +281,7 @@ impl<'a> Tx<'a> {
             object,
             path,
             of,
-            edits: Vec::new(),
-            typed_to: None,
+            log: Log::default(),
         })
     }
 
@@ -308,6 +305,34 @@ impl<'a> Tx<'a> {
                 of,
             }),
         }
+    }
+
+    /// Which text shows at a path, and the number of the next character of this device there.
+    pub(crate) fn text_end(
+        &mut self,
+        object: ObjectId,
+        path: &Path,
+    ) -> Result<(crate::WriteId, u32), TxError> {
+        let feed = self.feed();
+        let state = self.objects.read(object)?;
+        let Some((text, of)) = state.text_at(path) else {
+            return Err(TxError::NoText {
+                object,
+                path: path.clone(),
+            });
+        };
+        let author = text.sequence.find_author(&feed);
+        Ok((of, author.map_or(0, |author| text.sequence.next(author))))
+    }
+
+    /// How many operations there are.
+    pub const fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Where it will stand.
+    pub const fn stamp(&self) -> Stamp {
+        self.context.stamp
     }
 
     pub(crate) fn state(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {

@@ -37,7 +37,7 @@ impl Sequence {
         self.index.get_or_insert_default()
     }
 
-    fn find(&mut self, id: Id) -> Option<Spot> {
+    pub(super) fn find(&mut self, id: Id) -> Option<Spot> {
         self.index();
         self.index.as_ref()?.find(&self.tree, id)
     }

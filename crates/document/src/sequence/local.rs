@@ -68,17 +68,24 @@ impl Sequence {
             return first;
         };
         let spot = self.tree.seek(last);
-        let Some(run) = self.tree.run(spot) else {
-            return first;
-        };
+        self.place_after_spot(spot).unwrap_or(first)
+    }
+
+    /// Where an element would go so that it follows another directly, deleted or not.
+    pub(crate) fn place_after(&mut self, id: Id) -> Option<(Id, Side)> {
+        let spot = self.find(id)?;
+        self.place_after_spot(spot)
+    }
+
+    fn place_after_spot(&self, spot: Spot) -> Option<(Id, Side)> {
+        let run = self.tree.run(spot)?;
         if spot.offset + 1 < run.len {
-            return (run.id.plus(spot.offset + 1), Side::Left);
+            return Some((run.id.plus(spot.offset + 1), Side::Left));
         }
         if run.is(HAS_RIGHT) {
-            let parent = self.tree.following(spot).map_or(Id::ROOT, |next| next.id);
-            return (parent, Side::Left);
+            return Some((self.tree.following(spot)?.id, Side::Left));
         }
-        (run.last(), Side::Right)
+        Some((run.last(), Side::Right))
     }
 
     fn insert_first(&mut self, id: Id, len: u32, text: &str) -> Inserted {

@@ -192,6 +192,54 @@ impl Sequence {
         number(self.authors.len() - 1)
     }
 
+    /// An author for what is not committed yet, beside the real one of the same feed.
+    pub(crate) fn provisional_author(&mut self, feed: FeedId, next: u32) -> u32 {
+        self.author(feed);
+        self.authors.push(Author {
+            feed,
+            next,
+            births: Births::default(),
+        });
+        number(self.authors.len() - 1)
+    }
+
+    /// Gives elements other ids, those that they have for everyone.
+    pub(crate) fn rename(&mut self, from: Id, len: u32, to: Id, seq: u64) {
+        if len == 0 {
+            return;
+        }
+        let map = |id: Id| {
+            let within = id.n.wrapping_sub(from.n);
+            if id.author == from.author && id.n >= from.n && within < len {
+                to.plus(within)
+            } else {
+                id
+            }
+        };
+        let end = from.n.saturating_add(len);
+        let mut runs = Vec::new();
+        for mut run in self.runs() {
+            // A run that goes on beyond what is renamed, or begins before it.
+            for border in [from.n, end] {
+                if run.id.author == from.author && run.id.n < border && border < run.end().n {
+                    let rest = run.split(border - run.id.n);
+                    runs.push(std::mem::replace(&mut run, rest));
+                }
+            }
+            runs.push(run);
+        }
+        for run in &mut runs {
+            run.id = map(run.id);
+            run.parent = map(run.parent);
+        }
+        let text = self.text();
+        if let Some(tree) = Tree::build(runs, Some(&text)) {
+            self.tree = tree;
+            self.index = None;
+            self.born(to.author, to.n, len, seq);
+        }
+    }
+
     pub(crate) fn find_author(&self, feed: &FeedId) -> Option<u32> {
         let found = self.authors.iter().position(|author| author.feed == *feed);
         found.map(number)

@@ -33,6 +33,54 @@ impl Sequence {
         Some(run.id.plus(spot.offset))
     }
 
+    /// The text of `len` characters from a position on.
+    pub(crate) fn slice(&self, at: usize, len: usize) -> String {
+        let mut slice = String::new();
+        let (mut skip, mut left) = (at, len);
+        for (text, characters) in self.pieces() {
+            if left == 0 {
+                break;
+            }
+            if skip >= characters {
+                skip -= characters;
+                continue;
+            }
+            let part = left.min(characters - skip);
+            slice.extend(text.chars().skip(skip).take(part));
+            left -= part;
+            skip = 0;
+        }
+        slice
+    }
+
+    /// The ids of `len` elements that show from a position on, as runs.
+    pub(crate) fn ids(&mut self, at: usize, len: usize) -> Vec<(Id, u32)> {
+        let mut ids = Vec::new();
+        let (mut at, mut left) = (at, len.min(self.len().saturating_sub(at)));
+        while left > 0 {
+            let spot = self.tree.seek(at);
+            let Some(run) = self.tree.run(spot) else {
+                break;
+            };
+            let part = (run.len - spot.offset).min(super::number(left));
+            ids.push((run.id.plus(spot.offset), part));
+            at += part as usize;
+            left -= part as usize;
+        }
+        ids
+    }
+
+    /// What shows of some elements of one author, as runs.
+    pub(crate) fn shown_of(&self, first: Id, len: u32) -> Vec<(Id, u32)> {
+        let end = first.n.saturating_add(len);
+        let shown = self.visible_runs().filter_map(|(id, len)| {
+            let from = id.n.max(first.n);
+            let to = id.n.saturating_add(len).min(end);
+            (id.author == first.author && from < to).then(|| (Id { n: from, ..id }, to - from))
+        });
+        shown.collect()
+    }
+
     /// All elements in order, deleted ones included, in the fewest runs.
     pub(crate) fn runs(&self) -> Vec<Run> {
         let mut runs: Vec<Run> = Vec::new();

@@ -247,6 +247,7 @@ impl World {
     }
 
     fn made(&mut self, by: usize, ops: Vec<Op>) {
+        self.replicas[by].sequence.tree.check();
         for op in ops {
             self.causes[by].push(self.known[by].clone());
             self.log[by].push(op);
@@ -325,6 +326,7 @@ impl World {
             let author = ready[usize::from(*choices.next().unwrap()) % ready.len()];
             let op = self.log[author][self.known[to][author]].clone();
             assert!(self.replicas[to].apply(&op), "{op:?}");
+            self.replicas[to].sequence.tree.check();
             self.known[to][author] += 1;
         }
     }

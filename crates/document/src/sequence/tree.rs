@@ -325,6 +325,12 @@ impl Tree {
             run.len += len;
         }
         self.grow(spot.leaf, len.into());
+        if let Some(hint) = &mut self.hint
+            && hint.leaf == spot.leaf
+            && spot.run < hint.run
+        {
+            (hint.run, hint.before) = (0, 0);
+        }
     }
 
     /// Puts a run before the `run`-th of a leaf; `text` is that of what is visible of it, and

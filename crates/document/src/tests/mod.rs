@@ -2,6 +2,7 @@
 
 mod bytes;
 mod converge;
+mod drafts;
 mod merge;
 mod model;
 mod query;

@@ -2,10 +2,10 @@
 
 use dxos_keys::ObjectId;
 
-use super::state::{TextState, count, place_of};
-use super::{Anchor, Mark, MarkId, Text, TextEdit, units};
+use super::log::{self, Log, Writer};
+use super::state::TextState;
+use super::{Anchor, Text, units};
 use crate::context::{Moment, Seen};
-use crate::limits::Limits;
 use crate::sequence::{Id, PROVISIONAL, Sequence};
 use crate::state::touch;
 use crate::tx::TxError;
@@ -35,9 +35,7 @@ pub struct TextEditor<'t> {
     pub(crate) object: ObjectId,
     pub(crate) path: Path,
     pub(crate) of: WriteId,
-    pub(crate) edits: Vec<TextEdit>,
-    /// The number after the last that was inserted.
-    pub(crate) typed_to: Option<u32>,
+    pub(crate) log: Log,
 }
 
 impl std::fmt::Debug for TextEditor<'_> {
@@ -52,13 +50,13 @@ impl std::fmt::Debug for TextEditor<'_> {
 
 impl Drop for TextEditor<'_> {
     fn drop(&mut self) {
-        if !self.edits.is_empty() {
+        if !self.log.is_empty() {
             touch(self.updated, self.seen.context);
             self.ops.push(Op::Text {
                 object: self.object,
                 path: self.path.clone(),
                 of: self.of,
-                edits: std::mem::take(&mut self.edits),
+                edits: self.log.take(),
             });
         }
     }
@@ -85,13 +83,13 @@ impl TextEditor<'_> {
         self.text.sequence.text()
     }
 
-    fn range(&self, at: usize, len: usize) -> Result<(), TxError> {
-        let end = at.checked_add(len).filter(|end| *end <= self.len());
-        end.map(drop).ok_or(TxError::Range {
-            at,
-            len,
-            found: self.len(),
-        })
+    fn writer(&mut self) -> Writer {
+        let stamp = self.seen.context.stamp;
+        Writer {
+            author: self.text.sequence.author(stamp.feed),
+            seq: stamp.seq,
+            end: PROVISIONAL,
+        }
     }
 
     /// Puts characters in so that the first will be number `at`.
@@ -100,40 +98,8 @@ impl TextEditor<'_> {
     ///
     /// [`TxError::Range`] when `at` is beyond the end, [`TxError::TooLong`].
     pub fn insert(&mut self, at: usize, text: &str) -> Result<(), TxError> {
-        self.range(at, 0)?;
-        let len = count(text);
-        if len == 0 {
-            return Ok(());
-        }
-        let stamp = self.seen.context.stamp;
-        let sequence = &mut self.text.sequence;
-        let author = sequence.author(stamp.feed);
-        let n = sequence.next(author);
-        if n.checked_add(len).is_none_or(|end| end > PROVISIONAL) {
-            return Err(TxError::TooLong {
-                path: self.path.clone(),
-            });
-        }
-        let inserted = sequence.insert(at, (author, n, len), text, stamp.seq);
-        // Typing on: the edit before goes on too.
-        if let Some(TextEdit::Insert { text: typed, .. }) = self.edits.last_mut()
-            && inserted.parent.author == author
-            && inserted.parent.n.checked_add(1) == Some(n)
-            && inserted.side == crate::sequence::Side::Right
-            && self.typed_to == Some(n)
-        {
-            typed.push_str(text);
-            self.typed_to = Some(n + len);
-            return Ok(());
-        }
-        self.typed_to = Some(n + len);
-        let at = place_of(sequence, inserted.parent, inserted.side);
-        self.edits.push(TextEdit::Insert {
-            start: n,
-            at,
-            text: text.to_owned(),
-        });
-        Ok(())
+        let writer = self.writer();
+        self.log.insert(self.text, writer, at, text)
     }
 
     /// Takes `len` characters out from number `at` on.
@@ -142,18 +108,7 @@ impl TextEditor<'_> {
     ///
     /// [`TxError::Range`] when there are not that many.
     pub fn delete(&mut self, at: usize, len: usize) -> Result<(), TxError> {
-        self.range(at, len)?;
-        let edits = &mut self.edits;
-        let mut hidden = Vec::new();
-        self.text
-            .sequence
-            .delete(at, len, &mut |id, len| hidden.push((id, len)));
-        for (id, len) in hidden {
-            if let Some(first) = element(&self.text.sequence, id) {
-                note_deletion(edits, first, len);
-            }
-        }
-        Ok(())
+        self.log.delete(self.text, at, len)
     }
 
     /// Takes characters out and puts others in their place.
@@ -224,51 +179,9 @@ impl TextEditor<'_> {
         value: impl Into<Value>,
         expand: Expand,
     ) -> Result<(), TxError> {
-        let wrong = TxError::Range {
-            at: from,
-            len: to.saturating_sub(from),
-            found: self.len(),
-        };
-        if from >= to || to > self.len() {
-            return Err(wrong);
-        }
-        let grows_before = matches!(expand, Expand::Before | Expand::Both);
-        let grows_after = matches!(expand, Expand::After | Expand::Both);
-        let start = match (grows_before, from.checked_sub(1)) {
-            (true, None) => Some(Anchor::Start),
-            (true, Some(before)) => self.element_at(before).map(Anchor::After),
-            (false, _) => self.element_at(from).map(Anchor::Before),
-        };
-        let end = match grows_after {
-            true if to == self.len() => Some(Anchor::End),
-            true => self.element_at(to).map(Anchor::Before),
-            false => self.element_at(to - 1).map(Anchor::After),
-        };
-        let (Some(start), Some(end)) = (start, end) else {
-            return Err(wrong);
-        };
-        let (name, value) = (name.into(), value.into());
-        let edit = TextEdit::Mark {
-            from: start,
-            to: end,
-            name: name.clone(),
-            value: value.clone(),
-        };
-        let limits = Limits::default();
-        edit.check(&limits, self.path.check(&limits)?)?;
-        let id = MarkId {
-            op: self.seen.id(),
-            ordinal: u32::try_from(self.edits.len()).unwrap_or(u32::MAX),
-        };
-        let mark = Mark {
-            from: start,
-            to: end,
-            name,
-            value,
-        };
-        self.text.marks.insert(id, mark);
-        self.edits.push(edit);
-        Ok(())
+        let mark = (name.into(), value.into());
+        let op = self.seen.id();
+        self.log.mark(self.text, op, (from, to), mark, expand)
     }
 
     /// Takes the marks of one name off a range.
@@ -292,8 +205,7 @@ impl TextEditor<'_> {
     ///
     /// [`TxError::Range`] when `at` is beyond the end.
     pub fn cursor(&mut self, at: usize) -> Result<Anchor, TxError> {
-        self.range(at, 0)?;
-        Ok(self.element_at(at).map_or(Anchor::End, Anchor::Before))
+        log::cursor(self.text, at)
     }
 
     /// Where a place is now; `None` when its character is not known here.
@@ -322,11 +234,6 @@ impl TextEditor<'_> {
     pub fn to_utf8(&self, at: usize) -> usize {
         units::to_units(self.text.sequence.pieces(), at, char::len_utf8)
     }
-
-    fn element_at(&mut self, at: usize) -> Option<ElementId> {
-        let id = self.text.sequence.id_at(at)?;
-        element(&self.text.sequence, id)
-    }
 }
 
 pub(crate) fn element(sequence: &Sequence, id: Id) -> Option<ElementId> {
@@ -334,25 +241,4 @@ pub(crate) fn element(sequence: &Sequence, id: Id) -> Option<ElementId> {
         feed: *sequence.feed(id.author)?,
         n: id.n,
     })
-}
-
-/// Adds to the edits that characters were taken out, joined with the deletion before.
-fn note_deletion(edits: &mut Vec<TextEdit>, first: ElementId, len: u32) {
-    if let Some(TextEdit::Delete {
-        first: last,
-        len: so_far,
-    }) = edits.last_mut()
-        && last.feed == first.feed
-    {
-        if last.n.checked_add(*so_far) == Some(first.n) {
-            *so_far += len;
-            return;
-        }
-        if first.n.checked_add(len) == Some(last.n) {
-            last.n = first.n;
-            *so_far += len;
-            return;
-        }
-    }
-    edits.push(TextEdit::Delete { first, len });
 }

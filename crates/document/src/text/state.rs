@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dxos_keys::FeedId;
 
 use super::marks::resolve;
-use super::{Anchor, Mark, MarkId, Span, Text, TextEdit};
+use super::{Anchor, Mark, MarkId, Span, Text, TextDelta, TextEdit};
 use crate::context::Seen;
 use crate::sequence::{Id, Insertion, PROVISIONAL, Sequence, Side};
 use crate::{ElementId, Place};
@@ -124,34 +124,72 @@ impl TextState {
     pub(crate) fn apply(&mut self, edits: &[TextEdit], seen: &Seen<'_>) {
         for (ordinal, edit) in (0..).zip(edits) {
             match edit {
-                TextEdit::Insert { start, at, text } => self.put(*start, *at, text, seen),
-                TextEdit::Delete { first, len } => self.take(*first, *len, seen),
-                TextEdit::Mark {
-                    from,
-                    to,
-                    name,
-                    value,
-                } => {
-                    let id = MarkId {
-                        op: seen.id(),
-                        ordinal,
-                    };
-                    let mark = Mark {
-                        from: *from,
-                        to: *to,
-                        name: name.clone(),
-                        value: value.clone(),
-                    };
-                    self.marks.insert(id, mark);
+                TextEdit::Insert { start, at, text } => {
+                    self.put(*start, *at, text, seen);
                 }
+                TextEdit::Delete { first, len } => self.take(*first, *len, seen, &mut |_, _| {}),
+                TextEdit::Mark { .. } => self.note_mark(ordinal, edit, seen),
             }
         }
     }
 
-    fn put(&mut self, start: u32, at: Place, text: &str, seen: &Seen<'_>) {
+    /// Applies one edit and says how what shows changes.
+    pub(crate) fn apply_one(
+        &mut self,
+        ordinal: u32,
+        edit: &TextEdit,
+        seen: &Seen<'_>,
+        changed: &mut dyn FnMut(TextDelta),
+    ) {
+        match edit {
+            TextEdit::Insert { start, at, text } => {
+                let put = self.put(*start, *at, text, seen);
+                if let Some((at, _)) = put.and_then(|id| self.sequence.position(id)) {
+                    changed(TextDelta {
+                        at,
+                        delete: 0,
+                        insert: text.clone(),
+                    });
+                }
+            }
+            TextEdit::Delete { first, len } => self.take(*first, *len, seen, &mut |at, len| {
+                changed(TextDelta {
+                    at,
+                    delete: len as usize,
+                    insert: String::new(),
+                });
+            }),
+            TextEdit::Mark { .. } => self.note_mark(ordinal, edit, seen),
+        }
+    }
+
+    fn note_mark(&mut self, ordinal: u32, edit: &TextEdit, seen: &Seen<'_>) {
+        let TextEdit::Mark {
+            from,
+            to,
+            name,
+            value,
+        } = edit
+        else {
+            return;
+        };
+        let id = MarkId {
+            op: seen.id(),
+            ordinal,
+        };
+        let mark = Mark {
+            from: *from,
+            to: *to,
+            name: name.clone(),
+            value: value.clone(),
+        };
+        self.marks.insert(id, mark);
+    }
+
+    fn put(&mut self, start: u32, at: Place, text: &str, seen: &Seen<'_>) -> Option<Id> {
         let len = count(text);
         if start.checked_add(len).is_none_or(|end| end > PROVISIONAL) {
-            return;
+            return None;
         }
         let (parent, side) = parent_of(&self.sequence, at, seen);
         let stamp = seen.context.stamp;
@@ -162,17 +200,25 @@ impl TextState {
             parent,
             side,
         };
-        self.sequence.integrate(insertion, text, stamp.seq);
+        self.sequence
+            .integrate(insertion, text, stamp.seq)
+            .then_some(insertion.id)
     }
 
-    fn take(&mut self, first: ElementId, len: u32, seen: &Seen<'_>) {
+    fn take(
+        &mut self,
+        first: ElementId,
+        len: u32,
+        seen: &Seen<'_>,
+        hidden: &mut dyn FnMut(usize, u32),
+    ) {
         let Some(author) = self.sequence.find_author(&first.feed) else {
             return;
         };
         let end = seen_end(&self.sequence, author, &first.feed, seen);
         let len = len.min(end.saturating_sub(first.n));
         let id = Id { author, n: first.n };
-        self.sequence.hide(id, len, &mut |_, _| {});
+        self.sequence.hide(id, len, hidden);
     }
 
     /// Where an anchor is; `None` when its character is not known here.

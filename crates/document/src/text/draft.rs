@@ -1,0 +1,725 @@
+//! A text on somebody's screen: what is typed shows at once and is committed in batches, while
+//! what others type comes in between.
+//!
+//! What is not committed yet has provisional numbers, which are greater than all real ones. Once
+//! a batch is committed its characters get the numbers that they have for everyone.
+
+use std::collections::BTreeSet;
+
+use dxos_keys::FeedId;
+
+use super::log::{self, Log, Writer};
+use super::state::{TextState, count};
+use super::undo::{Done, Undo};
+use super::{Anchor, Expand, Mark, MarkId, Text, TextEdit, units};
+use crate::context::{Context, OpId, Seen, Stamp, Timeframe};
+use crate::sequence::{Id, Insertion, PROVISIONAL, Side};
+use crate::tx::{Tx, TxError};
+use crate::{ElementId, Key, ObjectState, Op, Path, Place, Value, WriteId};
+
+/// A text as it was at one moment, to begin a [`TextDraft`] with.
+#[derive(Clone, Debug)]
+pub struct TextSnapshot {
+    pub(crate) text: TextState,
+    pub(crate) of: WriteId,
+}
+
+impl ObjectState {
+    /// The text that shows at `path`, if there is one.
+    pub fn text_snapshot(&self, path: &Path) -> Option<TextSnapshot> {
+        let (text, of) = self.text_at(path)?;
+        Some(TextSnapshot {
+            text: text.clone(),
+            of,
+        })
+    }
+}
+
+/// What an operation did to a text, for those who hold a copy of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextChange {
+    /// Its transaction.
+    pub stamp: Stamp,
+    /// What its writer had applied.
+    pub past: Timeframe,
+    /// Its index in the transaction.
+    pub index: u32,
+    /// Which text it changed.
+    pub of: WriteId,
+    /// What it did.
+    pub edits: Vec<TextEdit>,
+}
+
+/// How what shows of a text changed: at a position characters were taken out and put in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextDelta {
+    /// The position, after all earlier changes.
+    pub at: usize,
+    /// How many were taken out.
+    pub delete: usize,
+    /// What was put in.
+    pub insert: String,
+}
+
+/// Edits to be committed; see [`TextDraft::take`].
+#[derive(Clone, Debug)]
+pub struct TextBatch {
+    of: WriteId,
+    feed: FeedId,
+    base: u32,
+    len: u32,
+    edits: Vec<TextEdit>,
+}
+
+/// Where a batch was committed; see [`TextBatch::commit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommittedBatch {
+    start: u32,
+    stamp: Stamp,
+    index: u32,
+}
+
+/// A copy of a text that one program edits; pure, see the module.
+#[derive(Debug)]
+pub struct TextDraft {
+    text: TextState,
+    of: WriteId,
+    feed: FeedId,
+    /// The author of what is not committed.
+    provisional: u32,
+    log: Log,
+    /// The first provisional number in the log.
+    base: u32,
+    batch: u64,
+    in_flight: Option<TextBatch>,
+    /// Own operations that were committed and have not come back yet.
+    own: BTreeSet<(u64, u32)>,
+    undo: Undo,
+}
+
+impl TextBatch {
+    /// Writes it with a transaction, to the text at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::NoText`] when another text is there by now.
+    pub fn commit(
+        &self,
+        tx: &mut Tx<'_>,
+        object: dxos_keys::ObjectId,
+        path: &Path,
+    ) -> Result<CommittedBatch, TxError> {
+        let (of, start) = tx.text_end(object, path)?;
+        if of != self.of {
+            return Err(TxError::NoText {
+                object,
+                path: path.clone(),
+            });
+        }
+        let feed = tx.feed();
+        let rename = |element: ElementId| self.rename(element, feed, start);
+        let edits = self
+            .edits
+            .iter()
+            .map(|edit| renamed(edit, self.feed, &rename));
+        let committed = CommittedBatch {
+            start,
+            stamp: tx.stamp(),
+            index: u32::try_from(tx.len()).unwrap_or(u32::MAX),
+        };
+        tx.push(Op::Text {
+            object,
+            path: path.clone(),
+            of,
+            edits: edits.collect(),
+        })?;
+        Ok(committed)
+    }
+
+    fn rename(&self, element: ElementId, feed: FeedId, start: u32) -> ElementId {
+        let within = element.n.wrapping_sub(self.base);
+        if element.feed == self.feed && element.n >= self.base && within < self.len {
+            ElementId {
+                feed,
+                n: start + within,
+            }
+        } else {
+            element
+        }
+    }
+}
+
+/// An edit by `own` with other names for elements.
+fn renamed(edit: &TextEdit, own: FeedId, rename: &dyn Fn(ElementId) -> ElementId) -> TextEdit {
+    let anchor = |anchor: &Anchor| match anchor {
+        Anchor::After(element) => Anchor::After(rename(*element)),
+        Anchor::Before(element) => Anchor::Before(rename(*element)),
+        end => *end,
+    };
+    match edit {
+        TextEdit::Delete { first, len } => TextEdit::Delete {
+            first: rename(*first),
+            len: *len,
+        },
+        TextEdit::Insert { start, at, text } => {
+            let at = match at {
+                Place::After(element) => Place::After(rename(*element)),
+                Place::Before(element) => Place::Before(rename(*element)),
+                Place::Start => Place::Start,
+            };
+            let first = ElementId {
+                feed: own,
+                n: *start,
+            };
+            TextEdit::Insert {
+                start: rename(first).n,
+                at,
+                text: text.clone(),
+            }
+        }
+        TextEdit::Mark {
+            from,
+            to,
+            name,
+            value,
+        } => TextEdit::Mark {
+            from: anchor(from),
+            to: anchor(to),
+            name: name.clone(),
+            value: value.clone(),
+        },
+    }
+}
+
+impl TextDraft {
+    /// A copy of a text, to be edited by the device that writes `feed`.
+    pub fn new(snapshot: TextSnapshot, feed: FeedId) -> Self {
+        let TextSnapshot { mut text, of } = snapshot;
+        let provisional = text.sequence.provisional_author(feed, PROVISIONAL);
+        Self {
+            text,
+            of,
+            feed,
+            provisional,
+            log: Log::default(),
+            base: PROVISIONAL,
+            batch: 0,
+            in_flight: None,
+            own: BTreeSet::new(),
+            undo: Undo::default(),
+        }
+    }
+
+    /// How many characters there are.
+    pub fn len(&self) -> usize {
+        self.text.sequence.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The characters.
+    pub fn content(&self) -> String {
+        self.text.sequence.text()
+    }
+
+    /// The text with its marks.
+    pub fn show(&self) -> Text {
+        self.text.show()
+    }
+
+    /// Whether there are edits to be committed.
+    pub fn has_edits(&self) -> bool {
+        self.in_flight.is_some() || !self.log.is_empty()
+    }
+
+    fn writer(&self) -> Writer {
+        Writer {
+            author: self.provisional,
+            seq: self.batch,
+            end: u32::MAX,
+        }
+    }
+
+    /// The provisional name of the operation that will hold what is typed now.
+    fn op(&self) -> OpId {
+        OpId {
+            stamp: Stamp {
+                lamport: u64::MAX,
+                feed: self.feed,
+                seq: self.batch,
+            },
+            index: 0,
+        }
+    }
+
+    /// Puts characters in so that the first will be number `at`.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Range`] when `at` is beyond the end.
+    pub fn insert(&mut self, at: usize, text: &str) -> Result<(), TxError> {
+        let first = self.put(at, text)?;
+        if let Some((first, len)) = first {
+            self.undo.did(Done::Inserted { first, len });
+        }
+        Ok(())
+    }
+
+    /// Inserts, and says which ids the characters got.
+    fn put(&mut self, at: usize, text: &str) -> Result<Option<(Id, u32)>, TxError> {
+        let first = Id {
+            author: self.provisional,
+            n: self.text.sequence.next(self.provisional),
+        };
+        let writer = self.writer();
+        self.log.insert(&mut self.text, writer, at, text)?;
+        let len = count(text);
+        Ok((len > 0).then_some((first, len)))
+    }
+
+    /// Takes `len` characters out from number `at` on.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Range`] when there are not that many.
+    pub fn delete(&mut self, at: usize, len: usize) -> Result<(), TxError> {
+        log::range(&self.text, at, len)?;
+        for done in self.hide_shown(at, len)? {
+            self.undo.did(done);
+        }
+        Ok(())
+    }
+
+    fn hide_shown(&mut self, at: usize, len: usize) -> Result<Vec<Done>, TxError> {
+        let mut text = self.text.sequence.slice(at, len);
+        let parts = self.text.sequence.ids(at, len);
+        self.log.delete(&mut self.text, at, len)?;
+        let parts = parts.into_iter().map(|(first, len)| {
+            let byte = text
+                .char_indices()
+                .nth(len as usize)
+                .map_or(text.len(), |(byte, _)| byte);
+            let rest = text.split_off(byte);
+            let text = std::mem::replace(&mut text, rest);
+            Done::Deleted { first, text }
+        });
+        Ok(parts.collect())
+    }
+
+    /// Takes characters out and puts others in their place.
+    ///
+    /// # Errors
+    ///
+    /// As for [`TextDraft::insert`] and [`TextDraft::delete`].
+    pub fn splice(&mut self, at: usize, delete: usize, insert: &str) -> Result<(), TxError> {
+        self.delete(at, delete)?;
+        self.insert(at, insert)
+    }
+
+    /// Says something of a range of characters, null to take it off; see
+    /// [`TextEditor::mark`](crate::TextEditor::mark).
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Range`] when the range is empty or not there; [`TxError::Limit`].
+    pub fn mark(
+        &mut self,
+        range: (usize, usize),
+        name: impl Into<Key>,
+        value: impl Into<Value>,
+        expand: Expand,
+    ) -> Result<(), TxError> {
+        let done = self.put_mark(range, (name.into(), value.into()), expand)?;
+        self.undo.did(done);
+        Ok(())
+    }
+
+    fn put_mark(
+        &mut self,
+        (from, to): (usize, usize),
+        mark: (Key, Value),
+        expand: Expand,
+    ) -> Result<Done, TxError> {
+        let name = mark.0.clone();
+        let shown = self.show();
+        let before: Vec<_> = shown
+            .spans()
+            .iter()
+            .filter(|span| span.name == name && span.from < to && span.to > from)
+            .map(|span| (span.from.max(from), span.to.min(to), span.value.clone()))
+            .collect();
+        let op = self.op();
+        self.log
+            .mark(&mut self.text, op, (from, to), mark, expand)?;
+        let mut anchors = |from: usize, to: usize| {
+            let first = log::element_at(&mut self.text, from).map(Anchor::Before);
+            let last = log::element_at(&mut self.text, to.saturating_sub(1)).map(Anchor::After);
+            first.zip(last)
+        };
+        let range = anchors(from, to);
+        let before = before
+            .into_iter()
+            .filter_map(|(from, to, value)| Some((anchors(from, to)?, value)))
+            .collect();
+        Ok(Done::Marked {
+            range: range.unwrap_or((Anchor::Start, Anchor::End)),
+            name,
+            before,
+        })
+    }
+
+    /// A place that stays with the character number `at`, or with the end when `at` is the
+    /// length, whatever is edited: a cursor. One on a character that is not committed yet is
+    /// valid in this draft only.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Range`] when `at` is beyond the end.
+    pub fn cursor(&mut self, at: usize) -> Result<Anchor, TxError> {
+        log::cursor(&mut self.text, at)
+    }
+
+    /// Where a place is now; `None` when its character is not known here.
+    pub fn position(&mut self, anchor: &Anchor) -> Option<usize> {
+        let anchor = self.undo.current(anchor);
+        self.text.position(&anchor)
+    }
+
+    /// The position of a place that is given in UTF-16 units.
+    pub fn from_utf16(&self, units: usize) -> usize {
+        units::from_units(self.text.sequence.pieces(), units, char::len_utf16)
+    }
+
+    /// The place in UTF-16 units of a position.
+    pub fn to_utf16(&self, at: usize) -> usize {
+        units::to_units(self.text.sequence.pieces(), at, char::len_utf16)
+    }
+
+    /// The position of a place that is given in bytes of UTF-8.
+    pub fn from_utf8(&self, bytes: usize) -> usize {
+        units::from_units(self.text.sequence.pieces(), bytes, char::len_utf8)
+    }
+
+    /// The place in bytes of UTF-8 of a position.
+    pub fn to_utf8(&self, at: usize) -> usize {
+        units::to_units(self.text.sequence.pieces(), at, char::len_utf8)
+    }
+
+    /// Ends what one undo takes back: what is edited from now on is another.
+    pub fn end_undo_step(&mut self) {
+        self.undo.end_step();
+    }
+
+    /// Takes back the last step of this draft's own edits that was not taken back yet, whatever
+    /// others did since. `false` when there is none.
+    pub fn undo(&mut self) -> bool {
+        let Some(step) = self.undo.pop_undo() else {
+            return false;
+        };
+        let inverse = self.take_back(step);
+        self.undo.undid(inverse);
+        true
+    }
+
+    /// Does again what was taken back last. `false` when there is nothing, or something was
+    /// edited since.
+    pub fn redo(&mut self) -> bool {
+        let Some(step) = self.undo.pop_redo() else {
+            return false;
+        };
+        let inverse = self.take_back(step);
+        self.undo.redid(inverse);
+        true
+    }
+
+    /// Undoes a step, the last edit first; gives what undoes that.
+    fn take_back(&mut self, step: Vec<Done>) -> Vec<Done> {
+        let mut inverse = Vec::new();
+        for done in step.into_iter().rev() {
+            match done {
+                Done::Inserted { first, len } => {
+                    for (first, len) in self.undo.expand(first, len) {
+                        inverse.extend(self.hide_ids(first, len));
+                    }
+                }
+                Done::Deleted { first, text } => {
+                    let writer = self.writer();
+                    let len = count(&text);
+                    let last = Id {
+                        author: first.author,
+                        n: first.n + len.saturating_sub(1),
+                    };
+                    let again = self.log.put_after(&mut self.text, writer, last, &text);
+                    if let Some(again) = again {
+                        self.undo.stands_for(first, len, again);
+                        inverse.push(Done::Inserted { first: again, len });
+                    }
+                }
+                Done::Marked {
+                    range,
+                    name,
+                    before,
+                } => {
+                    let mut place = |(from, to): (Anchor, Anchor)| {
+                        let (from, to) = (self.undo.current(&from), self.undo.current(&to));
+                        let from = self.text.position(&from)?;
+                        let to = self.text.position(&to)?;
+                        (from < to).then_some((from, to))
+                    };
+                    let range = place(range);
+                    let before: Vec<_> = before
+                        .into_iter()
+                        .filter_map(|(range, value)| Some((place(range)?, value)))
+                        .collect();
+                    let Some(range) = range else { continue };
+                    let off = (name.clone(), Value::Null);
+                    inverse.extend(self.put_mark(range, off, Expand::None));
+                    for (range, value) in before {
+                        // The first inverse tells all that showed in the range.
+                        let _ = self.put_mark(range, (name.clone(), value), Expand::None);
+                    }
+                }
+            }
+        }
+        inverse
+    }
+
+    /// Hides what shows of some elements.
+    fn hide_ids(&mut self, first: Id, len: u32) -> Vec<Done> {
+        let mut done = Vec::new();
+        for (id, len) in self.text.sequence.shown_of(first, len) {
+            let Some((at, true)) = self.text.sequence.position(id) else {
+                continue;
+            };
+            done.extend(self.hide_shown(at, len as usize).unwrap_or_default());
+        }
+        done
+    }
+
+    /// Takes the edits that were made since the last time, to be committed. `None` when there
+    /// are none, or the ones before are still on their way; after [`TextDraft::failed`] the same
+    /// again.
+    pub fn take(&mut self) -> Option<TextBatch> {
+        if self.in_flight.is_some() || self.log.is_empty() {
+            return None;
+        }
+        let next = self.text.sequence.next(self.provisional).max(self.base);
+        let batch = TextBatch {
+            of: self.of,
+            feed: self.feed,
+            base: self.base,
+            len: next - self.base,
+            edits: self.log.take(),
+        };
+        // What is typed on belongs to the next batch.
+        self.undo.seal();
+        self.base = next;
+        self.batch += 1;
+        self.in_flight = Some(batch.clone());
+        Some(batch)
+    }
+
+    /// The batch that was taken is committed.
+    pub fn committed(&mut self, at: CommittedBatch) {
+        let Some(batch) = self.in_flight.take() else {
+            return;
+        };
+        let CommittedBatch {
+            start,
+            stamp,
+            index,
+        } = at;
+        self.own.insert((stamp.seq, index));
+        let author = self.text.sequence.author(stamp.feed);
+        let provisional = Id {
+            author: self.provisional,
+            n: batch.base,
+        };
+        let real = Id { author, n: start };
+        self.text
+            .sequence
+            .rename(provisional, batch.len, real, stamp.seq);
+        let rename = |element: ElementId| batch.rename(element, stamp.feed, start);
+        self.log.edits = self
+            .log
+            .edits
+            .iter()
+            .map(|edit| renamed(edit, self.feed, &rename))
+            .collect();
+        self.rename_marks(&rename, stamp, index);
+        self.undo.rename(provisional, batch.len, real, &rename);
+        let old = ElementId {
+            feed: batch.feed,
+            n: batch.base,
+        };
+        let new = ElementId {
+            feed: stamp.feed,
+            n: start,
+        };
+        self.undo.remember(old, batch.len, new);
+    }
+
+    fn rename_marks(&mut self, rename: &dyn Fn(ElementId) -> ElementId, stamp: Stamp, index: u32) {
+        let anchor = |anchor: Anchor| match anchor {
+            Anchor::After(element) => Anchor::After(rename(element)),
+            Anchor::Before(element) => Anchor::Before(rename(element)),
+            end => end,
+        };
+        let committed = self.batch - 1;
+        self.text.marks = std::mem::take(&mut self.text.marks)
+            .into_iter()
+            .map(|(mut id, mark)| {
+                let own = id.op.stamp;
+                if own.lamport == u64::MAX && own.seq == committed {
+                    id.op = OpId { stamp, index };
+                }
+                let mark = Mark {
+                    from: anchor(mark.from),
+                    to: anchor(mark.to),
+                    ..mark
+                };
+                (id, mark)
+            })
+            .collect();
+    }
+
+    /// The batch that was taken could not be committed: [`TextDraft::take`] gives its edits
+    /// again.
+    pub fn failed(&mut self) {
+        if let Some(batch) = self.in_flight.take() {
+            let later = self.log.take();
+            self.log.edits = batch.edits;
+            self.log.edits.extend(later);
+            self.base = batch.base;
+            // Marks keep their order under the name of the earlier batch.
+            let committed = self.batch - 1;
+            let ordinals: Vec<MarkId> = self
+                .text
+                .marks
+                .keys()
+                .filter(|id| id.op.stamp.lamport == u64::MAX && id.op.stamp.seq > committed)
+                .copied()
+                .collect();
+            let shift = u32::try_from(self.log.edits.len()).unwrap_or(u32::MAX);
+            for id in ordinals {
+                if let Some(mark) = self.text.marks.remove(&id) {
+                    let mut moved = id;
+                    moved.op.stamp.seq = committed;
+                    moved.ordinal = moved.ordinal.saturating_add(shift);
+                    self.text.marks.insert(moved, mark);
+                }
+            }
+            self.batch = committed;
+        }
+    }
+
+    /// Takes in what an operation did, of somebody else or of this device elsewhere, and says
+    /// how what shows changes. Own batches that come back change nothing.
+    pub fn apply(&mut self, change: &TextChange) -> Vec<TextDelta> {
+        let own = change.stamp.feed == self.feed;
+        if change.of != self.of || own && self.own.remove(&(change.stamp.seq, change.index)) {
+            return Vec::new();
+        }
+        let context = Context {
+            stamp: change.stamp,
+            past: &change.past,
+            time_ms: 0,
+        };
+        let seen = Seen {
+            context: &context,
+            index: change.index,
+        };
+        let mut deltas = Vec::new();
+        for (ordinal, edit) in (0..).zip(&change.edits) {
+            self.text
+                .apply_one(ordinal, edit, &seen, &mut |delta| deltas.push(delta));
+        }
+        deltas
+    }
+
+    /// Begins anew from a snapshot, with what was edited here and not committed yet. `false`
+    /// when another text is there: what was not committed was an edit of the one before, and is
+    /// gone with it.
+    pub fn reset(&mut self, snapshot: TextSnapshot) -> bool {
+        let same = snapshot.of == self.of;
+        let edits = self.log.take();
+        self.own.clear();
+        self.text = snapshot.text;
+        self.of = snapshot.of;
+        self.provisional = self.text.sequence.provisional_author(self.feed, self.base);
+        if !same {
+            self.in_flight = None;
+            self.undo = Undo::default();
+            return false;
+        }
+        for edit in edits {
+            self.redo_edit(edit);
+        }
+        true
+    }
+
+    /// Does an edit again that was not committed, on a text that was read again.
+    fn redo_edit(&mut self, edit: TextEdit) {
+        match &edit {
+            TextEdit::Insert { start, at, text } => {
+                let parent = at.element().and_then(|element| self.id_of(element));
+                let side = match at {
+                    Place::Before(_) => Side::Left,
+                    Place::After(_) | Place::Start => Side::Right,
+                };
+                let insertion = Insertion {
+                    id: Id {
+                        author: self.provisional,
+                        n: *start,
+                    },
+                    len: count(text),
+                    parent: parent.unwrap_or(Id::ROOT),
+                    side: if parent.is_some() { side } else { Side::Right },
+                };
+                if !self.text.sequence.integrate(insertion, text, self.batch) {
+                    return;
+                }
+            }
+            TextEdit::Delete { first, len } => {
+                if let Some(id) = self.id_of(*first) {
+                    self.text.sequence.hide(id, *len, &mut |_, _| {});
+                }
+            }
+            TextEdit::Mark {
+                from,
+                to,
+                name,
+                value,
+            } => {
+                let id = MarkId {
+                    op: self.op(),
+                    ordinal: u32::try_from(self.log.edits.len()).unwrap_or(u32::MAX),
+                };
+                let mark = Mark {
+                    from: *from,
+                    to: *to,
+                    name: name.clone(),
+                    value: value.clone(),
+                };
+                self.text.marks.insert(id, mark);
+            }
+        }
+        self.log.edits.push(edit);
+    }
+
+    fn id_of(&self, element: ElementId) -> Option<Id> {
+        let author = if element.feed == self.feed && element.n >= PROVISIONAL {
+            self.provisional
+        } else {
+            self.text.sequence.find_author(&element.feed)?
+        };
+        let id = Id {
+            author,
+            n: element.n,
+        };
+        self.text.sequence.birth(id).map(|_| id)
+    }
+}
