@@ -17,6 +17,7 @@ mod processes;
 mod profiles;
 mod rendezvous;
 mod support;
+mod texts;
 mod transactions;
 mod two_clients;
 mod typed;

@@ -57,6 +57,7 @@ mod options;
 mod profile;
 mod query;
 mod space;
+mod text;
 mod typed_query;
 
 pub use assemble::{NetworkFactory, NetworkParts, Node, NodeError, Parts, assemble};
@@ -79,12 +80,14 @@ pub use mesh::MeshProxy;
 pub use options::ClientOptions;
 pub use query::{LiveQuery, PendingQuery};
 pub use space::Space;
+pub use text::{TextError, TextHandle, TextOptions, TextUpdate, TextUpdates};
 pub use typed_query::{LiveObjects, TypedQuery, TypedResults};
 
 pub use dxos_credentials::{Presentation, Role};
 pub use dxos_document::{
-    Comparison, Conflict, Difference, Filter, Key, Map, Object, ObjectRef, Op, Path, Placed, Query,
-    Stamp, Timeframe, Transaction, Tx, TxError, TypeName, Value,
+    Anchor, Comparison, Conflict, Difference, Expand, Filter, Key, Map, Object, ObjectRef, Op,
+    Path, Placed, Query, Span, Stamp, Text, TextDelta, TextEditor, Timeframe, Transaction, Tx,
+    TxError, TypeName, Value,
 };
 pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, Protection, SpaceKey,

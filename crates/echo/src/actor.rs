@@ -407,6 +407,7 @@ pass_to_space! {
     RunQueryAt => Vec<dxos_document::Object>,
     Subscribe => LiveQuery,
     Transact => Option<Committed>,
+    WatchText => Option<TextWatch>,
     WatchSpace => tokio::sync::watch::Receiver<SpaceReport>,
 }
 

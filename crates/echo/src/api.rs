@@ -8,7 +8,7 @@ use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, Commit, ComputeStateHash, CreateSpace, Flush, GetObject, GetSpace, JoinSpace,
-    ListMembers, ListSpaces, RunQuery, Subscribe, Transact, UseAuthority, WatchSpace,
+    ListMembers, ListSpaces, RunQuery, Subscribe, Transact, UseAuthority, WatchSpace, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt,
@@ -107,6 +107,8 @@ ports! {
     commit: Commit,
     /// Runs the code of a transaction.
     transact: Transact,
+    /// Follows a text.
+    watch_text: WatchText,
     /// Reads one object.
     get_object: GetObject,
     /// Runs a query once.

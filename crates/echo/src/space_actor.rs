@@ -218,6 +218,7 @@ impl SpaceActor {
             let now_ms = actor.shared.clock.wall_ms();
             if let Ok(space) = &mut actor.space {
                 space.retry_live();
+                space.retry_texts(&actor.shared.store);
                 let effects = space.tick(now_ms);
                 let burst = space.end_burst(now_ms);
                 actor.tell_mesh(effects);
@@ -314,6 +315,20 @@ impl Receive<Commit> for SpaceActor {
             (Ok(committed), Durability::Synced) => self.durable(committed, ctx),
             (result, _) => Answer::Now(result),
         }
+    }
+}
+
+impl Receive<WatchText> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: WatchText,
+        _: &Context<Self>,
+    ) -> Answer<Result<Option<TextWatch>, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        let watch = self
+            .space()
+            .and_then(|space| space.watch_text(message.object, message.path, &store));
+        Answer::Now(watch)
     }
 }
 

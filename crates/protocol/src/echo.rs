@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dxos_credentials::{DeviceChain, Role};
-use dxos_document::{Difference, Object, Op, Query, Tx, Value};
+use dxos_document::{Difference, Object, Op, Path, Query, TextChange, TextSnapshot, Tx, Value};
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, SpaceKey, StateHash, Topic,
@@ -266,6 +266,41 @@ pub struct LiveQuery {
     pub changes: mpsc::Receiver<Difference>,
 }
 
+/// Asks for a copy of a text, and for what happens to it from then on; `None` when there is no
+/// text at the path.
+#[derive(Clone, Debug)]
+pub struct WatchText {
+    /// The space.
+    pub space: SpaceKey,
+    /// The object.
+    pub object: ObjectId,
+    /// The text.
+    pub path: Path,
+}
+
+/// A copy of a text. Dropping the events ends it.
+#[derive(Debug)]
+pub struct TextWatch {
+    /// The text as it was when it began.
+    pub snapshot: Box<TextSnapshot>,
+    /// The feed that this device writes to.
+    pub feed: FeedId,
+    /// What happened since. A reader that falls behind gets the text anew, so that no more than
+    /// a fixed number are ever kept.
+    pub events: mpsc::Receiver<TextEvent>,
+}
+
+/// What happened to a text.
+#[derive(Clone, Debug)]
+pub enum TextEvent {
+    /// Operations changed it.
+    Changed(Vec<TextChange>),
+    /// There is no text at the path any more.
+    Gone,
+    /// It is to be read anew: it was replaced, taken back in part, or too much happened.
+    Replaced(Box<TextSnapshot>),
+}
+
 /// Follows a space's report; intermediate reports may be skipped.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchSpace {
@@ -393,6 +428,7 @@ request! {
     AdmitMember => Result<AdmissionTicket, EchoError>,
     ListSpaces => Vec<SpaceReport>,
     GetSpace => Result<SpaceReport, EchoError>,
+    WatchText => Result<Option<TextWatch>, EchoError>,
     WatchSpace => Result<watch::Receiver<SpaceReport>, EchoError>,
     ListMembers => Result<Vec<MemberReport>, EchoError>,
     Commit => Result<Committed, EchoError>,

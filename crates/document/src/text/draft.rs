@@ -93,7 +93,7 @@ pub struct TextDraft {
     batch: u64,
     in_flight: Option<TextBatch>,
     /// Own operations that were committed and have not come back yet.
-    own: BTreeSet<(u64, u32)>,
+    own: BTreeSet<(FeedId, u64, u32)>,
     undo: Undo,
 }
 
@@ -532,7 +532,7 @@ impl TextDraft {
             stamp,
             index,
         } = at;
-        self.own.insert((stamp.seq, index));
+        self.own.insert((stamp.feed, stamp.seq, index));
         let author = self.text.sequence.author(stamp.feed);
         let provisional = Id {
             author: self.provisional,
@@ -619,8 +619,9 @@ impl TextDraft {
     /// Takes in what an operation did, of somebody else or of this device elsewhere, and says
     /// how what shows changes. Own batches that come back change nothing.
     pub fn apply(&mut self, change: &TextChange) -> Vec<TextDelta> {
-        let own = change.stamp.feed == self.feed;
-        if change.of != self.of || own && self.own.remove(&(change.stamp.seq, change.index)) {
+        let stamp = change.stamp;
+        let is_own = self.own.remove(&(stamp.feed, stamp.seq, change.index));
+        if change.of != self.of || is_own {
             return Vec::new();
         }
         let context = Context {

@@ -132,7 +132,10 @@ impl Space {
                 .or_insert_with(|| Touched::before(object, state, watched));
             // Decoding has checked the limits, and feeds are far shorter than the other bound.
             match state.apply(op, context, index) {
-                Ok(()) => self.cache.note(op, context, index),
+                Ok(()) => {
+                    self.cache.note(op, context, index);
+                    self.texts.note(op, context, index);
+                }
                 Err(error) => tracing::warn!(%error, "operation ignored"),
             }
             self.cache.touch(object);

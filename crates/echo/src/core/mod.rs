@@ -18,6 +18,7 @@ mod sync;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod transact;
 
 pub(crate) use past::Past;

@@ -106,6 +106,7 @@ impl Space {
     pub(crate) fn written(&mut self) {
         self.dag.stored();
         self.tail.written();
+        self.tell_texts();
         let touched = std::mem::take(&mut self.touched);
         if self.live.is_empty() {
             return;

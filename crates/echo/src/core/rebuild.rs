@@ -23,6 +23,7 @@ impl Space {
         tracing::info!(space = %self.key().short(), "rebuilding the state from the blocks");
         self.cache.clear();
         self.touched.clear();
+        self.texts.renew();
         self.open_keys();
         self.tally.objects = 0;
         self.tally.rebuilding = true;

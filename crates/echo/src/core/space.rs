@@ -27,6 +27,7 @@ use super::live::Live;
 use super::serve::Blocks;
 use super::sync::{Effects, Sync};
 use super::tail::Tail;
+use super::texts::Texts;
 
 /// One open space.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub(crate) struct Space {
     pub(super) cache: Cache,
     pub(super) sync: Sync,
     pub(super) live: Live,
+    pub(super) texts: Texts,
     /// Objects changed since [`Space::written`], with how they showed before; the latter only
     /// when somebody watches.
     pub(super) touched: BTreeMap<ObjectId, Touched>,
@@ -106,6 +108,7 @@ impl Space {
             cache: Cache::default(),
             sync: Sync::default(),
             live: Live::default(),
+            texts: Texts::default(),
             touched: BTreeMap::new(),
             stale: false,
             derived_stored: false,

@@ -149,6 +149,8 @@ impl Space {
                 opened.tail.suspect &= !self.tail.proven;
                 opened.tail.proven = self.tail.proven;
                 opened.live = self.live;
+                opened.texts = self.texts;
+                opened.texts.renew();
                 Ok(opened)
             }
             Err(error) => Err((Box::new(self), error)),

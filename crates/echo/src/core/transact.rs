@@ -147,6 +147,7 @@ impl Space {
             Ok(Some((transaction, plain))) => {
                 for (index, op) in transaction.ops.iter().enumerate() {
                     self.cache.note(op, &context, index);
+                    self.texts.note(op, &context, index);
                 }
                 self.begin_write(now_ms, &mut outcome)?;
                 let seal = |context: SealingContext| sealed_body(&key, context, &plain);
@@ -164,6 +165,7 @@ impl Space {
         if !matches!(transacted, Ok(Some(_))) {
             // What it read and changed is as it is in the store.
             self.cache.forget_changes();
+            self.texts.forget();
             self.touched.clear();
         }
         self.flush(&mut outcome.batch)?;

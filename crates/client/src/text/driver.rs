@@ -1,0 +1,164 @@
+//! The task behind a text: commits what is typed, takes in what others do.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use dxos_document::{Path, TextChange, TxError};
+use dxos_protocol::echo::TextEvent;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Sleep, sleep};
+
+use super::{Shared, TextError, TextOptions, TextUpdate};
+use crate::{Database, ObjectId, TransactionError};
+
+type Flush = oneshot::Sender<Result<(), TextError>>;
+
+pub(super) struct Driver {
+    db: Database,
+    object: ObjectId,
+    path: Path,
+    options: TextOptions,
+    shared: Arc<Shared>,
+    events: mpsc::Receiver<TextEvent>,
+    requests: mpsc::Receiver<Flush>,
+    /// There is another text at the path, or none.
+    gone: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        db: Database,
+        (object, path): (ObjectId, Path),
+        options: TextOptions,
+        shared: Arc<Shared>,
+        (events, requests): (mpsc::Receiver<TextEvent>, mpsc::Receiver<Flush>),
+    ) -> Self {
+        Self {
+            db,
+            object,
+            path,
+            options,
+            shared,
+            events,
+            requests,
+            gone: false,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut due: Option<Pin<Box<Sleep>>> = None;
+        let mut pause: Option<Pin<Box<Sleep>>> = None;
+        let shared = Arc::clone(&self.shared);
+        loop {
+            tokio::select! {
+                biased;
+                () = wait(&mut due) => {
+                    due = None;
+                    if let Err(error) = self.flush().await {
+                        tracing::warn!(%error, object = %self.object, "text");
+                    }
+                }
+                () = shared.dirty.notified() => {
+                    if due.is_none() {
+                        due = Some(Box::pin(sleep(self.options.interval)));
+                    }
+                    pause = Some(Box::pin(sleep(self.options.undo_pause)));
+                }
+                request = self.requests.recv() => {
+                    due = None;
+                    let flushed = self.flush().await;
+                    match request {
+                        // Whoever gave up waiting needs no answer.
+                        Some(answer) => drop(answer.send(flushed)),
+                        None => return,
+                    }
+                }
+                event = self.events.recv() => match event {
+                    Some(event) => self.take_in(event),
+                    None => return,
+                },
+                () = wait(&mut pause) => {
+                    pause = None;
+                    shared.draft().end_undo_step();
+                }
+            }
+        }
+    }
+
+    fn take_in(&mut self, event: TextEvent) {
+        let update = match event {
+            TextEvent::Changed(changes) => {
+                let mut deltas = Vec::new();
+                let marks = changes.iter().any(has_marks);
+                let mut draft = self.shared.draft();
+                for change in &changes {
+                    deltas.extend(draft.apply(change));
+                }
+                if marks {
+                    TextUpdate::Renewed
+                } else if deltas.is_empty() {
+                    return;
+                } else {
+                    TextUpdate::Edited(deltas)
+                }
+            }
+            TextEvent::Gone => {
+                self.gone = true;
+                return;
+            }
+            TextEvent::Replaced(snapshot) => {
+                self.gone = false;
+                if !self.shared.draft().reset(*snapshot) {
+                    tracing::info!(object = %self.object, "the text was replaced by another");
+                }
+                TextUpdate::Renewed
+            }
+        };
+        // Nobody may be listening.
+        let _ = self.shared.updates.send(update);
+    }
+
+    async fn flush(&mut self) -> Result<(), TextError> {
+        let gone = || TextError::Gone {
+            object: self.object,
+            path: self.path.clone(),
+        };
+        if self.gone {
+            return Err(gone());
+        }
+        let Some(batch) = self.shared.draft().take() else {
+            return Ok(());
+        };
+        let (object, path) = (self.object, self.path.clone());
+        let committed = self
+            .db
+            .transaction(move |tx| batch.commit(tx, object, &path))
+            .await;
+        match committed {
+            Ok(committed) => {
+                self.shared.draft().committed(committed);
+                Ok(())
+            }
+            Err(error) => {
+                self.shared.draft().failed();
+                Err(match error {
+                    TransactionError::Aborted(TxError::NoText { .. }) => gone(),
+                    TransactionError::Aborted(error) => TextError::Edit(error),
+                    TransactionError::Client(error) => TextError::Client(error),
+                })
+            }
+        }
+    }
+}
+
+fn has_marks(change: &TextChange) -> bool {
+    let mut edits = change.edits.iter();
+    edits.any(|edit| matches!(edit, dxos_document::TextEdit::Mark { .. }))
+}
+
+async fn wait(timer: &mut Option<Pin<Box<Sleep>>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
+    }
+}
