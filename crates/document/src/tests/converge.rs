@@ -264,10 +264,10 @@ proptest! {
 
     #[test]
     fn replicas_converge_whatever_the_order(
-        steps in steps(4),
+        steps in steps(5),
         orders in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 40), 3),
     ) {
-        let (history, mut replicas) = play(&steps, 4);
+        let (history, mut replicas) = play(&steps, 5);
         for order in &orders {
             let mut observer = Replica::new(99);
             deliver(&mut observer, &history, order);

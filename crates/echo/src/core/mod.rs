@@ -3,6 +3,7 @@
 mod admit;
 mod apply;
 mod at;
+mod body;
 mod cache;
 mod evidence;
 mod history;
