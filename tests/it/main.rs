@@ -18,6 +18,7 @@ mod profiles;
 mod rendezvous;
 mod support;
 mod texts;
+mod trace;
 mod transactions;
 mod two_clients;
 mod typed;

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Space(SpaceCommand),
     /// Show identity, spaces and network
     Status,
+    /// Replay a recorded editing trace through real replicas, and say whether they all end right
+    Trace(TraceOptions),
 }
 
 #[derive(Debug, Subcommand)]
@@ -210,4 +212,17 @@ pub(crate) struct SignalOptions {
     /// How many devices it serves at most
     #[arg(long, default_value_t = 10_000)]
     pub(crate) devices: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceOptions {
+    /// The trace, as JSON or as gzip of it: an object with startContent, endContent and txns
+    pub(crate) file: PathBuf,
+    /// How many edits of the trace become one transaction, at most
+    #[arg(long, value_name = "EDITS", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) coalesce: u32,
+    /// Keep the profiles in this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
 }

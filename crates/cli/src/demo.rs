@@ -1,7 +1,7 @@
 //! `dx demo`: two peers with a disk each and real QUIC between them do everything that the
 //! system is for, on the dependency graph of which this program was built.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -56,22 +56,34 @@ struct Ended {
     b: StateHash,
 }
 
+/// Where the profiles are: a new directory, or a temporary one that goes with this.
+pub(crate) enum Home {
+    Kept(PathBuf),
+    Temporary(tempfile::TempDir),
+}
+
+impl Home {
+    pub(crate) fn new(keep: Option<&Path>) -> Result<Self> {
+        let Some(directory) = keep else {
+            let temporary = tempfile::tempdir().context("no temporary directory")?;
+            return Ok(Self::Temporary(temporary));
+        };
+        if std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+            bail!("{} is not empty; name a new directory", directory.display());
+        }
+        Ok(Self::Kept(directory.to_path_buf()))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Temporary(temporary) => temporary.path(),
+        }
+    }
+}
+
 pub(crate) async fn run(options: &DemoOptions, output: Output) -> Result<ExitCode> {
-    let temporary;
-    let home = match &options.keep {
-        Some(directory) => {
-            let taken =
-                std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some());
-            if taken {
-                bail!("{} is not empty; name a new directory", directory.display());
-            }
-            directory.as_path()
-        }
-        None => {
-            temporary = tempfile::tempdir().context("no temporary directory")?;
-            temporary.path()
-        }
-    };
+    let home = Home::new(options.keep.as_deref())?;
     let mut steps = Steps {
         output,
         done: Vec::new(),
@@ -81,7 +93,7 @@ pub(crate) async fn run(options: &DemoOptions, output: Output) -> Result<ExitCod
     let ended = tokio::select! {
         biased;
         () = stop_signal() => bail!("interrupted"),
-        ended = all(home, &mut steps) => ended,
+        ended = all(home.path(), &mut steps) => ended,
     };
     let ended = match ended {
         Ok(ended) => ended,
@@ -243,7 +255,7 @@ async fn all(home: &Path, steps: &mut Steps) -> Result<Ended> {
     Ok(ended)
 }
 
-async fn start(profile: &Path) -> Result<Client> {
+pub(crate) async fn start(profile: &Path) -> Result<Client> {
     let client = ClientOptions::new()
         .config(Config::default())
         .profile(profile)
@@ -253,7 +265,7 @@ async fn start(profile: &Path) -> Result<Client> {
     Ok(client)
 }
 
-async fn close(ann: &Client, bob: &Client) -> Result<()> {
+pub(crate) async fn close(ann: &Client, bob: &Client) -> Result<()> {
     let (ann, bob) = tokio::join!(ann.destroy(), bob.destroy());
     ann?;
     Ok(bob?)
@@ -275,7 +287,7 @@ async fn import(space: &Space, records: &[Record]) -> Result<usize> {
     Ok(references)
 }
 
-async fn join(space: &Space, guest: &Client) -> Result<Space> {
+pub(crate) async fn join(space: &Space, guest: &Client) -> Result<Space> {
     let host = space
         .create_invitation(InvitationOptions::default())
         .await?;
@@ -293,7 +305,7 @@ async fn join(space: &Space, guest: &Client) -> Result<Space> {
 }
 
 /// Waits until both hold the same.
-async fn converge(a: &Space, b: &Space) -> Result<()> {
+pub(crate) async fn converge(a: &Space, b: &Space) -> Result<()> {
     let agree = async {
         let (mut a_changes, mut b_changes) = (a.watch().await?, b.watch().await?);
         loop {

@@ -26,6 +26,7 @@ mod serve;
 mod session;
 mod signal;
 mod space;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -69,6 +70,7 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
     };
     match command {
         Command::Demo(options) => return demo::run(&options, output).await,
+        Command::Trace(options) => return trace::run(&options, output).await,
         Command::Config => session.config(output)?,
         Command::Status => session.status(output).await?,
         Command::Identity(IdentityCommand::Create { name }) => {

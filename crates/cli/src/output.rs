@@ -55,13 +55,27 @@ impl Output {
         ExitCode::FAILURE
     }
 
-    /// A progress bar on standard error, or none where nobody looks.
+    /// A progress bar over bytes on standard error, or none where nobody looks.
     pub(crate) fn bar(self, length: u64) -> indicatif::ProgressBar {
+        self.bar_as(
+            length,
+            "{bar:32} {percent:>3}%  {msg}  {bytes_per_sec}  {eta} left",
+        )
+    }
+
+    /// The same over things that are counted.
+    pub(crate) fn count_bar(self, length: u64) -> indicatif::ProgressBar {
+        self.bar_as(
+            length,
+            "{bar:32} {percent:>3}%  {msg}  {per_sec}  {eta} left",
+        )
+    }
+
+    fn bar_as(self, length: u64, template: &str) -> indicatif::ProgressBar {
         if self.json || !std::io::stderr().is_terminal() {
             return indicatif::ProgressBar::hidden();
         }
         let bar = indicatif::ProgressBar::new(length);
-        let template = "{bar:32} {percent:>3}%  {msg}  {bytes_per_sec}  {eta} left";
         if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
             bar.set_style(style);
         }

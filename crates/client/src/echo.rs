@@ -1,9 +1,12 @@
 //! The client's view of ECHO.
 
+use std::sync::Arc;
+
 use dxos_document::Map;
+use dxos_echo::Usage;
 use dxos_protocol::echo::{CreateSpace, GetSpace, ListSpaces, SpaceReport};
 
-use crate::{Client, ClientError, Invitation, InvitationFlow, Space, SpaceKey};
+use crate::{Client, ClientError, Invitation, InvitationFlow, NodeError, Space, SpaceKey};
 
 /// The spaces of a client. See [`Client::echo`].
 #[derive(Clone, Debug)]
@@ -79,6 +82,20 @@ impl EchoProxy {
             .ask(ListSpaces)
             .await
             .map_err(ClientError::unanswered(ECHO))
+    }
+
+    /// How many bytes of the store blocks and objects take, over all spaces. It reads the whole
+    /// store, beside everything else, so it takes as long as that.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Node`] when the store cannot be read.
+    pub async fn usage(&self) -> Result<Usage, ClientError> {
+        let node = self.client.node()?;
+        let store = Arc::clone(&node.store);
+        let read = node.spawner.blocking(move || Usage::of(&*store));
+        let usage = read.await.map_err(NodeError::from)?;
+        Ok(usage.map_err(NodeError::from)?)
     }
 
     /// Accepts an invitation: begins a flow that can be watched, answered with the code, and

@@ -89,6 +89,7 @@ pub use dxos_document::{
     Path, Placed, Query, Span, Stamp, Text, TextDelta, TextEditor, Timeframe, Transaction, Tx,
     TxError, TypeName, Value,
 };
+pub use dxos_echo::Usage;
 pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, Protection, SpaceKey,
     StateHash, Topic,

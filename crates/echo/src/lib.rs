@@ -42,5 +42,7 @@ mod core;
 mod space_actor;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 pub use api::{Echo, EchoConfig, MeshPorts};
+pub use usage::Usage;
