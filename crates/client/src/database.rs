@@ -157,7 +157,7 @@ impl Database {
         }
     }
 
-    fn failed(&self, error: TransactionError<ObjectError>) -> DatabaseError {
+    pub(crate) fn failed(&self, error: TransactionError<ObjectError>) -> DatabaseError {
         match error {
             TransactionError::Client(error) => DatabaseError::Client(error),
             TransactionError::Aborted(error) => match error {

@@ -56,6 +56,7 @@ mod mesh;
 mod options;
 mod profile;
 mod query;
+mod schema;
 mod space;
 mod text;
 mod typed_query;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use dxos_credentials::{DeviceChain, Role};
-use dxos_document::{Difference, Object, Op, Path, Query, TextChange, TextSnapshot, Tx, Value};
+use dxos_document::{
+    Difference, Object, Op, Path, Query, TextChange, TextSnapshot, Tx, TypeName, Value,
+};
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, SpaceKey, StateHash, Topic,
@@ -381,6 +383,17 @@ pub enum EchoError {
     /// What counts has changed while the past was read, as when a fork was cut.
     #[error("the space changed while its past was read; ask again")]
     PastChanged,
+    /// What was to be written does not fit the schema that the space has for the type. Correct
+    /// it, or write another version of the type.
+    #[error("object {object} would not fit the schema of {type_name}: {violation}")]
+    SchemaViolated {
+        /// The object.
+        object: ObjectId,
+        /// Its type.
+        type_name: TypeName,
+        /// Where it does not fit, and why: `/due: "x" is not a timestamp`.
+        violation: String,
+    },
     /// The client is shutting down, or the space failed; restart it.
     #[error("ECHO has stopped: {reason}")]
     Stopped {

@@ -13,6 +13,7 @@ mod past;
 mod query;
 mod rebuild;
 mod receive;
+mod schema;
 mod serve;
 pub(crate) mod space;
 mod sync;

@@ -24,6 +24,7 @@ use super::layout::{
     Tally, in_space,
 };
 use super::live::Live;
+use super::schema::Schemas;
 use super::serve::Blocks;
 use super::sync::{Effects, Sync};
 use super::tail::Tail;
@@ -49,6 +50,8 @@ pub(crate) struct Space {
     /// Members or devices have changed since this was looked at.
     pub(super) members_changed: bool,
     pub(super) cache: Cache,
+    /// Schemas that were read lately.
+    pub(super) schemas: Schemas,
     pub(super) sync: Sync,
     pub(super) live: Live,
     pub(super) texts: Texts,
@@ -107,6 +110,7 @@ impl Space {
             members_changed: false,
             cache: Cache::default(),
             sync: Sync::default(),
+            schemas: Schemas::default(),
             live: Live::default(),
             texts: Texts::default(),
             touched: BTreeMap::new(),

@@ -142,7 +142,10 @@ impl Space {
             rng,
         };
         let mut tx = Tx::new(&mut workspace, context);
-        let transacted = match work(&mut tx).and_then(|()| encode(tx.into_ops())) {
+        let worked = work(&mut tx);
+        let ops = tx.into_ops();
+        let checked = worked.and_then(|()| self.check_schemas(&ops, store));
+        let transacted = match checked.and_then(|()| encode(ops)) {
             Ok(None) => Ok(None),
             Ok(Some((transaction, plain))) => {
                 for (index, op) in transaction.ops.iter().enumerate() {

@@ -1,0 +1,150 @@
+//! Local writes against the schemas that the space has for the types of its objects.
+//!
+//! What others wrote is never checked: every replica has to apply it alike. So an object may be
+//! off its schema already, and a write is refused only for what is off where it writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dxos_document::{Key, ObjectState, Op, Path, TypeName};
+use dxos_keys::ObjectId;
+use dxos_protocol::echo::EchoError;
+use dxos_schema::{TypeSchema, Violation};
+use dxos_store::Read;
+
+use super::space::{Space, store_failed};
+
+/// Schemas that are kept as they were read.
+const SCHEMAS_MAX: usize = 256;
+
+/// Schemas that were read lately, with the texts that they were read from.
+#[derive(Debug, Default)]
+pub(crate) struct Schemas(BTreeMap<ObjectId, (String, Option<Arc<TypeSchema>>)>);
+
+/// Where a transaction writes into one object.
+enum Written<'op> {
+    /// All of it.
+    Everywhere,
+    At(Vec<&'op Path>),
+}
+
+impl Written<'_> {
+    fn touches(&self, violation: &Violation) -> bool {
+        match self {
+            Self::Everywhere => true,
+            Self::At(paths) => paths.iter().any(|path| meet(path, &violation.path)),
+        }
+    }
+}
+
+/// Whether one of two paths leads through the other. Which item of a list a path means is not
+/// looked up.
+fn meet(path: &Path, violation: &[Key]) -> bool {
+    let parts = path.parts().iter();
+    let parts = parts.take_while(|part| part.as_item().is_none());
+    parts.zip(violation).all(|(one, two)| one == two)
+}
+
+impl Space {
+    /// Refuses operations, applied already, that put an object off its schema.
+    pub(super) fn check_schemas(&mut self, ops: &[Op], store: &dyn Read) -> Result<(), EchoError> {
+        let mut known: BTreeMap<TypeName, Option<Arc<TypeSchema>>> = BTreeMap::new();
+        for (object, written) in written(ops) {
+            let state = self.load(object, store)?;
+            let Some(type_name) = state.type_name().cloned() else {
+                continue;
+            };
+            if !known.contains_key(&type_name) {
+                let schema = self.schema(&type_name, store)?;
+                known.insert(type_name.clone(), schema);
+            }
+            let Some(schema) = known.get(&type_name).and_then(Option::as_ref) else {
+                continue;
+            };
+            let properties = self.load(object, store)?.properties();
+            let violations = schema.violations(&properties);
+            let violation = violations
+                .iter()
+                .find(|violation| written.touches(violation));
+            if let Some(violation) = violation {
+                return Err(EchoError::SchemaViolated {
+                    object,
+                    type_name,
+                    violation: violation.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, object: ObjectId, store: &dyn Read) -> Result<&ObjectState, EchoError> {
+        let number = self.record.number;
+        match self.cache.load(store, number, object) {
+            Ok(state) => Ok(state),
+            Err(error) => Err(store_failed(&error)),
+        }
+    }
+
+    /// The schema of a type, `None` when the space has none that can be read.
+    fn schema(
+        &mut self,
+        type_name: &TypeName,
+        store: &dyn Read,
+    ) -> Result<Option<Arc<TypeSchema>>, EchoError> {
+        let id = TypeSchema::id_of(type_name);
+        let state = self.load(id, store)?;
+        if state.is_deleted() {
+            return Ok(None);
+        }
+        let Some(object) = state.object(id) else {
+            return Ok(None);
+        };
+        let text = object.get("schema").and_then(|text| text.as_str());
+        let text = text.unwrap_or_default();
+        if let Some((known, schema)) = self.schemas.0.get(&id)
+            && known == text
+        {
+            return Ok(schema.clone());
+        }
+        let schema = match TypeSchema::read(&object) {
+            Ok(schema) => Some(Arc::new(schema)),
+            Err(error) => {
+                tracing::warn!(%error, "a schema cannot be read; what is written is not checked");
+                None
+            }
+        };
+        if self.schemas.0.len() >= SCHEMAS_MAX {
+            self.schemas.0.clear();
+        }
+        self.schemas.0.insert(id, (text.to_owned(), schema.clone()));
+        Ok(schema)
+    }
+}
+
+/// What operations write, by object. Typing into a text is left out: whatever is typed, it stays
+/// a text.
+fn written(ops: &[Op]) -> BTreeMap<ObjectId, Written<'_>> {
+    let mut found: BTreeMap<ObjectId, Written<'_>> = BTreeMap::new();
+    for op in ops {
+        let path = match op {
+            Op::Create { object, .. } => {
+                found.insert(*object, Written::Everywhere);
+                continue;
+            }
+            Op::Increment { path, .. }
+            | Op::List { path, .. }
+            | Op::Set { path, .. }
+            | Op::SetAdd { path, .. }
+            | Op::SetRemove { path, .. }
+            | Op::Unset { path, .. } => path,
+            _ => continue,
+        };
+        let written = found
+            .entry(op.object())
+            .or_insert_with(|| Written::At(Vec::new()));
+        if let Written::At(paths) = written {
+            paths.push(path);
+        }
+    }
+    found
+}
