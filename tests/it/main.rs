@@ -22,3 +22,4 @@ mod trace;
 mod transactions;
 mod two_clients;
 mod typed;
+mod typed_migrations;

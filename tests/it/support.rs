@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use dxos_client::{Client, ClientOptions, InvitationOptions, Space};
+use dxos_client::{Client, ClientOptions, ConnectionState, InvitationOptions, Space, map};
 
 /// How long anything may take before a test counts as hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -70,4 +70,38 @@ pub(crate) async fn converge(a: &Space, b: &Space) {
         }
     })
     .await;
+}
+
+/// Two clients that share a space.
+pub(crate) struct Pair {
+    pub(crate) ann: Client,
+    pub(crate) bob: Client,
+    pub(crate) space: Space,
+    pub(crate) theirs: Space,
+    _home: tempfile::TempDir,
+}
+
+impl Pair {
+    pub(crate) async fn meet() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let ann = start(&home.path().join("a"), "Ann").await;
+        let bob = start(&home.path().join("b"), "Bob").await;
+        let space = ann.echo().create_space(map! {}).await.unwrap();
+        let theirs = join(&space, &bob).await;
+        converge(&space, &theirs).await;
+        Self {
+            ann,
+            bob,
+            space,
+            theirs,
+            _home: home,
+        }
+    }
+
+    pub(crate) async fn connect(&self, state: ConnectionState) {
+        for client in [&self.ann, &self.bob] {
+            let mesh = client.mesh();
+            mesh.set_connection_state(state).await.unwrap();
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! Typed objects between two clients.
 
 use dxos_client::{
-    Client, ClientError, ConnectionState, Counter, DatabaseError, EchoError, EchoObject, Filter,
-    JsonSchema, Map, Ref, Set, Space, Timestamp, Transaction, TypeSchema, Value, map,
+    ClientError, ConnectionState, Counter, DatabaseError, EchoError, EchoObject, Filter,
+    JsonSchema, Map, Ref, Set, Text, Timestamp, Transaction, TypeSchema, Value, map,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{converge, join, start, within};
+use crate::support::{Pair, converge, start, within};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EchoObject)]
 #[echo(type = "example.com/type/Person", version = "0.1.0")]
@@ -73,39 +73,6 @@ mod later {
 #[derive(Serialize, Deserialize, EchoObject)]
 struct Wide {
     numbers: Vec<u64>,
-}
-
-struct Pair {
-    ann: Client,
-    bob: Client,
-    space: Space,
-    theirs: Space,
-    _home: tempfile::TempDir,
-}
-
-impl Pair {
-    async fn meet() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let ann = start(&home.path().join("a"), "Ann").await;
-        let bob = start(&home.path().join("b"), "Bob").await;
-        let space = ann.echo().create_space(map! {}).await.unwrap();
-        let theirs = join(&space, &bob).await;
-        converge(&space, &theirs).await;
-        Self {
-            ann,
-            bob,
-            space,
-            theirs,
-            _home: home,
-        }
-    }
-
-    async fn connect(&self, state: ConnectionState) {
-        for client in [&self.ann, &self.bob] {
-            let mesh = client.mesh();
-            mesh.set_connection_state(state).await.unwrap();
-        }
-    }
 }
 
 #[tokio::test]
@@ -220,6 +187,60 @@ async fn what_a_newer_program_wrote_survives_a_change_by_an_older_one() {
         ..newer
     };
     assert_eq!(read.into_value(), expected);
+}
+
+/// A page, in a program whose texts merge and in one that knows only strings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EchoObject)]
+#[echo(type = "example.com/type/Page", version = "0.2.0")]
+struct Page {
+    body: Text,
+    lines: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EchoObject)]
+#[echo(type = "example.com/type/Page", version = "0.1.0")]
+struct PlainPage {
+    body: String,
+    lines: Vec<String>,
+}
+
+#[tokio::test]
+async fn texts_and_lists_of_structs_merge() {
+    let pair = Pair::meet().await;
+    let (db, theirs) = (pair.space.db(), pair.theirs.db());
+    let page = Page {
+        body: "Hello world".into(),
+        lines: vec!["a".into(), "b".into()],
+    };
+    let key = db.add(page).await.unwrap();
+    let bold = |tx: &mut dxos_client::Tx<'_>, key: Ref<Page>| {
+        let mut body = tx.text(key.object(), "body")?;
+        body.mark((6, 11), "bold", true, dxos_client::Expand::Both)
+    };
+    db.transaction(move |tx| bold(tx, key)).await.unwrap();
+    converge(&pair.space, &pair.theirs).await;
+    pair.connect(ConnectionState::Offline).await;
+    db.update(key, |page| {
+        page.body.set("Hello, world");
+        page.lines.insert(0, "first".into());
+    })
+    .await
+    .unwrap();
+    let plain: Ref<PlainPage> = key.of_type();
+    theirs
+        .update(plain, |page| {
+            page.body.push('!');
+            page.lines.push("last".into());
+        })
+        .await
+        .unwrap();
+    pair.connect(ConnectionState::Online).await;
+    converge(&pair.space, &pair.theirs).await;
+    let page = db.get(key).await.unwrap().unwrap();
+    assert_eq!(page.body.as_str(), "Hello, world!");
+    assert_eq!(page.lines, ["first", "a", "b", "last"]);
+    let spans = page.body.spans();
+    assert_eq!((spans.len(), spans[0].from), (1, 7));
 }
 
 #[tokio::test]
@@ -411,7 +432,7 @@ async fn schemas_travel_with_the_space_and_guard_what_is_written_without_a_struc
         .await;
     assert_eq!(
         violation(refused.unwrap_err().into()),
-        "/place/city: 5 is not text"
+        "/place/city: 5 is not a string"
     );
     assert_eq!(*theirs.get(key).await.unwrap().unwrap(), task("Water"));
 

@@ -7,7 +7,7 @@ use dxos_protocol::echo::{
 };
 use dxos_schema::{EchoObject, IntoObject, MismatchError, ObjectError, ObjectKey, TypedTx as _};
 
-use crate::{ClientError, Live, ObjectId, PendingQuery, Space, SpaceKey, TypedQuery};
+use crate::{ClientError, Live, Node, ObjectId, PendingQuery, Space, SpaceKey, TypedQuery};
 
 /// The objects of a space. See [`Space::db`].
 #[derive(Clone, Debug)]
@@ -210,34 +210,8 @@ impl Database {
         T: Send + 'static,
         E: Send + 'static,
     {
-        let (sender, mut result) = tokio::sync::oneshot::channel();
-        let work = Work::new(move |tx| {
-            let result = run(tx);
-            let answer = if result.is_ok() { Ok(()) } else { Err(Aborted) };
-            // Whoever gave up waiting needs no result.
-            let _ = sender.send(result);
-            answer
-        });
-        let transact = Transact {
-            space: self.space.key(),
-            work,
-            durability,
-        };
         let node = self.space.client().node()?;
-        let written = node
-            .echo
-            .transact()
-            .ask(transact)
-            .await
-            .map_err(ClientError::unanswered(ECHO))?;
-        match (written, result.try_recv()) {
-            (Err(EchoError::TransactionAborted), Ok(Err(error))) => {
-                Err(TransactionError::Aborted(error))
-            }
-            (Err(error), _) => Err(ClientError::from(error).into()),
-            (Ok(_), Ok(Ok(result))) => Ok(result),
-            (Ok(_), _) => Err(ClientError::from(EchoError::TransactionPanicked).into()),
-        }
+        transact(&node, self.space.key(), durability, run).await
     }
 
     /// Changes an object, a struct when it is named by a [`Ref`](crate::Ref) and its properties
@@ -335,5 +309,45 @@ impl Database {
         let node = self.space.client().node()?;
         let flushed: Result<Result<(), EchoError>, PortError> = node.echo.flush().ask(Flush).await;
         Ok(flushed.map_err(ClientError::unanswered(ECHO))??)
+    }
+}
+
+/// Runs a transaction in a space.
+pub(crate) async fn transact<T, E>(
+    node: &Node,
+    space: SpaceKey,
+    durability: Durability,
+    run: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+) -> Result<T, TransactionError<E>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let (sender, mut result) = tokio::sync::oneshot::channel();
+    let work = Work::new(move |tx| {
+        let result = run(tx);
+        let answer = if result.is_ok() { Ok(()) } else { Err(Aborted) };
+        // Whoever gave up waiting needs no result.
+        let _ = sender.send(result);
+        answer
+    });
+    let transact = Transact {
+        space,
+        work,
+        durability,
+    };
+    let written = node
+        .echo
+        .transact()
+        .ask(transact)
+        .await
+        .map_err(ClientError::unanswered(ECHO))?;
+    match (written, result.try_recv()) {
+        (Err(EchoError::TransactionAborted), Ok(Err(error))) => {
+            Err(TransactionError::Aborted(error))
+        }
+        (Err(error), _) => Err(ClientError::from(error).into()),
+        (Ok(_), Ok(Ok(result))) => Ok(result),
+        (Ok(_), _) => Err(ClientError::from(EchoError::TransactionPanicked).into()),
     }
 }

@@ -4,6 +4,7 @@ use dxos_actors::PortError;
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::halo::HaloError;
 use dxos_protocol::mesh::MeshError;
+use dxos_schema::MigrationError;
 
 use crate::{ConfigError, InvitationError, NodeError};
 
@@ -26,6 +27,9 @@ pub enum ClientError {
     /// MESH refused.
     #[error(transparent)]
     Mesh(#[from] MeshError),
+    /// A migration cannot be registered.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
     /// The client could not be brought up or down.
     #[error(transparent)]
     Node(#[from] NodeError),

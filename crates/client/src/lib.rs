@@ -53,6 +53,7 @@ mod history;
 mod invitation;
 mod live;
 mod mesh;
+mod migration;
 mod options;
 mod profile;
 mod query;
@@ -78,6 +79,7 @@ pub use invitation::{
 };
 pub use live::Live;
 pub use mesh::MeshProxy;
+pub use migration::{MigrationReport, RegisteredMigration};
 pub use options::ClientOptions;
 pub use query::{LiveQuery, PendingQuery};
 pub use space::Space;
@@ -109,9 +111,10 @@ pub use dxos_protocol::invitation::{Authentication, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
 pub use dxos_quic::BindError;
 pub use dxos_schema::{
-    Any, Bytes, ConvertError, Counter, EchoObject, IntoObject, JsonSchema, MismatchError,
-    ObjectError, ObjectKey, Ref, Referent, SchemaError, Set, Timestamp, TypeSchema, Typed, TypedTx,
-    Violation, from_properties, from_value, to_properties, to_value,
+    Any, Bytes, ConvertError, Counter, EchoObject, IntoObject, JsonSchema, Migration,
+    MigrationError, MismatchError, ObjectError, ObjectKey, Ref, Referent, SchemaError, Set, Text,
+    Timestamp, TypeSchema, Typed, TypedTx, Violation, from_properties, from_value, to_properties,
+    to_value,
 };
 pub use dxos_store::StoreError;
 

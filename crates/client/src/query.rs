@@ -9,7 +9,7 @@ use dxos_protocol::echo::{RunQuery, Subscribe};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::{ClientError, Space};
+use crate::{ClientError, Node, Space, SpaceKey};
 
 const ECHO: &str = "ECHO";
 /// A query over a large space takes its time.
@@ -84,20 +84,25 @@ impl PendingQuery {
     /// [`ClientError::Echo`] when the space is gone or cannot be read.
     pub async fn subscribe(self) -> Result<LiveQuery, ClientError> {
         let node = self.space.client().node()?;
-        let subscribe = Subscribe {
-            space: self.space.key(),
-            query: self.query,
-        };
-        let port = node.echo.subscribe().with_deadline(DEADLINE);
-        let live = port
-            .ask(subscribe)
-            .await
-            .map_err(ClientError::unanswered(ECHO))??;
-        Ok(LiveQuery {
-            results: live.initial,
-            changes: live.changes,
-        })
+        subscribe(&node, self.space.key(), self.query).await
     }
+}
+
+/// Subscribes to a query of a space.
+pub(crate) async fn subscribe(
+    node: &Node,
+    space: SpaceKey,
+    query: Query,
+) -> Result<LiveQuery, ClientError> {
+    let port = node.echo.subscribe().with_deadline(DEADLINE);
+    let live = port
+        .ask(Subscribe { space, query })
+        .await
+        .map_err(ClientError::unanswered(ECHO))??;
+    Ok(LiveQuery {
+        results: live.initial,
+        changes: live.changes,
+    })
 }
 
 /// A query that is kept up to date: a stream of differences. Folding each into

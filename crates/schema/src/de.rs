@@ -48,6 +48,7 @@ impl<'de> Source<'de> {
             Value::List(_) => Unexpected::Other("a list"),
             Value::Set(_) => Unexpected::Other("a set"),
             Value::Map(_) => Unexpected::Other("a map"),
+            Value::Text(text) => Unexpected::Str(text.as_str()),
             _ => Unexpected::Other("a value of another kind"),
         };
         ConvertError::invalid_type(unexpected, expected)
@@ -71,6 +72,7 @@ macro_rules! texts {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ConvertError> {
             match self.value() {
                 Some(Value::String(text)) => visitor.visit_borrowed_str(text),
+                Some(Value::Text(text)) => visitor.visit_borrowed_str(text.as_str()),
                 _ => Err(self.wrong(&visitor)),
             }
         }

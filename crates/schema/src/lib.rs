@@ -36,12 +36,13 @@
 //! | `None` in a list or a map, `Some(None)` | null, which is read as `None` |
 //! | `()`, unit structs | null |
 //! | structs, maps | map, merged leaf by leaf; keys are text, whole numbers, booleans, unit variants |
-//! | tuples, `Vec` and other sequences | list, assigned as a whole |
+//! | tuples, `Vec` and other sequences | list; items are inserted, deleted and moved one by one |
 //! | newtype structs | what is inside |
 //! | variants without content | their name as a string |
 //! | variants with content | as `serde` represents them: `{name: content}` if nothing is said |
 //! | `&[u8]` of `serde_bytes`, [`Bytes`] | bytes; a plain `Vec<u8>` is a list of numbers |
 //! | [`Timestamp`], [`Counter`], [`Set`], [`Ref`] | timestamp, counter, set, reference |
+//! | [`Text`] | text that many type into; a `String` reads one too, and is typed into it |
 //! | [`Any`] | the value itself |
 //!
 //! **Enums.** When two variants with content are assigned at once both are in the merged map:
@@ -58,6 +59,7 @@
 mod de;
 mod error;
 mod kinds;
+mod migration;
 mod object;
 mod ser;
 mod show;
@@ -67,7 +69,8 @@ mod typed_tx;
 mod validate;
 
 pub use error::{ConvertError, MismatchError, ObjectError};
-pub use kinds::{Any, Bytes, Counter, Ref, Referent, Set, Timestamp};
+pub use kinds::{Any, Bytes, Counter, Ref, Referent, Set, Text, Timestamp};
+pub use migration::{Migration, MigrationError};
 pub use object::{
     EchoObject, Edited, IntoObject, NewObject, ObjectKey, Typed, from_properties, from_value,
     to_properties, to_value,

@@ -177,7 +177,7 @@ impl<T> std::ops::Deref for Typed<T> {
 }
 
 /// Reads an object as a struct, whatever its version.
-fn read<T: EchoObject>(object: &Object) -> Result<T, MismatchError> {
+pub(crate) fn read<T: EchoObject>(object: &Object) -> Result<T, MismatchError> {
     let mismatch = |error| MismatchError {
         object: object.id(),
         found: object.type_name().clone(),
@@ -232,10 +232,12 @@ pub trait ObjectKey: Copy + Send + Sync + std::fmt::Debug + 'static {
 /// What a change to an object leads to.
 #[derive(Clone, Debug)]
 pub struct Edited {
-    /// Its properties, but for what is counted.
+    /// Its properties, but for what is counted or typed.
     pub(crate) properties: Map,
     /// Numbers that are counted on.
     pub(crate) counted: Vec<(dxos_document::Path, i64)>,
+    /// Texts that are typed into.
+    pub(crate) typed: Vec<(dxos_document::Path, String)>,
 }
 
 impl ObjectKey for ObjectId {
@@ -260,10 +262,10 @@ impl ObjectKey for ObjectId {
     ) -> Result<(Edited, R), ObjectError> {
         let mut properties = object.properties().clone();
         let result = change(&mut properties);
-        let counted = Vec::new();
         let edited = Edited {
             properties,
-            counted,
+            counted: Vec::new(),
+            typed: Vec::new(),
         };
         Ok((edited, result))
     }
@@ -309,6 +311,7 @@ impl<T: EchoObject> ObjectKey for Ref<T> {
         let edited = Edited {
             properties: carried.properties,
             counted: carried.counted,
+            typed: carried.typed,
         };
         Ok((edited, result))
     }

@@ -25,5 +25,8 @@ pub(crate) fn short(value: &Value) -> String {
         let start: String = text.chars().take(SHOWN_MAX).collect();
         return format!("{start:?}...");
     }
-    value.to_json().to_string()
+    match value.as_str() {
+        Some(text) => format!("{text:?}"),
+        None => value.to_json().to_string(),
+    }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    Any, Bytes, Counter, EchoObject, JsonSchema, Ref, Set, Timestamp, TypeSchema, from_properties,
-    from_value, to_properties, to_value, tree,
+    Any, Bytes, Counter, EchoObject, JsonSchema, Ref, Set, Text, Timestamp, TypeSchema,
+    from_properties, from_value, to_properties, to_value, tree,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +68,7 @@ struct Everything {
     due: Timestamp,
     views: Counter,
     tags: Set<String>,
+    body: Text,
     friend: Option<Ref<Self>>,
     anything: Any,
     #[serde(flatten)]
@@ -124,6 +125,7 @@ fn everything() -> Everything {
         due: Timestamp::from_ms(-1),
         views: Counter::new(3),
         tags: ["a".to_owned(), "b".to_owned()].into(),
+        body: Text::new("Hello"),
         friend: Some(Ref::new(dxos_keys::ObjectId::from_bytes([7; 16]))),
         anything: Any(Value::set([Value::Timestamp(9), Value::from(f64::NAN)])),
         rest: Rest {
@@ -374,7 +376,7 @@ fn a_violation_names_its_place_and_what_is_wrong() {
     );
     for (properties, expected) in [
         (json!({ "due": "x" }), "/due: \"x\" is not a timestamp"),
-        (json!({ "theTitle": 5 }), "/theTitle: 5 is not text"),
+        (json!({ "theTitle": 5 }), "/theTitle: 5 is not a string"),
         (json!({ "stars": 6 }), "/stars: 6 is above 5"),
         (json!({ "stars": 1.5 }), "/stars: 1.5 is not a whole number"),
         (json!({ "owner": [] }), "/owner: a list is not a reference"),

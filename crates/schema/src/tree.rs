@@ -55,6 +55,8 @@ pub(crate) struct Carried {
     pub(crate) properties: Map,
     /// Plain numbers that a counter of the struct is counted on.
     pub(crate) counted: Vec<(Path, i64)>,
+    /// Texts that a string of the struct is typed into.
+    pub(crate) typed: Vec<(Path, String)>,
 }
 
 /// Carries what changed between two trees over to the properties that the first one was read
@@ -69,15 +71,32 @@ pub(crate) fn carry(
     Carried {
         properties,
         counted: carrier.counted,
+        typed: carrier.typed,
     }
+}
+
+/// The same with every value that changed as it is to be assigned, as a whole.
+pub(crate) fn carry_whole(
+    found: &Map,
+    before: &BTreeMap<Key, Tree>,
+    after: &BTreeMap<Key, Tree>,
+) -> Map {
+    let mut carrier = Carrier {
+        whole: true,
+        ..Carrier::default()
+    };
+    carrier.map(found, before, after)
 }
 
 #[derive(Default)]
 struct Carrier {
     path: Vec<Key>,
-    /// How many lists this is inside of: they are assigned as a whole.
+    /// How many lists this is inside of: no path leads to their items here.
     lists: usize,
     counted: Vec<(Path, i64)>,
+    typed: Vec<(Path, String)>,
+    /// Whether nothing is counted or typed.
+    whole: bool,
 }
 
 impl Carrier {
@@ -138,15 +157,27 @@ impl Carrier {
                 Value::Int(_),
                 Tree::Leaf(Value::Counter(before)),
                 Tree::Leaf(Value::Counter(after)),
-            ) if self.lists == 0 => match after.checked_sub(*before) {
+            ) if self.edits() => match after.checked_sub(*before) {
                 Some(by) => {
                     self.counted.push((Path::of(self.path.clone()), by));
                     found.clone()
                 }
                 None => Value::Counter(*after),
             },
+            (Value::Text(_), Tree::Leaf(Value::String(_)), Tree::Leaf(Value::String(after)))
+                if self.edits() =>
+            {
+                self.typed
+                    .push((Path::of(self.path.clone()), after.clone()));
+                found.clone()
+            }
             _ => after.value(),
         }
+    }
+
+    /// Whether what is here is at a path and may be edited there.
+    const fn edits(&self) -> bool {
+        self.lists == 0 && !self.whole
     }
 
     /// Pairs the items of two lists; each pair keeps what is unknown.

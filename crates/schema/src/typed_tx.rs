@@ -70,6 +70,9 @@ impl TypedTx for Tx<'_> {
         for (path, by) in edited.counted {
             self.increment(id, path, by)?;
         }
+        for (path, content) in edited.typed {
+            self.text(id, path)?.replace(&content)?;
+        }
         Ok(result)
     }
 

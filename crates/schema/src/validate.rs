@@ -152,6 +152,7 @@ impl<'s> Check<'s> {
             (Special::Bytes, Source::Value(Value::Bytes(_)))
             | (Special::Counter, Source::Value(Value::Counter(_) | Value::Int(_)))
             | (Special::Reference, Source::Value(Value::Reference(_)))
+            | (Special::Text, Source::Value(Value::Text(_)))
             | (Special::Timestamp, Source::Value(Value::Timestamp(_))) => true,
             (Special::Set, Source::Value(Value::Set(members))) => {
                 if let Some(schema) = content.get("items") {
@@ -297,7 +298,8 @@ impl<'s> Check<'s> {
             self.report(format!("{} is not {expected}", short(value)));
         }
         match value {
-            Value::String(text) => {
+            Value::String(_) | Value::Text(_) => {
+                let text = value.as_str().unwrap_or_default();
                 let length = text.chars().count();
                 self.count(keywords, length, ("minLength", "maxLength"), "characters");
             }
@@ -353,6 +355,7 @@ enum Special {
     Counter,
     Reference,
     Set,
+    Text,
     Timestamp,
 }
 
@@ -368,6 +371,7 @@ impl Special {
             "@counter" => Self::Counter,
             "@ref" => Self::Reference,
             "@set" => Self::Set,
+            "@text" => Self::Text,
             "@time" => Self::Timestamp,
             _ => return None,
         };
@@ -380,6 +384,7 @@ impl Special {
             Self::Counter => "a counter",
             Self::Reference => "a reference",
             Self::Set => "a set",
+            Self::Text => "a text",
             Self::Timestamp => "a timestamp",
         }
     }
@@ -429,7 +434,7 @@ fn name_types(expected: &Json) -> String {
             "integer" => "a whole number",
             "number" => "a number",
             "object" => "a map",
-            "string" => "text",
+            "string" => "a string",
             other => other,
         }
         .to_owned()

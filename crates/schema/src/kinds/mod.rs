@@ -7,6 +7,7 @@ mod bytes;
 mod counter;
 mod reference;
 mod set;
+mod text;
 mod timestamp;
 
 pub use any::Any;
@@ -14,6 +15,7 @@ pub use bytes::Bytes;
 pub use counter::Counter;
 pub use reference::{Ref, Referent};
 pub use set::Set;
+pub use text::Text;
 pub use timestamp::Timestamp;
 
 use dxos_document::Value;
