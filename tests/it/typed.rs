@@ -1,8 +1,8 @@
 //! Typed objects between two clients.
 
 use dxos_client::{
-    ClientError, ConnectionState, Counter, DatabaseError, EchoError, EchoObject, Filter,
-    JsonSchema, Map, Ref, Set, Text, Timestamp, Transaction, TypeSchema, Value, map,
+    ClientError, ConnectionState, Counter, DatabaseError, EchoError, EchoObject, Expand, Filter,
+    JsonSchema, Map, Ref, Set, Text, Timestamp, Transaction, Tx, TypeSchema, Value, map,
 };
 use serde::{Deserialize, Serialize};
 
@@ -213,9 +213,9 @@ async fn texts_and_lists_of_structs_merge() {
         lines: vec!["a".into(), "b".into()],
     };
     let key = db.add(page).await.unwrap();
-    let bold = |tx: &mut dxos_client::Tx<'_>, key: Ref<Page>| {
+    let bold = |tx: &mut Tx<'_>, key: Ref<Page>| {
         let mut body = tx.text(key.object(), "body")?;
-        body.mark((6, 11), "bold", true, dxos_client::Expand::Both)
+        body.mark((6, 11), "bold", true, Expand::Both)
     };
     db.transaction(move |tx| bold(tx, key)).await.unwrap();
     converge(&pair.space, &pair.theirs).await;

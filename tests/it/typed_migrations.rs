@@ -1,7 +1,8 @@
 //! Migrations between versions of a type.
 
 use dxos_client::{
-    ConnectionState, Counter, EchoObject, Ref, Set, Space, Text, Timestamp, TypeName, Value, map,
+    ConnectionState, Counter, EchoObject, Ref, Set, Space, Text, Timestamp, TypeName, Typed, Value,
+    map,
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +54,7 @@ async fn notes(space: &Space) -> Vec<New> {
         assert_eq!(note.object().type_name(), &New::type_name());
         assert_eq!(note.object().all_conflicts().count(), 0);
     }
-    found.into_iter().map(|note| note.into_value()).collect()
+    found.into_iter().map(Typed::into_value).collect()
 }
 
 #[tokio::test]
@@ -143,7 +144,7 @@ async fn an_object_that_cannot_be_migrated_is_named_and_tried_again() {
     assert_eq!(db.get(ids[66]).await.unwrap().unwrap().type_name(), &from);
 
     db.update(ids[66], |memo| {
-        drop(memo.insert("bad".into(), false.into()))
+        drop(memo.insert("bad".into(), false.into()));
     })
     .await
     .unwrap();

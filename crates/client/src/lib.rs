@@ -87,10 +87,12 @@ pub use text::{TextError, TextHandle, TextOptions, TextUpdate, TextUpdates};
 pub use typed_query::{LiveObjects, TypedQuery, TypedResults};
 
 pub use dxos_credentials::{Presentation, Role};
+/// What a [`Text`] holds: its characters and marks.
+pub use dxos_document::Text as TextContent;
 pub use dxos_document::{
     Anchor, Comparison, Conflict, Difference, Expand, Filter, Key, Map, Object, ObjectRef, Op,
-    Path, Placed, Query, Span, Stamp, Text, TextDelta, TextEditor, Timeframe, Transaction, Tx,
-    TxError, TypeName, Value,
+    Path, Placed, Query, Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError,
+    TypeName, Value,
 };
 pub use dxos_echo::Usage;
 pub use dxos_keys::{
