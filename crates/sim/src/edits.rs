@@ -1,6 +1,9 @@
 //! What peers write.
 
-use dxos_client::{ClientError, Database, Durability, ObjectId, ObjectRef, Transaction, Value};
+use dxos_client::{
+    ClientError, Database, Durability, ObjectId, ObjectRef, Text, Transaction, TransactionError,
+    Tx, TxError, Value,
+};
 use dxos_protocol::echo::EchoError;
 
 use crate::draw::Draw;
@@ -15,9 +18,104 @@ const TAGS: &[&str] = &["red", "green", "blue", "new", "old"];
 #[derive(Debug)]
 pub(crate) struct Edit {
     pub(crate) transaction: Transaction,
+    /// What is done to texts and lists after that.
+    pub(crate) touches: Vec<Touch>,
     pub(crate) durability: Durability,
     pub(crate) marks: Vec<Mark>,
     pub(crate) created: Vec<ObjectId>,
+}
+
+/// An edit of a text or a list, where there is one: positions are taken as far as they go.
+#[derive(Clone, Debug)]
+pub(crate) enum Touch {
+    Splice {
+        object: ObjectId,
+        at: usize,
+        delete: usize,
+        insert: String,
+    },
+    Insert {
+        object: ObjectId,
+        at: usize,
+        value: i64,
+    },
+    Move {
+        object: ObjectId,
+        from: usize,
+        to: usize,
+    },
+    Delete {
+        object: ObjectId,
+        at: usize,
+    },
+}
+
+impl Touch {
+    fn draw(object: ObjectId, draw: &mut Draw) -> Self {
+        let mut number = |end| usize::try_from(draw.below(end)).unwrap_or(0);
+        let (kind, at, to, delete) = (number(6), number(6000), number(100), number(4));
+        match kind {
+            0 => Self::Insert {
+                object,
+                at,
+                value: draw.small(),
+            },
+            1 => Self::Move {
+                object,
+                from: at,
+                to,
+            },
+            2 => Self::Delete { object, at },
+            _ => Self::Splice {
+                object,
+                at,
+                delete,
+                insert: word(draw),
+            },
+        }
+    }
+
+    fn apply(&self, tx: &mut Tx<'_>) -> Result<(), TxError> {
+        let object = match self {
+            Self::Splice {
+                object,
+                at,
+                delete,
+                insert,
+            } => {
+                let Ok(mut body) = tx.text(*object, "body") else {
+                    return Ok(());
+                };
+                let at = at % (body.len() + 1);
+                let delete = (*delete).min(body.len() - at);
+                return body.splice(at, delete, insert);
+            }
+            Self::Insert { object, .. }
+            | Self::Move { object, .. }
+            | Self::Delete { object, .. } => *object,
+        };
+        let Ok(mut steps) = tx.list(object, "steps") else {
+            return Ok(());
+        };
+        let len = steps.len()?;
+        match self {
+            Self::Insert { at, value, .. } => steps.insert(at % (len + 1), [*value]),
+            Self::Move { from, to, .. } if len > 0 => steps.move_item(from % len, to % len),
+            Self::Delete { at, .. } if len > 0 => steps.delete(at % len, 1),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The code of an edit's transaction.
+pub(crate) fn work(
+    transaction: Transaction,
+    touches: Vec<Touch>,
+) -> impl FnOnce(&mut Tx<'_>) -> Result<(), TxError> + Send + 'static {
+    move |tx| {
+        transaction.ops.into_iter().try_for_each(|op| tx.push(op))?;
+        touches.iter().try_for_each(|touch| touch.apply(tx))
+    }
 }
 
 impl World {
@@ -35,6 +133,7 @@ impl World {
         let synced = self.draw.percent(30);
         let mut edit = Edit {
             transaction: Transaction::new(),
+            touches: Vec::new(),
             durability: if synced {
                 Durability::Synced
             } else {
@@ -72,6 +171,9 @@ impl World {
             let number = self.next_mark;
             self.next_mark += 1;
             edit.transaction = transaction.set_add(object, "marks", [number]);
+            if self.draw.percent(40) {
+                edit.touches.push(Touch::draw(object, &mut self.draw));
+            }
             edit.marks.push(Mark { object, number });
         }
         Ok(edit)
@@ -83,18 +185,23 @@ impl World {
             return Ok(());
         };
         let edit = self.draw_edit(index, &db).await?;
-        let commit = db.commit_with(edit.transaction.clone(), edit.durability);
+        let work = work(edit.transaction.clone(), edit.touches.clone());
+        let commit = db.transaction_with(edit.durability, work);
         let peer = self.peer(index)?;
         // An error is an answer here: which ones are allowed is decided below.
         let answer = async { Ok::<_, String>(commit.await) };
         let answer = peer.answered("write a transaction", answer).await?;
         match answer {
             Ok(_) => self.acknowledged(index, edit),
-            Err(ClientError::Echo(EchoError::NoContentKey { .. })) => {
+            Err(TransactionError::Client(ClientError::Echo(EchoError::NoContentKey {
+                ..
+            }))) => {
                 self.counts.commits_refused += 1;
                 Ok(())
             }
-            Err(ClientError::Echo(EchoError::Store { .. })) if self.peer(index)?.disk_full => {
+            Err(TransactionError::Client(ClientError::Echo(EchoError::Store { .. })))
+                if self.peer(index)?.disk_full =>
+            {
                 self.counts.commits_full += 1;
                 Ok(())
             }
@@ -163,6 +270,12 @@ fn create(
             ]),
         ),
     ];
+    // Some are large enough that operations are written beside them.
+    let length = if draw.percent(30) { 700 } else { 3 };
+    let body = word(draw).repeat(length);
+    properties.push(("body", Value::Text(Text::new(body))));
+    let steps = (0..draw.below(5)).map(|_| Value::Int(draw.small()));
+    properties.push(("steps", Value::List(steps.collect())));
     if let Some(other) = other {
         properties.push(("next", Value::Reference(ObjectRef::local(other))));
     }

@@ -158,9 +158,10 @@ impl World {
             return Ok(());
         };
         let edit = self.draw_edit(index, &db).await?;
-        let (transaction, durability) = (edit.transaction.clone(), edit.durability);
+        let work = crate::edits::work(edit.transaction.clone(), edit.touches.clone());
+        let durability = edit.durability;
         let writing =
-            tokio::task::spawn_local(async move { db.commit_with(transaction, durability).await });
+            tokio::task::spawn_local(async move { db.transaction_with(durability, work).await });
         for _ in 0..self.draw.below(6) {
             tokio::task::yield_now().await;
         }
