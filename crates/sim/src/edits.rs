@@ -1,8 +1,8 @@
 //! What peers write.
 
 use dxos_client::{
-    ClientError, Database, Durability, ObjectId, ObjectRef, Text, Transaction, TransactionError,
-    Tx, TxError, Value,
+    ClientError, Database, Durability, ObjectId, ObjectRef, TextContent, Transaction,
+    TransactionError, Tx, TxError, Value,
 };
 use dxos_protocol::echo::EchoError;
 
@@ -273,7 +273,7 @@ fn create(
     // Some are large enough that operations are written beside them.
     let length = if draw.percent(30) { 700 } else { 3 };
     let body = word(draw).repeat(length);
-    properties.push(("body", Value::Text(Text::new(body))));
+    properties.push(("body", Value::Text(TextContent::new(body))));
     let steps = (0..draw.below(5)).map(|_| Value::Int(draw.small()));
     properties.push(("steps", Value::List(steps.collect())));
     if let Some(other) = other {
