@@ -8,6 +8,7 @@
     reason = "everything here is a test: what goes wrong fails it"
 )]
 
+mod graph;
 mod history;
 mod joining;
 mod killed;

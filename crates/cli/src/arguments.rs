@@ -180,7 +180,8 @@ pub(crate) struct ImportOptions {
 pub(crate) struct QueryOptions {
     /// The space: its key, the beginning of its key, or its name
     pub(crate) space: String,
-    /// Conditions, all of which must hold: type:task, done=false, size>=10, title!=x
+    /// Conditions, all of which must hold: type:task, done=false, size>=10, title!=x, tag:home,
+    /// key:SOURCE#ID, references:ID, referenced-by:ID, relations-of:ID, child-of:ID
     #[arg(value_name = "FILTER")]
     pub(crate) conditions: Vec<String>,
     /// Objects of this type only

@@ -11,8 +11,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use dxos_client::{Map, ObjectId, Op, TypeName, Value};
-use dxos_document::Limits;
+use dxos_client::{Map, Meta, ObjectId, Op, TypeName, Value};
+use dxos_document::{Limits, META};
+use serde::Deserialize as _;
 
 use self::array::Array;
 use self::rows::Rows;
@@ -109,7 +110,7 @@ fn parse(text: &[u8], line: u64) -> Item {
     }
     if let Some((object, type_name, properties)) = exported(&json) {
         let record = match Value::from_json(properties) {
-            Ok(Value::Map(map)) => checked(map, line)?,
+            Ok(Value::Map(map)) => with_meta(checked(map, line)?, &json, line)?,
             Ok(_) => return Err(bad("the properties are a special value".to_owned())),
             Err(error) => return Err(bad(error.to_string())),
         };
@@ -127,13 +128,25 @@ fn parse(text: &[u8], line: u64) -> Item {
     }
 }
 
+/// A record with the tags, keys, parent and ends that `dx export` wrote beside its properties.
+fn with_meta(mut record: Record, json: &serde_json::Value, line: u64) -> Item {
+    if let Some(meta) = json.get("meta") {
+        let meta = Meta::deserialize(meta).map_err(|error| BadRecord {
+            line,
+            reason: format!("meta: {error}"),
+        })?;
+        record.properties.insert(META.into(), meta.to_value());
+    }
+    Ok(record)
+}
+
 /// The parts of an object as `dx export` writes it, `None` for any other record.
 fn exported(json: &serde_json::Value) -> Option<(ObjectId, TypeName, &serde_json::Value)> {
     let object = json.as_object()?;
     let known = |key: &String| {
         matches!(
             key.as_str(),
-            "conflicts" | "created_ms" | "id" | "properties" | "type" | "updated_ms"
+            "conflicts" | "created_ms" | "id" | "meta" | "properties" | "type" | "updated_ms"
         )
     };
     if !object.keys().all(known) || !object.get("created_ms")?.is_number() {
@@ -148,6 +161,9 @@ fn exported(json: &serde_json::Value) -> Option<(ObjectId, TypeName, &serde_json
 /// Refuses what a transaction would refuse, while the line is known.
 fn checked(properties: Map, line: u64) -> Item {
     let bad = |reason| BadRecord { line, reason };
+    if properties.contains_key(META) {
+        return Err(bad(format!("the property {META} is reserved; rename it")));
+    }
     let bytes = size(&properties);
     if bytes > RECORD_BYTES_MAX {
         return Err(bad(format!(

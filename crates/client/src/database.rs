@@ -115,7 +115,7 @@ impl Database {
         Ok(found.map(K::read).transpose()?)
     }
 
-    async fn object(&self, object: ObjectId) -> Result<Option<Object>, ClientError> {
+    pub(crate) async fn object(&self, object: ObjectId) -> Result<Option<Object>, ClientError> {
         let get = GetObject {
             space: self.space.key(),
             object,
@@ -145,7 +145,7 @@ impl Database {
     }
 
     /// The id of an object of this space.
-    fn target<K: ObjectKey>(&self, key: K) -> Result<ObjectId, DatabaseError> {
+    pub(crate) fn target<K: ObjectKey>(&self, key: K) -> Result<ObjectId, DatabaseError> {
         let (space, object) = key.target();
         match space {
             Some(other) if other != self.space.key() => Err(DatabaseError::OtherSpace {
@@ -231,6 +231,16 @@ impl Database {
         self.target(key)?;
         let changed = self.transaction(move |tx| tx.change(key, change)).await;
         changed.map_err(|error| self.failed(error))
+    }
+
+    /// Runs a transaction that fails only as transactions themselves do.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<T, TxError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let run = move |tx: &mut Tx<'_>| run(tx).map_err(ObjectError::Tx);
+        let written = self.transaction(run).await;
+        written.map_err(|error| self.failed(error))
     }
 
     /// Deletes an object. It keeps its properties and can be restored.

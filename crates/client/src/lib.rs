@@ -48,11 +48,13 @@ mod config;
 mod database;
 mod echo;
 mod error;
+mod graph;
 mod halo;
 mod history;
 mod invitation;
 mod live;
 mod mesh;
+mod meta;
 mod migration;
 mod options;
 mod profile;
@@ -71,6 +73,7 @@ pub use config::{
 pub use database::{Database, DatabaseError, TransactionError};
 pub use echo::EchoProxy;
 pub use error::ClientError;
+pub use graph::ResolveError;
 pub use halo::HaloProxy;
 pub use history::{History, SpaceAt};
 pub use invitation::{
@@ -90,9 +93,9 @@ pub use dxos_credentials::{Presentation, Role};
 /// What a [`Text`] holds: its characters and marks.
 pub use dxos_document::Text as TextContent;
 pub use dxos_document::{
-    Anchor, Comparison, Conflict, Difference, Expand, Filter, Key, Map, Object, ObjectRef, Op,
-    Path, Placed, Query, Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError,
-    TypeName, Value,
+    Anchor, Comparison, Conflict, Dangling, Deleted, Difference, Expand, Filter, ForeignKey, Key,
+    Map, Meta, MetaError, Object, ObjectRef, Op, ParseRefError, Path, Placed, Query, Relation,
+    Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName, Value,
 };
 pub use dxos_echo::Usage;
 pub use dxos_keys::{

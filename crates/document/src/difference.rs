@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_keys::ObjectId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Object, Query};
+use crate::{Filter, Object, Query};
 
 /// Changes up to which a result is changed in place.
 const FEW_MAX: usize = 4;
@@ -133,6 +133,12 @@ impl LiveResults {
     /// The query.
     pub const fn query(&self) -> &Query {
         &self.query
+    }
+
+    /// Asks with another filter from now on. The next [`LiveResults::update`] must name every
+    /// object for which the old and the new one may hold differently.
+    pub fn refilter(&mut self, filter: Filter) {
+        self.query.filter = filter;
     }
 
     /// The answer as it is now.

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 
 use dxos_keys::ObjectId;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Object, Path, TypeName, Value};
+use crate::{ForeignKey, Object, ObjectRef, Path, TypeName, Value};
 
 /// How a property is compared with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub enum Comparison {
 /// texts, timestamps, ...), never a missing property or null. NaN is after every number and
 /// equal to itself.
 ///
+/// **Looking at other objects.** [`Filter::referenced_by`] depends on what another object holds.
+/// Spaces look that up before they answer, with [`Filter::resolve`]; by itself it holds for no
+/// object.
+///
 /// ```
 /// use dxos_document::Filter;
 ///
@@ -46,12 +50,14 @@ pub enum Comparison {
 /// # let json = serde_json::to_string(&filter).unwrap();
 /// # assert_eq!(serde_json::from_str::<Filter>(&json).unwrap(), filter);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Filter {
     /// All of these hold; none at all: every object.
     And(Vec<Self>),
+    /// It is a child of this object.
+    ChildOf(ObjectId),
     /// The property at `path` compares so with `value`.
     Compare {
         /// The property.
@@ -61,12 +67,61 @@ pub enum Filter {
         /// With what.
         value: Value,
     },
+    /// The list or set at `path` has a member equal to `value`, or the text there contains it.
+    Contains {
+        /// The property.
+        path: Path,
+        /// The member, or part of the text.
+        value: Value,
+    },
+    /// There is a property at `path`, null included.
+    Exists(Path),
+    /// Other systems call it by one of these keys.
+    ForeignKeys(BTreeSet<ForeignKey>),
+    /// It has a parent.
+    HasParent,
     /// The object is one of these.
     Ids(BTreeSet<ObjectId>),
+    /// The property at `path` is equal to one of `values`.
+    In {
+        /// The property.
+        path: Path,
+        /// The values.
+        values: Vec<Value>,
+    },
     /// This does not hold.
     Not(Box<Self>),
     /// One of these holds; none at all: no object.
     Or(Vec<Self>),
+    /// The text at `path` begins with `prefix`.
+    Prefix {
+        /// The property.
+        path: Path,
+        /// How it begins.
+        prefix: String,
+    },
+    /// The object `source` refers to it, at `path` or anywhere.
+    ReferencedBy {
+        /// The object that refers.
+        source: ObjectId,
+        /// Where it refers from, `None` for anywhere.
+        #[serde(default)]
+        path: Option<Path>,
+    },
+    /// It refers to `target`, at `path` or anywhere.
+    References {
+        /// Where it refers from, `None` for anywhere.
+        #[serde(default)]
+        path: Option<Path>,
+        /// The object that is referred to.
+        target: ObjectRef,
+    },
+    /// It is a relation that comes from this object.
+    RelationFrom(ObjectRef),
+    /// It is a relation that leads to this object.
+    RelationTo(ObjectRef),
+    /// It has this tag.
+    Tag(String),
     /// The type has this name and version, or this name and no version.
     TypeExact(TypeName),
     /// The type has this name, in any version or none.
@@ -140,6 +195,39 @@ impl Filter {
         Self::compare(path, Comparison::Ge, value)
     }
 
+    /// Objects that have a property at `path`, null included.
+    pub fn exists(path: impl Into<Path>) -> Self {
+        Self::Exists(path.into())
+    }
+
+    /// Objects whose property is equal to one of `values`.
+    pub fn any_of<V: Into<Value>>(
+        path: impl Into<Path>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        Self::In {
+            path: path.into(),
+            values: values.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Objects whose property is a text that begins with `prefix`.
+    pub fn prefix(path: impl Into<Path>, prefix: impl Into<String>) -> Self {
+        Self::Prefix {
+            path: path.into(),
+            prefix: prefix.into(),
+        }
+    }
+
+    /// Objects whose property is a list or set with the member `value`, or a text that contains
+    /// the text `value`.
+    pub fn contains(path: impl Into<Path>, value: impl Into<Value>) -> Self {
+        Self::Contains {
+            path: path.into(),
+            value: value.into(),
+        }
+    }
+
     /// Objects for which both hold.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -175,14 +263,38 @@ impl Filter {
     pub fn matches(&self, object: &Object) -> bool {
         match self {
             Self::And(all) => all.iter().all(|filter| filter.matches(object)),
+            Self::ChildOf(parent) => object.parent() == Some(*parent),
             Self::Compare {
                 path,
                 comparison,
                 value,
             } => comparison.holds(object.at(path), value),
+            Self::Contains { path, value } => {
+                object.at(path).is_some_and(|found| contains(found, value))
+            }
+            Self::Exists(path) => object.at(path).is_some(),
+            Self::ForeignKeys(keys) => object.keys().any(|key| keys.contains(key)),
+            Self::HasParent => object.parent().is_some(),
             Self::Ids(ids) => ids.contains(&object.id()),
+            Self::In { path, values } => {
+                let found = object.at(path).unwrap_or(&Value::Null);
+                values.iter().any(|value| found.is_same(value))
+            }
             Self::Not(filter) => !filter.matches(object),
             Self::Or(any) => any.iter().any(|filter| filter.matches(object)),
+            Self::Prefix { path, prefix } => object
+                .at(path)
+                .and_then(Value::as_str)
+                .is_some_and(|text| text.starts_with(prefix)),
+            Self::ReferencedBy { .. } => false,
+            Self::References { path, target } => object.refers_to(path.as_ref(), target),
+            Self::RelationFrom(source) => {
+                (object.relation()).is_some_and(|relation| relation.source == source)
+            }
+            Self::RelationTo(target) => {
+                (object.relation()).is_some_and(|relation| relation.target == target)
+            }
+            Self::Tag(tag) => object.has_tag(tag),
             Self::TypeExact(name) => object.type_name() == name,
             Self::TypeAnyVersion(name) => object.type_name().base() == name,
         }
@@ -213,24 +325,15 @@ impl Comparison {
 /// Filters come from other programs: reading one must not exhaust the stack.
 const NESTING_MAX: u32 = 64;
 
+impl Serialize for Filter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // What is derived under `remote` stands beside the trait, not in it.
+        Self::serialize(self, serializer)
+    }
+}
+
 impl<'de> Deserialize<'de> for Filter {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename = "Filter", rename_all = "snake_case")]
-        enum Read {
-            And(Vec<Filter>),
-            Compare {
-                path: Path,
-                comparison: Comparison,
-                value: Value,
-            },
-            Ids(BTreeSet<ObjectId>),
-            Not(Box<Filter>),
-            Or(Vec<Filter>),
-            TypeExact(TypeName),
-            TypeAnyVersion(String),
-        }
-
         thread_local! {
             static NESTING: Cell<u32> = const { Cell::new(0) };
         }
@@ -250,22 +353,15 @@ impl<'de> Deserialize<'de> for Filter {
                 "the filter is nested deeper than 64 levels",
             ));
         }
-        Ok(match Read::deserialize(deserializer)? {
-            Read::And(all) => Self::And(all),
-            Read::Compare {
-                path,
-                comparison,
-                value,
-            } => Self::Compare {
-                path,
-                comparison,
-                value,
-            },
-            Read::Ids(ids) => Self::Ids(ids),
-            Read::Not(filter) => Self::Not(filter),
-            Read::Or(any) => Self::Or(any),
-            Read::TypeExact(name) => Self::TypeExact(name),
-            Read::TypeAnyVersion(name) => Self::TypeAnyVersion(name),
-        })
+        Self::deserialize(deserializer)
+    }
+}
+
+/// Whether a list or set has a member, or a text a part.
+fn contains(found: &Value, value: &Value) -> bool {
+    match found {
+        Value::List(items) => items.iter().any(|item| item.is_same(value)),
+        Value::Set(members) => members.iter().any(|member| member.is_same(value)),
+        _ => (found.as_str().zip(value.as_str())).is_some_and(|(text, part)| text.contains(part)),
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use crate::codec::DecodeError;
 use crate::limits::Limits;
 use crate::value::canonical;
-use crate::{Key, Map, ObjectRef, Span, Text, Value};
+use crate::{Key, Map, Span, Text, Value};
 
 /// Why a JSON value is no [`Value`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -120,13 +120,7 @@ impl Value {
                 tagged(TEXT, Json::Object([content, marks].into_iter().collect()))
             }
             Self::Bytes(value) => tagged(BYTES, Json::from(BASE64.encode(value))),
-            Self::Reference(value) => tagged(
-                REFERENCE,
-                Json::from(match value.space() {
-                    None => value.object().to_string(),
-                    Some(space) => format!("{space}:{}", value.object()),
-                }),
-            ),
+            Self::Reference(value) => tagged(REFERENCE, Json::from(value.to_string())),
             Self::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
             Self::Set(members) => tagged(SET, members.iter().map(Self::to_json).collect()),
             Self::Map(map) => map_to_json(map),
@@ -232,7 +226,7 @@ fn read_tagged(tag: &str, content: &Json, left: usize) -> Result<Option<Value>, 
         REFERENCE => Value::Reference(
             content
                 .as_str()
-                .and_then(read_reference)
+                .and_then(|text| text.parse().ok())
                 .ok_or_else(|| wrong(REFERENCE, "an object id, or space key:object id"))?,
         ),
         TEXT => Value::Text(read_text(content, left)?.ok_or_else(|| {
@@ -284,13 +278,6 @@ fn read_text(json: &Json, left: usize) -> Result<Option<Text>, JsonError> {
         });
     }
     Ok(Some(Text::new(content).with_spans(spans)))
-}
-
-fn read_reference(text: &str) -> Option<ObjectRef> {
-    Some(match text.split_once(':') {
-        None => ObjectRef::local(text.parse().ok()?),
-        Some((space, object)) => ObjectRef::across(space.parse().ok()?, object.parse().ok()?),
-    })
 }
 
 impl Serialize for Value {

@@ -73,6 +73,8 @@
 //!   covers anything but a set at the path.
 //! - **Deletion and restoration** are a register of their own. Edits to a deleted object are kept
 //!   and show when it is restored; they do not restore it.
+//! - **Tags, foreign keys, parent and the ends of a relation** are kept in the map under
+//!   [`META`], which objects do not show among their properties, and merge as properties do.
 //! - **Creation.** Two concurrent creations of one object merge: the latest type shows, and
 //!   properties merge as if they were assigned. An object whose creation was never applied keeps
 //!   what was assigned to it and shows nowhere.
@@ -90,12 +92,15 @@ mod json;
 mod key;
 mod limits;
 mod list;
+mod meta;
 mod node;
 mod object;
 mod op;
 mod path;
 mod query;
+mod reference;
 mod register;
+mod relation;
 mod sequence;
 mod set;
 mod state;
@@ -104,6 +109,7 @@ mod state_encode;
 mod state_tables;
 mod text;
 mod transaction_codec;
+mod tree;
 mod tx;
 mod value;
 mod view;
@@ -118,13 +124,17 @@ pub use json::JsonError;
 pub use key::{Key, TypeName};
 pub use limits::{LimitError, Limits};
 pub use list::{ListEdit, ListEditor};
+pub use meta::{ForeignKey, META, Meta, MetaError};
 pub use object::{Conflict, Object};
 pub use op::{Op, Transaction};
 pub use path::Path;
 pub use query::{Deleted, Direction, OrderBy, Query};
+pub use reference::{Dangling, ParseRefError};
+pub use relation::Relation;
 pub use state::{ApplyError, ObjectState, state_hash};
 pub use text::{Anchor, Expand, Span, Text, TextEdit, TextEditor};
 pub use text::{CommittedBatch, TextBatch, TextChange, TextDelta, TextDraft, TextSnapshot};
+pub use tree::{Location, Move, Tree};
 pub use tx::{Objects, Tx, TxError};
 pub use value::{Map, ObjectRef, Value};
 

@@ -6,6 +6,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 
 use crate::context::{Moment, Stamp};
 use crate::json::map_to_json;
+use crate::meta::Meta;
 use crate::view::Conflicts;
 use crate::{Map, Path, TypeName, Value};
 
@@ -24,7 +25,10 @@ pub struct Object {
     pub(crate) id: ObjectId,
     pub(crate) type_name: TypeName,
     pub(crate) is_deleted: bool,
+    pub(crate) is_hidden: bool,
     pub(crate) properties: Map,
+    // Boxed, as most objects have none.
+    pub(crate) meta: Option<Box<Meta>>,
     pub(crate) conflicts: Conflicts,
     pub(crate) created: Moment,
     pub(crate) updated: Moment,
@@ -46,7 +50,7 @@ impl Object {
         self.is_deleted
     }
 
-    /// All its properties.
+    /// All its properties. Tags, foreign keys, parent and ends are not among them.
     pub const fn properties(&self) -> &Map {
         &self.properties
     }
@@ -89,7 +93,9 @@ impl Object {
     }
 
     /// This object as JSON: `id`, `type`, `properties` (as [`Value::to_json`] writes them),
-    /// `created_ms`, `updated_ms`; `deleted` when it is; `conflicts` by path when there are any.
+    /// `created_ms`, `updated_ms`; `deleted` and `hidden` when it is; `conflicts` by path when there are any;
+    /// `meta` with `tags`, `keys` (each with `source` and `id`), `parent`, and the ends of a
+    /// relation as `source` and `target`, when there are any.
     pub fn to_json(&self) -> Json {
         let mut json = JsonMap::new();
         json.insert("id".into(), self.id.to_string().into());
@@ -99,6 +105,12 @@ impl Object {
         json.insert("updated_ms".into(), self.updated.time_ms.into());
         if self.is_deleted {
             json.insert("deleted".into(), true.into());
+        }
+        if self.is_hidden {
+            json.insert("hidden".into(), true.into());
+        }
+        if let Some(meta) = &self.meta {
+            json.insert("meta".into(), meta.to_json());
         }
         if !self.conflicts.is_empty() {
             let conflicts = self.conflicts.iter().map(|(path, conflicts)| {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Filter, Object, Path, Value};
 
-/// Whether a query finds deleted objects.
+/// Whether a query finds deleted objects. What is hidden, because an object above it is deleted,
+/// counts as deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deleted {
@@ -111,10 +112,11 @@ impl Query {
 
     /// Whether `object` is found, if the limit leaves room for it.
     pub fn matches(&self, object: &Object) -> bool {
+        let is_deleted = object.is_deleted() || object.is_hidden();
         let is_wanted = match self.deleted {
-            Deleted::Exclude => !object.is_deleted(),
+            Deleted::Exclude => !is_deleted,
             Deleted::Include => true,
-            Deleted::Only => object.is_deleted(),
+            Deleted::Only => is_deleted,
         };
         is_wanted && self.filter.matches(object)
     }

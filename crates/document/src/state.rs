@@ -6,6 +6,7 @@ use crate::branch::Branch;
 use crate::context::{Context, Moment, SEQ_END, Seen};
 use crate::limits::{LimitError, Limits};
 use crate::list::ListState;
+use crate::meta::Meta;
 use crate::node::Content;
 use crate::register::Register;
 use crate::text::TextState;
@@ -178,11 +179,13 @@ impl ObjectState {
     pub fn object(&self, id: ObjectId) -> Option<Object> {
         let type_name = self.type_name()?.clone();
         let created = self.created?;
-        let (properties, conflicts) = view::show(&self.root);
+        let (mut properties, conflicts) = view::show(&self.root);
         Some(Object {
             id,
             type_name,
             is_deleted: self.is_deleted(),
+            is_hidden: false,
+            meta: Meta::take(&mut properties),
             properties,
             conflicts,
             created,

@@ -4,8 +4,10 @@ use dxos_keys::{FeedId, ObjectId};
 
 use crate::context::{Context, Stamp};
 use crate::limits::LimitError;
+use crate::meta::{self, MetaError};
 use crate::state::{ApplyError, seen};
 use crate::text::Log;
+use crate::tree::Location;
 use crate::{ListEditor, Map, Object, ObjectState, Op, Path, TextEditor, TypeName, Value};
 
 /// Where a transaction finds the objects that it reads and changes.
@@ -18,6 +20,23 @@ pub trait Objects {
 
     /// A fresh object id.
     fn new_id(&mut self) -> ObjectId;
+
+    /// Where an object is: by itself where its latest move has put it. What knows all objects
+    /// answers from a [`Tree`](crate::Tree).
+    fn location(&mut self, object: ObjectId) -> Result<Location, TxError> {
+        let latest = self.read(object)?.moves().first().copied();
+        Ok(Location {
+            parent: latest.and_then(|latest| latest.parent),
+            cut: None,
+        })
+    }
+
+    /// At most `limit` of the objects of which a move is dropped; see
+    /// [`Tree::cuts`](crate::Tree::cuts).
+    fn cuts(&mut self, limit: usize) -> Result<Vec<ObjectId>, TxError> {
+        let _ = limit;
+        Ok(Vec::new())
+    }
 }
 
 /// Why an operation of a transaction was refused. Whoever runs the transaction takes all of it
@@ -47,6 +66,9 @@ pub enum TxError {
     /// A bound is passed.
     #[error(transparent)]
     Limit(#[from] LimitError),
+    /// What is kept of an object besides its properties would be spoiled.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
     /// There is no such object.
     #[error("object {object} does not exist here; create it first, or wait until it arrives")]
     NotFound {
@@ -147,8 +169,10 @@ impl<'a> Tx<'a> {
     ///
     /// # Errors
     ///
-    /// [`TxError::Apply`] when it is out of bounds.
+    /// [`TxError::Apply`] when it is out of bounds, [`TxError::Meta`] when it writes below
+    /// [`META`](crate::META) what has no place there.
     pub fn push(&mut self, op: Op) -> Result<(), TxError> {
+        meta::check(&op)?;
         let state = self.objects.write(op.object())?;
         state.apply(&op, &self.context, self.ops.len())?;
         self.ops.push(op);
@@ -164,7 +188,20 @@ impl<'a> Tx<'a> {
         Ok(self.objects.read(object)?.object(object))
     }
 
-    /// The same, where it has to be there.
+    pub(crate) fn cuts(&mut self, limit: usize) -> Result<Vec<ObjectId>, TxError> {
+        self.objects.cuts(limit)
+    }
+
+    /// Where an object is in this transaction.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Store`].
+    pub fn location(&mut self, object: ObjectId) -> Result<Location, TxError> {
+        self.objects.location(object)
+    }
+
+    /// An object as [`Tx::get`] gives it, where it has to be there.
     ///
     /// # Errors
     ///

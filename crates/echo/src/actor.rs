@@ -159,13 +159,13 @@ impl EchoActor {
             (store, &mut self.rng),
         )?;
         self.commit(&created, outcome.batch)?;
-        created.written();
+        created.written(&self.shared.store)?;
         if let Some(op) = properties_op(&created, message.properties) {
             let store: &dyn Read = &self.shared.store;
             let (committed, outcome) = created.commit(vec![op], now_ms, (store, &mut self.rng))?;
             committed?;
             self.commit(&created, outcome.batch)?;
-            created.written();
+            created.written(&self.shared.store)?;
         }
         self.start(space, Start::Ready(Box::new(created)), ctx);
         Ok(space)
@@ -186,7 +186,7 @@ impl EchoActor {
         let mut joined = Space::open(record, authority, store)?;
         let outcome = joined.take_up(message.ticket, self.shared.clock.wall_ms(), store)?;
         self.commit(&joined, outcome.batch)?;
-        joined.written();
+        joined.written(&self.shared.store)?;
         self.start(space, Start::Ready(Box::new(joined)), ctx);
         Ok(space)
     }
@@ -396,6 +396,7 @@ pass_to_space! {
     Commit => Committed,
     Compare => ComparePage,
     ComputeStateHash => dxos_keys::StateHash,
+    FindDangling => Vec<dxos_document::Dangling>,
     GetObject => Option<dxos_document::Object>,
     GetObjectAt => Option<dxos_document::Object>,
     GetSpace => SpaceReport,

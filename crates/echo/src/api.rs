@@ -7,8 +7,9 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
-    AdmitMember, Commit, ComputeStateHash, CreateSpace, Flush, GetObject, GetSpace, JoinSpace,
-    ListMembers, ListSpaces, RunQuery, Subscribe, Transact, UseAuthority, WatchSpace, WatchText,
+    AdmitMember, Commit, ComputeStateHash, CreateSpace, FindDangling, Flush, GetObject, GetSpace,
+    JoinSpace, ListMembers, ListSpaces, RunQuery, Subscribe, Transact, UseAuthority, WatchSpace,
+    WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt,
@@ -111,6 +112,8 @@ ports! {
     watch_text: WatchText,
     /// Reads one object.
     get_object: GetObject,
+    /// Finds the references whose targets are deleted or not here.
+    find_dangling: FindDangling,
     /// Runs a query once.
     run_query: RunQuery,
     /// Runs a query and keeps it up to date.

@@ -99,6 +99,16 @@ impl SpaceActor {
         }
     }
 
+    fn refresh_live(&mut self) {
+        let store: &dyn Read = &self.shared.store;
+        if let Ok(space) = &mut self.space
+            && let Err(error) = space.refresh_live(store)
+        {
+            tracing::error!(%error, "the live queries could not be answered again");
+            self.space = Err(error);
+        }
+    }
+
     /// Carries out what a step wants.
     fn carry_out(&mut self, outcome: Outcome, ctx: &Context<Self>) -> Result<(), EchoError> {
         let Outcome {
@@ -109,7 +119,16 @@ impl SpaceActor {
         if let Err(error) = self.write(batch, synced) {
             return Err(self.begin_again(&error, ctx));
         }
-        self.space()?.written();
+        let store: &dyn Read = &self.shared.store;
+        let told = self
+            .space
+            .as_deref_mut()
+            .map_or(Ok(()), |space| space.written(store));
+        if let Err(error) = told {
+            // It is written; only those who watch do not know.
+            self.begin_again(&error, ctx);
+            self.refresh_live();
+        }
         self.rebuild();
         self.tell_mesh(effects);
         self.report_soon(ctx);
@@ -386,6 +405,17 @@ impl Receive<GetObject> for SpaceActor {
             self.space()
                 .and_then(|space| space.object(&message.object, &store)),
         )
+    }
+}
+
+impl Receive<FindDangling> for SpaceActor {
+    fn receive(
+        &mut self,
+        _: FindDangling,
+        _: &Context<Self>,
+    ) -> Answer<Result<Vec<dxos_document::Dangling>, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(self.space().and_then(|space| space.dangling(&store)))
     }
 }
 

@@ -15,6 +15,8 @@ pub enum HashDomain {
     Credential,
     /// A feed's descriptor.
     Feed,
+    /// The id of an object that is imported under a key of another system.
+    ForeignKey,
     /// A block's header, to sign it.
     Header,
     /// The nonce of a sealed body.
@@ -45,6 +47,7 @@ impl HashDomain {
             Self::ContentKeyId => "dxos-rs 2026 v1 content key id",
             Self::Credential => "dxos-rs 2026 v1 credential",
             Self::Feed => "dxos-rs 2026 v1 feed",
+            Self::ForeignKey => "dxos-rs 2026 v1 foreign key",
             Self::Header => "dxos-rs 2026 v1 header",
             Self::Nonce => "dxos-rs 2026 v1 nonce",
             Self::Schema => "dxos-rs 2026 v1 schema",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dxos_credentials::{DeviceChain, Role};
 use dxos_document::{
-    Difference, Object, Op, Path, Query, TextChange, TextSnapshot, Tx, TypeName, Value,
+    Dangling, Difference, Object, Op, Path, Query, TextChange, TextSnapshot, Tx, TypeName, Value,
 };
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{
@@ -240,6 +240,13 @@ pub struct GetObject {
     pub object: ObjectId,
 }
 
+/// Asks for the references of a space whose targets are deleted or not here.
+#[derive(Clone, Copy, Debug)]
+pub struct FindDangling {
+    /// The space.
+    pub space: SpaceKey,
+}
+
 /// Runs a query once.
 #[derive(Clone, Debug)]
 pub struct RunQuery {
@@ -447,6 +454,7 @@ request! {
     Commit => Result<Committed, EchoError>,
     Transact => Result<Option<Committed>, EchoError>,
     GetObject => Result<Option<Object>, EchoError>,
+    FindDangling => Result<Vec<Dangling>, EchoError>,
     RunQuery => Result<Vec<Object>, EchoError>,
     Subscribe => Result<LiveQuery, EchoError>,
     ComputeStateHash => Result<StateHash, EchoError>,

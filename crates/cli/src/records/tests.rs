@@ -103,6 +103,26 @@ fn what_was_exported_is_the_same_object_again() {
     let record = all("a.jsonl", &text).remove(0).unwrap();
     assert_eq!(record.exported, Some((id, TypeName::from("task@1"))));
     assert_eq!(record.properties.len(), 1);
+    // With what is known besides its properties.
+    let meta = format!(r#""meta":{{"tags":["a"],"parent":"{id}"}},"created_ms""#);
+    let text = text.replace("\"created_ms\"", &meta);
+    let record = all("a.jsonl", &text).remove(0).unwrap();
+    let kept = record.properties[META].as_map().unwrap();
+    assert_eq!(
+        (kept["parent"].clone(), kept["tags"].clone()),
+        (id.into(), Value::set(["a"]))
+    );
+    for wrong in [r#""tags":1"#, r#""mine":1"#, r#""source":"x""#] {
+        let text = text.replace(r#""tags":["a"]"#, wrong);
+        let bad = all("a.jsonl", &text).remove(0).unwrap_err();
+        assert!(bad.reason.starts_with("meta: "), "{}", bad.reason);
+    }
+    let reserved = all("a.jsonl", r#"{"@@meta":1}"#).remove(0).unwrap_err();
+    assert!(
+        reserved.reason.contains("@meta is reserved"),
+        "{}",
+        reserved.reason
+    );
     // One that only looks a little like it stays what it is.
     let record = all("a.jsonl", r#"{"id":"1","type":"t","properties":{}}"#).remove(0);
     let record = record.unwrap();

@@ -4,8 +4,11 @@ mod bytes;
 mod converge;
 mod drafts;
 mod merge;
+mod meta;
 mod model;
 mod query;
+mod references;
+mod tree;
 mod values;
 
 use std::collections::BTreeMap;

@@ -83,13 +83,21 @@ impl Past {
         Ok(state.object(object))
     }
 
-    /// Runs a query over the objects as of a timeframe.
+    /// Runs a query over the objects as of a timeframe. Parents are where the latest move has put
+    /// each object: rings are not cut, and nothing is hidden.
     pub(crate) fn query(
         &self,
         store: &dyn Read,
         timeframe: &Timeframe,
         query: &Query,
     ) -> Result<Vec<Object>, EchoError> {
+        let load = &mut |source| self.object(store, timeframe.clone(), source);
+        let query = &Query {
+            filter: query.filter.resolve(&self.space, load)?,
+            deleted: query.deleted,
+            order: query.order.clone(),
+            limit: query.limit,
+        };
         let limit = query.limit.unwrap_or(usize::MAX);
         let room = limit.saturating_mul(2).saturating_add(ROOM);
         let mut found = Vec::new();

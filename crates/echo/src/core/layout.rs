@@ -24,12 +24,14 @@ pub(crate) const OBJECTS: Keyspace = Keyspace::new("objects");
 /// Space number → a mark that stands while blocks that this device wrote may be with others and
 /// not yet on its own disk; see [`super::tail`].
 pub(crate) const MARKS: Keyspace = Keyspace::new("marks");
+/// Space number, object id → the moves of an object that was ever moved.
+pub(crate) const MOVES: Keyspace = Keyspace::new("moves");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 
 /// The form of what is derived from blocks. What another program left in another form is made
 /// anew when the space is opened.
-pub(crate) const DERIVED_VERSION: u8 = 2;
+pub(crate) const DERIVED_VERSION: u8 = 3;
 
 /// The key, among the tallies, of the form in which the state of a space is stored.
 pub(crate) fn derived_key(number: SpaceNumber) -> Vec<u8> {

@@ -1,13 +1,23 @@
 //! Live queries: kept up to date from the objects that were touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dxos_document::{Difference, LiveResults, Object, Query};
+use dxos_document::{Difference, Filter, LiveResults, Object, Query};
 use dxos_keys::ObjectId;
+use dxos_protocol::echo::EchoError;
 use tokio::sync::mpsc;
 
 /// Differences that a subscriber may be behind before they are folded into one.
 const BACKLOG_MAX: usize = 16;
+
+/// What a live query has to know of objects that it was not told of.
+pub(crate) trait Lookup {
+    /// An object as it is now.
+    fn object(&self, object: ObjectId) -> Result<Option<Object>, EchoError>;
+
+    /// A filter that answers by one object alone; see [`Filter::resolve`].
+    fn resolve(&self, filter: &Filter) -> Result<Filter, EchoError>;
+}
 
 /// The live queries of one space.
 #[derive(Debug, Default)]
@@ -18,10 +28,58 @@ pub(crate) struct Live {
 
 #[derive(Debug)]
 struct Subscriber {
+    /// The filter as it was asked for, when others than the object itself decide whether it
+    /// holds.
+    asked: Option<Asked>,
     results: LiveResults,
     changes: mpsc::Sender<Difference>,
     /// What a subscriber that fell behind was told last.
     told: Option<Vec<Object>>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    filter: Filter,
+    /// The objects that decide.
+    sources: BTreeSet<ObjectId>,
+    /// Every object for which they decide otherwise than if they were not there.
+    named: BTreeSet<ObjectId>,
+}
+
+impl Asked {
+    fn new(filter: &Filter, resolved: &Filter) -> Option<Self> {
+        let sources = filter.sources();
+        (!sources.is_empty()).then(|| Self {
+            filter: filter.clone(),
+            sources,
+            named: resolved.named(),
+        })
+    }
+}
+
+impl Subscriber {
+    /// Resolves the filter again when what decides has changed. Returns the objects for which it
+    /// may hold now and did not before, or the other way round.
+    fn resolve_again(
+        &mut self,
+        touched: &[(ObjectId, Option<Object>)],
+        lookup: &impl Lookup,
+    ) -> Result<Vec<(ObjectId, Option<Object>)>, EchoError> {
+        let Some(asked) = &mut self.asked else {
+            return Ok(Vec::new());
+        };
+        if !touched.iter().any(|(id, _)| asked.sources.contains(id)) {
+            return Ok(Vec::new());
+        }
+        let resolved = lookup.resolve(&asked.filter)?;
+        let named = resolved.named();
+        // All of them: which of several conditions names one may have changed.
+        let differing: BTreeSet<_> = named.union(&asked.named).copied().collect();
+        asked.named = named;
+        self.results.refilter(resolved);
+        let loaded = differing.into_iter().map(|id| Ok((id, lookup.object(id)?)));
+        loaded.collect()
+    }
 }
 
 impl Live {
@@ -37,18 +95,22 @@ impl Live {
             .any(|subscriber| subscriber.told.is_some())
     }
 
-    /// Adds a live query over all `objects`. Returns its first result and its changes.
+    /// Adds a live query over all `objects`, asked with the filter `asked`, which was resolved
+    /// to the one in `query`. Returns its first result and its changes.
     pub(crate) fn subscribe(
         &mut self,
+        asked: &Filter,
         query: Query,
         objects: impl IntoIterator<Item = Object>,
     ) -> (Vec<Object>, mpsc::Receiver<Difference>) {
+        let asked = Asked::new(asked, &query.filter);
         let results = LiveResults::new(query, objects);
         let initial = results.results().to_vec();
         let (sender, changes) = mpsc::channel(BACKLOG_MAX);
         self.queries.insert(
             self.next,
             Subscriber {
+                asked,
                 results,
                 changes: sender,
                 told: None,
@@ -59,7 +121,11 @@ impl Live {
     }
 
     /// Tells every subscriber of objects that changed, each as it is now.
-    pub(crate) fn update(&mut self, touched: &[(ObjectId, Option<Object>)]) {
+    pub(crate) fn update(
+        &mut self,
+        touched: &[(ObjectId, Option<Object>)],
+        lookup: &impl Lookup,
+    ) -> Result<(), EchoError> {
         self.queries
             .retain(|_, subscriber| !subscriber.changes.is_closed());
         for subscriber in self.queries.values_mut() {
@@ -67,26 +133,39 @@ impl Live {
             if full && subscriber.told.is_none() {
                 subscriber.told = Some(subscriber.results.results().to_vec());
             }
-            let change = subscriber.results.update(touched.iter().cloned());
+            let also = subscriber.resolve_again(touched, lookup)?;
+            let change = subscriber
+                .results
+                .update(touched.iter().cloned().chain(also));
             if subscriber.told.is_none() && !change.is_empty() {
                 // There is room, which only this side fills.
                 let _ = subscriber.changes.try_send(change);
             }
         }
         self.retry();
+        Ok(())
     }
 
     /// Answers every query again, after the state was made anew.
-    pub(crate) fn refresh(&mut self, mut objects: impl FnMut() -> Vec<Object>) {
+    pub(crate) fn refresh(
+        &mut self,
+        objects: &[Object],
+        lookup: &impl Lookup,
+    ) -> Result<(), EchoError> {
         self.queries
             .retain(|_, subscriber| !subscriber.changes.is_closed());
         for subscriber in self.queries.values_mut() {
             let told = subscriber.told.take();
             subscriber.told = Some(told.unwrap_or_else(|| subscriber.results.results().to_vec()));
-            let query = subscriber.results.query().clone();
-            subscriber.results = LiveResults::new(query, objects());
+            let mut query = subscriber.results.query().clone();
+            if let Some(asked) = &mut subscriber.asked {
+                query.filter = lookup.resolve(&asked.filter)?;
+                asked.named = query.filter.named();
+            }
+            subscriber.results = LiveResults::new(query, objects.iter().cloned());
         }
         self.retry();
+        Ok(())
     }
 
     /// Catches up those subscribers that were behind and have room now.
@@ -108,7 +187,7 @@ impl Live {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dxos_document::{Context, Filter, ObjectState, Op, Stamp, Timeframe};
+    use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe};
     use dxos_keys::FeedId;
 
     fn object(id: u8, title: i64) -> Object {
@@ -140,13 +219,28 @@ mod tests {
         state.object(object).unwrap()
     }
 
+    /// No query here looks at other objects.
+    struct Nothing;
+
+    impl Lookup for Nothing {
+        fn object(&self, _: ObjectId) -> Result<Option<Object>, EchoError> {
+            Ok(None)
+        }
+
+        fn resolve(&self, filter: &Filter) -> Result<Filter, EchoError> {
+            Ok(filter.clone())
+        }
+    }
+
     #[test]
     fn a_subscriber_that_reads_nothing_costs_a_bounded_backlog_and_catches_up() {
         let mut live = Live::default();
+        let tasks = Filter::type_name("task");
         let (mut seen, mut changes) =
-            live.subscribe(Query::new(Filter::type_name("task")), [object(1, 0)]);
+            live.subscribe(&tasks, Query::new(tasks.clone()), [object(1, 0)]);
         for round in 1..1000 {
-            live.update(&[(ObjectId::from_bytes([1; 16]), Some(object(1, round)))]);
+            let touched = [(ObjectId::from_bytes([1; 16]), Some(object(1, round)))];
+            live.update(&touched, &Nothing).unwrap();
         }
         assert!(live.is_lagging());
         let mut received = 0;
@@ -163,8 +257,9 @@ mod tests {
     #[test]
     fn a_dropped_subscription_is_forgotten() {
         let mut live = Live::default();
-        drop(live.subscribe(Query::new(Filter::type_name("task")), []));
-        live.update(&[]);
+        let tasks = Filter::type_name("task");
+        drop(live.subscribe(&tasks, Query::new(tasks.clone()), []));
+        live.update(&[], &Nothing).unwrap();
         assert!(live.is_empty());
     }
 }

@@ -3,7 +3,6 @@
 mod admit;
 mod apply;
 mod at;
-mod body;
 mod cache;
 mod evidence;
 mod history;
@@ -13,6 +12,7 @@ mod past;
 mod query;
 mod rebuild;
 mod receive;
+mod refs;
 mod schema;
 mod serve;
 pub(crate) mod space;
@@ -22,6 +22,7 @@ mod tail;
 mod tests;
 mod texts;
 mod transact;
+mod tree;
 
 pub(crate) use past::Past;
 pub(crate) use query::PROPERTIES_TYPE;

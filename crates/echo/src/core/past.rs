@@ -168,6 +168,7 @@ pub(crate) struct Past {
     feeds: BTreeMap<FeedId, Feed>,
     cancelled: Arc<AtomicBool>,
     pub(super) properties: dxos_keys::ObjectId,
+    pub(super) space: dxos_keys::SpaceKey,
 }
 
 impl Space {
@@ -188,6 +189,7 @@ impl Space {
             feeds: feeds.collect(),
             cancelled,
             properties: self.properties_id(),
+            space: self.key(),
         }
     }
 

@@ -7,6 +7,7 @@ use dxos_store::Read;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::live::Lookup;
 use super::space::{Space, store_failed};
 
 /// The type of the object that holds a space's properties.
@@ -14,6 +15,22 @@ pub(crate) const PROPERTIES_TYPE: &str = "dxos.org/type/Properties";
 
 /// Matches beyond its limit that a query with an order keeps at most, beside the limit again.
 const ROOM: usize = 1024;
+
+/// The objects of a space as they are now.
+pub(super) struct Reader<'a> {
+    pub(super) space: &'a Space,
+    pub(super) store: &'a dyn Read,
+}
+
+impl Lookup for Reader<'_> {
+    fn object(&self, object: ObjectId) -> Result<Option<Object>, EchoError> {
+        self.space.object(&object, self.store)
+    }
+
+    fn resolve(&self, filter: &Filter) -> Result<Filter, EchoError> {
+        filter.resolve(&self.space.key(), &mut |object| self.object(object))
+    }
+}
 
 impl Space {
     /// The id of the properties object: the same for every member.
@@ -38,7 +55,7 @@ impl Space {
             .collect()
     }
 
-    fn visit_states(
+    pub(super) fn visit_states(
         &self,
         store: &dyn Read,
         visit: &mut dyn FnMut(ObjectId, ObjectState) -> ControlFlow<()>,
@@ -61,8 +78,12 @@ impl Space {
         // What is kept beyond the limit before it is sorted out.
         let room = limit.saturating_mul(2).saturating_add(ROOM);
         let mut found = Vec::new();
+        let tree = self.tree(store)?;
         self.visit_states(store, &mut |id, state| {
-            let object = (id != properties).then(|| state.object(id)).flatten();
+            let mut object = (id != properties).then(|| state.object(id)).flatten();
+            if let Some(object) = &mut object {
+                tree.tell(object);
+            }
             found.extend(object.filter(|object| query.matches(object)));
             if query.order.is_empty() && found.len() >= limit {
                 // They come in the order of their ids: there is no better one.
@@ -76,9 +97,21 @@ impl Space {
         Ok(found)
     }
 
+    /// The query with what it has to know of other objects than the one it looks at.
+    fn resolved(&self, query: &Query, store: &dyn Read) -> Result<Query, EchoError> {
+        let filter = Reader { space: self, store }.resolve(&query.filter)?;
+        Ok(Query {
+            filter,
+            deleted: query.deleted,
+            order: query.order.clone(),
+            limit: query.limit,
+        })
+    }
+
     /// Runs a query.
     pub(crate) fn query(&self, query: &Query, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
-        Ok(query.run(self.matching(query, store)?))
+        let query = self.resolved(query, store)?;
+        Ok(query.run(self.matching(&query, store)?))
     }
 
     /// Runs a query and keeps it up to date.
@@ -87,13 +120,14 @@ impl Space {
         query: Query,
         store: &dyn Read,
     ) -> Result<LiveQuery, EchoError> {
+        let resolved = self.resolved(&query, store)?;
         // Also those that the limit hides: any of them may move up.
         let unlimited = Query {
             limit: None,
-            ..query.clone()
+            ..resolved.clone()
         };
         let matching = self.matching(&unlimited, store)?;
-        let (initial, changes) = self.live.subscribe(query, matching);
+        let (initial, changes) = self.live.subscribe(&query.filter, resolved, matching);
         Ok(LiveQuery { initial, changes })
     }
 
@@ -102,30 +136,59 @@ impl Space {
         self.live.retry();
     }
 
-    /// Everything accepted is in the store: subscribers may hear of it.
-    pub(crate) fn written(&mut self) {
+    /// Everything accepted is in the store: subscribers may hear of it. When this fails they
+    /// have to be refreshed.
+    pub(crate) fn written(&mut self, store: &dyn Read) -> Result<(), EchoError> {
         self.dag.stored();
         self.tail.written();
         self.tell_texts();
         let touched = std::mem::take(&mut self.touched);
+        let moved = self.settle_forest(store)?;
         if self.live.is_empty() {
-            return;
+            return Ok(());
         }
+        let Some(mut moved) = moved else {
+            // Nobody knows where everything was before.
+            return self.refresh_live(store);
+        };
         let properties = self.properties_id();
-        let changed: Vec<_> = touched
+        let mut changed = Vec::new();
+        for (object, touched) in touched {
+            let after = self.cache.peek(&object);
+            let after = after.and_then(|state| state.object(object));
+            if moved.remove(&object) || touched.before.as_deref() != after.as_ref() {
+                changed.push(object);
+            }
+        }
+        changed.extend(moved);
+        let reader = Reader { space: self, store };
+        let changed = changed
             .into_iter()
-            .filter(|(object, _)| *object != properties)
-            .map(|(object, touched)| {
-                let after = self
-                    .cache
-                    .peek(&object)
-                    .and_then(|state| state.object(object));
-                (object, touched.before, after.map(Box::new))
-            })
-            .filter(|(_, before, after)| before != after)
-            .map(|(object, _, after)| (object, after.map(|after| *after)))
-            .collect();
-        self.live.update(&changed);
+            .filter(|object| *object != properties)
+            .map(|object| Ok((object, reader.object(object)?)))
+            .collect::<Result<Vec<_>, EchoError>>()?;
+        self.with_live(store, |live, reader| live.update(&changed, reader))
+    }
+
+    /// Lets the live queries look at the objects.
+    fn with_live<T>(
+        &mut self,
+        store: &dyn Read,
+        run: impl FnOnce(&mut super::live::Live, &Reader<'_>) -> T,
+    ) -> T {
+        let mut live = std::mem::take(&mut self.live);
+        let result = run(&mut live, &Reader { space: self, store });
+        self.live = live;
+        result
+    }
+
+    /// Answers the live queries again: everything may have changed.
+    pub(crate) fn refresh_live(&mut self, store: &dyn Read) -> Result<(), EchoError> {
+        if self.live.is_empty() {
+            return Ok(());
+        }
+        let objects = self.all_objects(store)?;
+        self.with_live(store, |live, reader| live.refresh(&objects, reader))
     }
 
     /// The hash of all objects, with what conflicts and what is deleted, and of the members.

@@ -2,11 +2,12 @@
 //! which of them count.
 
 use dxos_protocol::echo::EchoError;
-use dxos_store::{Batch, Direction, Durability, KeyRange, Read, Store};
+use dxos_store::{Batch, Direction, Durability, KeyRange, Store};
 
-use super::layout::{OBJECTS, in_space};
+use super::layout::{MOVES, OBJECTS, in_space};
 use super::past::Walk;
 use super::space::{Space, store_failed};
+use super::tree::Forest;
 
 /// Rows that are written at once.
 const ROWS_MAX: usize = 8192;
@@ -24,6 +25,7 @@ impl Space {
         self.cache.clear();
         self.touched.clear();
         self.texts.renew();
+        self.forest = Forest::default();
         self.open_keys();
         self.tally.objects = 0;
         self.tally.rebuilding = true;
@@ -38,17 +40,9 @@ impl Space {
         }
         self.tally.rebuilding = false;
         self.write_part(store)?;
+        self.forest = Forest::default();
         self.stale = false;
         self.refresh_live(store)
-    }
-
-    /// Answers the live queries again: everything may have changed.
-    pub(crate) fn refresh_live(&mut self, store: &dyn Read) -> Result<(), EchoError> {
-        if !self.live.is_empty() {
-            let objects = self.all_objects(store)?;
-            self.live.refresh(|| objects.clone());
-        }
-        Ok(())
     }
 
     fn write_part(&mut self, store: &dyn Store) -> Result<(), EchoError> {
@@ -65,21 +59,24 @@ impl Space {
 
     fn clear_objects(&self, store: &dyn Store) -> Result<(), EchoError> {
         let prefix = KeyRange::prefix(&in_space(self.record.number, b""));
-        loop {
-            let mut batch = Batch::new();
-            for row in store
-                .scan(OBJECTS, prefix.clone(), Direction::Forward)
-                .take(ROWS_MAX)
-            {
-                let (key, _) = row.map_err(|error| store_failed(&error))?;
-                batch.delete(OBJECTS, key);
+        for keyspace in [OBJECTS, MOVES] {
+            loop {
+                let mut batch = Batch::new();
+                for row in store
+                    .scan(keyspace, prefix.clone(), Direction::Forward)
+                    .take(ROWS_MAX)
+                {
+                    let (key, _) = row.map_err(|error| store_failed(&error))?;
+                    batch.delete(keyspace, key);
+                }
+                if batch.is_empty() {
+                    break;
+                }
+                store
+                    .commit(batch, Durability::Buffered)
+                    .map_err(|error| store_failed(&error))?;
             }
-            if batch.is_empty() {
-                return Ok(());
-            }
-            store
-                .commit(batch, Durability::Buffered)
-                .map_err(|error| store_failed(&error))?;
         }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use dxos_credentials::{Assertion, ControlBlock, Credential, Membership, Refused, Right, Role};
-use dxos_document::Object;
+use dxos_document::{Move, Object};
 use dxos_feed::{
     Append, Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Run, Timeframe,
 };
@@ -20,8 +20,8 @@ use rand_core::CryptoRng;
 
 use super::cache::Cache;
 use super::layout::{
-    self, DERIVED_VERSION, FEEDS, OBJECTS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES,
-    Tally, in_space,
+    self, DERIVED_VERSION, FEEDS, MOVES, OBJECTS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks,
+    TALLIES, Tally, in_space,
 };
 use super::live::Live;
 use super::schema::Schemas;
@@ -29,6 +29,7 @@ use super::serve::Blocks;
 use super::sync::{Effects, Sync};
 use super::tail::Tail;
 use super::texts::Texts;
+use super::tree::Forest;
 
 /// One open space.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub(crate) struct Space {
     /// Objects changed since [`Space::written`], with how they showed before; the latter only
     /// when somebody watches.
     pub(super) touched: BTreeMap<ObjectId, Touched>,
+    /// Who is whose parent.
+    pub(super) forest: Forest,
     /// Whether the state has to be made anew from the blocks.
     pub(super) stale: bool,
     /// Whether the store says in which form the state is.
@@ -67,6 +70,8 @@ pub(crate) struct Space {
 #[derive(Debug)]
 pub(super) struct Touched {
     pub(super) was_visible: bool,
+    /// Its moves as they were: their row is written when they are others.
+    pub(super) moves: Vec<Move>,
     pub(super) before: Option<Box<Object>>,
 }
 
@@ -114,6 +119,7 @@ impl Space {
             live: Live::default(),
             texts: Texts::default(),
             touched: BTreeMap::new(),
+            forest: Forest::default(),
             stale: false,
             derived_stored: false,
         }
@@ -517,6 +523,7 @@ impl Space {
                 (true, false) => self.tally.objects = self.tally.objects.saturating_sub(1),
                 _ => {}
             }
+            self.put_moves(*object, &touched.moves, batch)?;
         }
         self.cache.flush(self.record.number, batch);
         if self.stored_tally != Some(self.tally) {
@@ -556,7 +563,7 @@ impl Space {
         }
         let (derived, blocks): (Vec<_>, Vec<_>) = batch
             .into_iter()
-            .partition(|write| write.keyspace == OBJECTS);
+            .partition(|write| write.keyspace == OBJECTS || write.keyspace == MOVES);
         let writes = blocks
             .into_iter()
             .filter(|write| write.keyspace != TALLIES)

@@ -2,17 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use bytes::{BufMut, Bytes, BytesMut};
 use dxos_credentials::Right;
 use dxos_document::{
-    Context, Limits, Object, ObjectState, Objects, Op, Stamp, Transaction, Tx, TxError,
+    Context, Limits, Location, Object, ObjectState, Objects, Op, Stamp, Transaction, Tree, Tx,
+    TxError,
 };
-use dxos_feed::{Designation, Next, SealingContext};
-use dxos_keys::{FeedId, ObjectId};
+use dxos_feed::{Designation, FeedLimits, Next, SealingContext};
+use dxos_keys::{ContentKey, ContentKeyId, FeedId, ObjectId, SEAL_OVERHEAD_BYTES};
 use dxos_protocol::echo::{Committed, EchoError, Work};
 use dxos_store::Read;
 use rand_core::CryptoRng;
 
-use super::body;
 use super::space::{Outcome, Space, Touched, is_visible};
 
 /// What a local transaction led to: `None` when it changed nothing.
@@ -35,6 +36,15 @@ impl Workspace<'_> {
     }
 }
 
+impl Workspace<'_> {
+    fn tree(&mut self) -> Result<&Tree, TxError> {
+        let tree = self.space.tree_ahead(self.store);
+        tree.map_err(|error| TxError::Store {
+            reason: error.to_string(),
+        })
+    }
+}
+
 impl Objects for Workspace<'_> {
     fn read(&mut self, object: ObjectId) -> Result<&ObjectState, TxError> {
         self.load(object).map(|state| &*state)
@@ -48,11 +58,20 @@ impl Objects for Workspace<'_> {
             self.space.touched.insert(object, touched);
             self.space.cache.touch(object);
         }
+        self.space.forest.touch(object);
         self.load(object)
     }
 
     fn new_id(&mut self) -> ObjectId {
         ObjectId::generate(self.rng)
+    }
+
+    fn location(&mut self, object: ObjectId) -> Result<Location, TxError> {
+        self.tree().map(|tree| tree.location(object))
+    }
+
+    fn cuts(&mut self, limit: usize) -> Result<Vec<ObjectId>, TxError> {
+        self.tree().map(|tree| tree.cuts().take(limit).collect())
     }
 }
 
@@ -61,6 +80,7 @@ impl Touched {
     pub(super) fn before(object: ObjectId, state: &ObjectState, watched: bool) -> Self {
         Self {
             was_visible: is_visible(state),
+            moves: state.moves(),
             before: watched
                 .then(|| state.object(object))
                 .flatten()
@@ -153,7 +173,7 @@ impl Space {
                     self.texts.note(op, &context, index);
                 }
                 self.begin_write(now_ms, &mut outcome)?;
-                let seal = |context: SealingContext| body::seal(&key, context, &plain);
+                let seal = |context: SealingContext| sealed_body(&key, context, &plain);
                 let (feed, seq, block) = self.append_data(now_ms, &mut outcome, seal)?;
                 let hash = self.dag.feed(&feed).map_or(next.prev, |state| state.head);
                 Ok(Some(Committed {
@@ -170,6 +190,7 @@ impl Space {
             self.cache.forget_changes();
             self.texts.forget();
             self.touched.clear();
+            self.take_back_moves(store)?;
         }
         self.flush(&mut outcome.batch)?;
         Ok((transacted, outcome))
@@ -196,12 +217,27 @@ impl Space {
         object: &ObjectId,
         store: &dyn Read,
     ) -> Result<Option<Object>, EchoError> {
+        let state = self.with_state(object, store, |state| state.object(*object))?;
+        let Some(mut object) = state.flatten() else {
+            return Ok(None);
+        };
+        self.tree(store)?.tell(&mut object);
+        Ok(Some(object))
+    }
+
+    /// Looks at the state of an object, in memory or in the store.
+    pub(super) fn with_state<T>(
+        &self,
+        object: &ObjectId,
+        store: &dyn Read,
+        look: impl FnOnce(&ObjectState) -> T,
+    ) -> Result<Option<T>, EchoError> {
         if let Some(state) = self.cache.peek(object) {
-            return Ok(state.object(*object));
+            return Ok(Some(look(state)));
         }
         let state = super::cache::read(store, self.record.number, object)
             .map_err(|error| super::space::store_failed(&error))?;
-        Ok(state.and_then(|state| state.object(*object)))
+        Ok(state.map(|state| look(&state)))
     }
 }
 
@@ -215,7 +251,7 @@ fn encode(ops: Vec<Op>) -> Result<Option<(Transaction, Vec<u8>)>, EchoError> {
     let plain = transaction
         .encode(&Limits::default())
         .map_err(|error| invalid(error.to_string()))?;
-    let max = body::plain_bytes_max();
+    let max = FeedLimits::default().body_bytes_max - SEAL_OVERHEAD_BYTES - ContentKeyId::LENGTH;
     if plain.len() > max {
         return Err(invalid(format!(
             "it has {} bytes, more than the {max} of one block; write less at once",
@@ -223,4 +259,13 @@ fn encode(ops: Vec<Op>) -> Result<Option<(Transaction, Vec<u8>)>, EchoError> {
         )));
     }
     Ok(Some((transaction, plain)))
+}
+
+/// A transaction, sealed, behind the name of its key.
+pub(super) fn sealed_body(key: &ContentKey, context: SealingContext, plain: &[u8]) -> Bytes {
+    let sealed = key.seal(context.as_bytes(), plain);
+    let mut body = BytesMut::with_capacity(ContentKeyId::LENGTH + sealed.len());
+    body.put_slice(key.id().as_bytes());
+    body.put_slice(&sealed);
+    body.freeze()
 }

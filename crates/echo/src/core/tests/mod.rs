@@ -3,6 +3,7 @@
 mod converge;
 mod crash;
 mod forks;
+mod graph;
 mod hostile;
 mod large;
 mod members;
@@ -122,7 +123,7 @@ impl Replica {
             };
             self.store.commit(part, durability).unwrap();
         }
-        self.space.written();
+        self.space.written(&self.store).unwrap();
         if self.space.is_stale() {
             self.space.rebuild(&self.store).unwrap();
         }
