@@ -9,6 +9,7 @@
 )]
 
 mod graph;
+mod forks;
 mod history;
 mod joining;
 mod killed;

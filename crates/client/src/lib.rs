@@ -49,6 +49,7 @@ mod database;
 mod echo;
 mod error;
 mod graph;
+mod forks;
 mod halo;
 mod history;
 mod invitation;
@@ -74,6 +75,7 @@ pub use database::{Database, DatabaseError, TransactionError};
 pub use echo::EchoProxy;
 pub use error::ClientError;
 pub use graph::ResolveError;
+pub use forks::Forks;
 pub use halo::HaloProxy;
 pub use history::{History, SpaceAt};
 pub use invitation::{

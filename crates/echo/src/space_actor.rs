@@ -131,7 +131,37 @@ impl SpaceActor {
         }
         self.rebuild();
         self.tell_mesh(effects);
+        self.write_again(ctx)?;
         self.report_soon(ctx);
+        Ok(())
+    }
+
+    /// Writes again what a fork has taken away from this device. Nobody hears of it before it is
+    /// on the disk.
+    fn write_again(&mut self, ctx: &Context<Self>) -> Result<(), EchoError> {
+        let mut effects = Effects::default();
+        let mut wrote = false;
+        loop {
+            let now_ms = self.shared.clock.wall_ms();
+            let store = Arc::clone(&self.shared.store);
+            let space = self.space.as_deref_mut().map_err(|error| error.clone())?;
+            let outcome = match space.write_again(now_ms, (&store, &mut self.rng)) {
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => break,
+                Err(error) => return Err(self.begin_again(&error, ctx)),
+            };
+            wrote = true;
+            if let Err(error) = self.write(outcome.batch, outcome.synced) {
+                return Err(self.begin_again(&error, ctx));
+            }
+            self.space()?.written();
+            self.rebuild();
+            effects.merge(outcome.effects);
+        }
+        if wrote && let Err(error) = self.shared.store.sync() {
+            return Err(self.begin_again(&store_failed(&error), ctx));
+        }
+        self.tell_mesh(effects);
         Ok(())
     }
 
@@ -299,6 +329,9 @@ impl Behaviour for SpaceActor {
 
     fn started(&mut self, ctx: &Context<Self>) {
         self.open();
+        if let Err(error) = self.write_again(ctx) {
+            tracing::warn!(%error, "what a fork took away is not written again yet");
+        }
         Self::tick_later(ctx);
     }
 }

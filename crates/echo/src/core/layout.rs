@@ -26,6 +26,9 @@ pub(crate) const OBJECTS: Keyspace = Keyspace::new("objects");
 pub(crate) const MARKS: Keyspace = Keyspace::new("marks");
 /// Space number, object id → the moves of an object that was ever moved.
 pub(crate) const MOVES: Keyspace = Keyspace::new("moves");
+/// Space number, feed id, sequence number → [`super::again::LostRecord`]: blocks of this device
+/// that a cut took away and that are not all written again yet.
+pub(crate) const LOST: Keyspace = Keyspace::new("lost");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 

@@ -1,6 +1,7 @@
 //! The logic of ECHO, without actors: spaces as state machines over a store that is passed in.
 
 mod admit;
+mod again;
 mod apply;
 mod at;
 mod cache;
@@ -8,6 +9,7 @@ mod evidence;
 mod history;
 pub(crate) mod layout;
 mod live;
+mod moved;
 mod past;
 mod query;
 mod rebuild;

@@ -179,7 +179,7 @@ impl Space {
         self.begin_write(now_ms, &mut outcome)?;
         if self.has_own_feeds() {
             // What this device wrote here before is not all here: it must not write on there.
-            self.next_incarnation(&mut outcome.batch)?;
+            self.next_incarnation(1, &mut outcome.batch)?;
         }
         self.present(now_ms, store, &mut outcome)?;
         self.flush(&mut outcome.batch)?;
@@ -399,6 +399,9 @@ impl Space {
             batch: &pending,
         };
         let index = layout::StoredBlocks { store, number };
+        let is_own = proof.descriptor().device == self.device();
+        let branch = self.dag.feed(&proof.feed()).map(|state| state.head);
+        let branch = branch.unwrap_or_else(|| proof.prev());
         let cut = match self.dag.cut(proof, &index) {
             Ok(Some(cut)) => cut,
             Ok(None) | Err(CutError::Invalid(_)) => return Ok(()),
@@ -422,6 +425,9 @@ impl Space {
                 continue;
             };
             self.keep_branch(feed, (seq, prev, hash), &block, outcome)?;
+            if is_own {
+                self.note_lost((feed, seq), hash, &mut outcome.batch)?;
+            }
             prev = hash;
             self.tally.blocks = self.tally.blocks.saturating_sub(1);
         }
@@ -429,11 +435,12 @@ impl Space {
         if proof.descriptor().designation == Designation::Control {
             self.membership.cut(&feed, from);
         }
-        if proof.descriptor().device == self.device()
-            && proof.descriptor().incarnation == self.record.incarnation
-        {
-            // This device forked, as after its disk was restored: it goes on in new feeds.
-            self.next_incarnation(&mut outcome.batch)?;
+        if is_own && proof.descriptor().incarnation == self.record.incarnation {
+            // This device forked, as after its disk was restored: it goes on in new feeds. The
+            // other copy may do so at the same time, and must not come to the same ones.
+            let [low, high, ..] = *branch.as_bytes();
+            let step = 1 + u32::from(u16::from_le_bytes([low, high]));
+            self.next_incarnation(step, &mut outcome.batch)?;
         }
         self.stale = true;
         outcome.effects.merge(self.sync.forked(feed));

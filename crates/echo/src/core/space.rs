@@ -18,6 +18,7 @@ use dxos_protocol::halo::Authority;
 use dxos_store::{BATCH_BYTES_MAX, Batch, KeyRange, Read, StoreError};
 use rand_core::CryptoRng;
 
+use super::again::{self, Lost};
 use super::cache::Cache;
 use super::layout::{
     self, DERIVED_VERSION, FEEDS, MOVES, OBJECTS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks,
@@ -63,6 +64,8 @@ pub(crate) struct Space {
     pub(super) forest: Forest,
     /// Whether the state has to be made anew from the blocks.
     pub(super) stale: bool,
+    /// What cuts took away from this device and is to be written again.
+    pub(super) lost: Lost,
     /// Whether the store says in which form the state is.
     derived_stored: bool,
 }
@@ -121,6 +124,7 @@ impl Space {
             touched: BTreeMap::new(),
             forest: Forest::default(),
             stale: false,
+            lost: Lost::None,
             derived_stored: false,
         }
     }
@@ -182,6 +186,9 @@ impl Space {
         opened.derived_stored = version.is_some_and(|version| *version == [DERIVED_VERSION]);
         opened.stale = opened.tally.rebuilding || tally.is_some() && !opened.derived_stored;
         opened.tail = tail;
+        if again::is_left(opened.record.number, store).map_err(|error| store_failed(&error))? {
+            opened.lost = Lost::Stored;
+        }
         opened.open_keys();
         Ok(opened)
     }

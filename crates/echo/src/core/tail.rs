@@ -75,7 +75,7 @@ impl Space {
                 space = %self.key().short(),
                 "the last edits may be missing here; going on in new feeds"
             );
-            self.next_incarnation(&mut outcome.batch)?;
+            self.next_incarnation(1, &mut outcome.batch)?;
         }
         if self.tail.suspect || !self.tail.marked {
             outcome
@@ -89,8 +89,12 @@ impl Space {
         Ok(())
     }
 
-    /// Goes on in new feeds.
-    pub(super) fn next_incarnation(&mut self, batch: &mut Batch) -> Result<(), EchoError> {
+    /// Goes on in new feeds, `step` incarnations beyond all that are known.
+    pub(super) fn next_incarnation(
+        &mut self,
+        step: u32,
+        batch: &mut Batch,
+    ) -> Result<(), EchoError> {
         let device = self.device();
         let own = self.dag.feeds().map(|(_, state)| &state.descriptor);
         let greatest = own
@@ -98,7 +102,7 @@ impl Space {
             .map(|descriptor| descriptor.incarnation)
             .max();
         let used = greatest.unwrap_or(0).max(self.record.incarnation);
-        self.record.incarnation = used.checked_add(1).ok_or_else(|| EchoError::Stopped {
+        self.record.incarnation = used.checked_add(step).ok_or_else(|| EchoError::Stopped {
             reason: "this device has no further feeds in the space".to_owned(),
         })?;
         self.put_record(batch)

@@ -197,7 +197,7 @@ impl Space {
     }
 
     /// Where this device's next transaction will stand.
-    fn next_data(&mut self) -> Result<(FeedId, Next), EchoError> {
+    pub(super) fn next_data(&mut self) -> Result<(FeedId, Next), EchoError> {
         let stopped = |error: &dyn std::error::Error| EchoError::Stopped {
             reason: error.to_string(),
         };

@@ -1,7 +1,9 @@
 use dxos_credentials::Role;
+use dxos_document::{Op, Text, Transaction, Value};
+use dxos_store::CrashPlan;
 use proptest::prelude::*;
 
-use super::{Net, task};
+use super::{Net, object, task};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
@@ -36,23 +38,117 @@ proptest! {
         net.connect(0, 2);
         net.settle();
         net.assert_same(&[0, 2]);
+        // Both copies wrote again what they had written, in feeds of their own.
+        let branches = (50..50 + one).chain(100..100 + two);
         for honest in [0, 2] {
             prop_assert_eq!(net.replicas[honest].forks(), 1);
-            for number in (0..common).chain([200, 201]) {
+            for number in (0..common).chain([200, 201]).chain(branches.clone()) {
                 prop_assert!(net.replicas[honest].has(number), "{} lacks {}", honest, number);
             }
-            prop_assert!(!net.replicas[honest].has(50) && !net.replicas[honest].has(100));
         }
-        // Honest edits go on, those of the device that forked as well: in new feeds.
+        // Honest edits go on, those of the device that forked as well.
         net.edit(0, task(210, 1));
         net.edit(2, task(211, 1));
         net.edit(1, task(212, 1));
+        net.edit(twin, task(213, 1));
         net.settle();
-        net.assert_same(&[0, 1, 2]);
-        for number in [210, 211, 212] {
+        net.assert_same(&[0, 1, 2, twin]);
+        for number in [210, 211, 212, 213] {
             prop_assert!(net.replicas[0].has(number), "{}", number);
         }
+        prop_assert_eq!(net.replicas[0].forks(), 1);
     }
+
+    #[test]
+    fn what_a_fork_took_away_is_written_again_once_also_over_crashes(
+        seed: u64,
+        counts in prop::collection::vec(1..5_i64, 1..6),
+        theirs in prop::collection::vec(1..5_i64, 1..6),
+        crashes in prop::collection::vec((0..4_usize, any::<bool>()), 0..3),
+    ) {
+        let mut net = Net::of(seed, &[Role::Editor, Role::Editor]);
+        net.connect(0, 1);
+        net.connect(0, 2);
+        net.edit(0, counter(0));
+        net.settle();
+        let twin = net.twin(1);
+        net.disconnect(0, 1);
+        for (number, counts) in [(1, &counts), (twin, &theirs)] {
+            for by in counts {
+                net.edit(number, Transaction::new().increment(object(0), "n", *by).ops);
+            }
+        }
+        net.connect(0, 1);
+        net.settle();
+        let mut crashes = crashes.into_iter();
+        let mut plan = crashes.next();
+        net.connect(2, twin);
+        for _ in 0..20_000 {
+            // The device dies as soon as the fork is cut, and then a little later, and so on.
+            if net.replicas[1].forks() == 1 && let Some((survivors, power)) = plan {
+                plan = crashes.next();
+                net.reopen(1, |disk| if power {
+                    disk.crash(CrashPlan::power_loss(survivors));
+                });
+                net.write_again_now(1);
+                net.connect(0, 1);
+            }
+            if !net.step() {
+                break;
+            }
+        }
+        net.settle();
+        net.assert_same(&[0, 1, 2, twin]);
+        let wanted: i64 = counts.iter().chain(&theirs).sum();
+        let objects = net.replicas[0].objects();
+        prop_assert_eq!(objects[0].get("n"), Some(&Value::Counter(wanted)));
+    }
+
+    #[test]
+    fn texts_and_lists_of_a_lost_branch_are_whole_again(seed: u64, rounds in 1..5_usize) {
+        let mut net = Net::of(seed, &[Role::Editor, Role::Editor]);
+        net.connect(0, 1);
+        net.edit(1, Transaction::new()
+            .create(object(0), "note", [("old", Value::from(Text::from("ab"))), ("items", Value::List(vec![1.into()]))])
+            .ops);
+        net.transact(1, |tx| tx.text(object(0), "old")?.insert(2, "cd"));
+        net.settle();
+        let twin = net.twin(1);
+        net.disconnect(0, 1);
+        for round in 0..rounds {
+            net.transact(1, move |tx| {
+                let mut text = tx.text(object(0), "old")?;
+                text.insert(round * 2, "xy")?;
+                text.delete(round, 1)?;
+                drop(text);
+                let mut list = tx.list(object(0), "items")?;
+                list.insert(0, [Value::from(10), Value::map([("a", 1)])])?;
+                list.move_item(0, 1)?;
+                let item = list.item(0)?;
+                tx.set(object(0), item.child("a"), 7)?;
+                if round == 0 {
+                    tx.set(object(0), "new", Text::from("0"))?;
+                }
+                tx.text(object(0), "new")?.insert(1, "z")
+            });
+        }
+        let wanted = net.replicas[1].objects();
+        net.edit(twin, task(9, 1));
+        net.connect(0, twin);
+        net.settle();
+        net.connect(0, 1);
+        net.settle();
+        net.assert_same(&[0, 1]);
+        prop_assert_eq!(net.replicas[0].forks(), 1);
+        let found = net.replicas[0].objects();
+        prop_assert_eq!(found[0].properties(), wanted[0].properties());
+        prop_assert!(net.replicas[0].has(9));
+    }
+}
+
+fn counter(number: u8) -> Vec<Op> {
+    let none = [("n", Value::Counter(0))];
+    Transaction::new().create(object(number), "task", none).ops
 }
 
 #[test]
@@ -80,6 +176,7 @@ fn a_proof_about_a_device_that_is_not_known_yet_takes_effect_when_it_is() {
         net.settle();
         net.assert_same(&[0, 1, 2]);
         assert_eq!(net.replicas[2].forks(), 1);
-        assert!(net.replicas[2].has(1) && !net.replicas[2].has(2));
+        // 1 and its twin wrote again what the fork took away.
+        assert!(net.replicas[2].has(1) && net.replicas[2].has(2) && net.replicas[2].has(3));
     }
 }

@@ -259,7 +259,8 @@ impl Net {
     }
 
     pub(super) fn carry_out(&mut self, number: usize, outcome: Outcome) {
-        let effects = self.replicas[number].write(outcome);
+        let mut effects = self.replicas[number].write(outcome);
+        effects.merge(self.write_again(number));
         let woken = effects.wake.into_iter();
         self.woken
             .extend(woken.map(|session| (number, usize::try_from(session.0).unwrap())));
@@ -267,6 +268,48 @@ impl Net {
             let other = usize::try_from(session.0).unwrap();
             self.ended.push((number, other, error));
             self.disconnect(number, other);
+        }
+    }
+
+    /// What the actor does when it opens a space.
+    pub(super) fn write_again_now(&mut self, number: usize) {
+        let effects = self.write_again(number);
+        assert!(effects.end.is_empty());
+    }
+
+    pub(super) fn transact(
+        &mut self,
+        number: usize,
+        work: impl FnOnce(&mut dxos_document::Tx<'_>) -> Result<(), dxos_document::TxError>
+        + Send
+        + 'static,
+    ) {
+        self.now_ms += 1;
+        let replica = &mut self.replicas[number];
+        let work = dxos_protocol::echo::Work::new(|tx| {
+            work(tx).unwrap();
+            Ok(())
+        });
+        let (transacted, outcome) = replica
+            .space
+            .transact(work, self.now_ms, (&replica.store, &mut self.rng))
+            .unwrap();
+        transacted.unwrap();
+        self.carry_out(number, outcome);
+    }
+
+    fn write_again(&mut self, number: usize) -> super::Effects {
+        let mut effects = super::Effects::default();
+        let replica = &mut self.replicas[number];
+        loop {
+            self.now_ms += 1;
+            let written = replica
+                .space
+                .write_again(self.now_ms, (&replica.store, &mut self.rng));
+            match written.unwrap() {
+                Some(outcome) => effects.merge(replica.write(outcome)),
+                None => return effects,
+            }
         }
     }
 

@@ -1,0 +1,279 @@
+//! Writing again what a fork took away.
+//!
+//! A device whose disk was copied, or restored from a backup, forks its own feed, and every
+//! replica cuts it there. What this device wrote behind the cut is noted in the batch of the cut
+//! itself, and then written again, transaction by transaction, in feeds of a new incarnation: the
+//! block and the note that it was written are one batch. Nobody hears of such a block before it is
+//! on the disk, so neither a kill nor a loss of power makes it be written twice.
+//!
+//! Each copy of a device writes again what it had written itself. What a third, older copy has
+//! cut away from under two others, they both write again.
+
+use dxos_credentials::{Assertion, Credential, Right};
+use dxos_document::{Stamp, Timeframe, Transaction};
+use dxos_feed::{Block, Designation, FeedLimits};
+use dxos_keys::{BlockHash, FeedId};
+use dxos_protocol::echo::EchoError;
+use dxos_store::{Batch, Direction, KeyRange, Read, StoreError};
+use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
+
+use super::apply::{Fresh, open_body};
+use super::layout::{LOST, SpaceNumber, in_space};
+use super::moved::{At, Moved};
+use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
+
+/// A block of this device that a cut took away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LostRecord {
+    hash: BlockHash,
+    /// Where it was written again.
+    again: Option<(FeedId, u64)>,
+}
+
+/// Blocks of this device that cuts took away.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// There are none.
+    None,
+    /// They are noted in the store.
+    Stored,
+    /// They are being written again.
+    Open(Box<Plan>),
+}
+
+/// How to write blocks again.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Those left to be written, the last one first.
+    left: Vec<(Stamp, BlockHash)>,
+    moved: Moved,
+}
+
+/// Whether blocks are left to be written again.
+pub(super) fn is_left(number: SpaceNumber, store: &dyn Read) -> Result<bool, StoreError> {
+    let prefix = KeyRange::prefix(&in_space(number, b""));
+    let row = store.scan(LOST, prefix, Direction::Forward).next();
+    row.transpose().map(|row| row.is_some())
+}
+
+fn lost_key(number: SpaceNumber, (feed, seq): At) -> Vec<u8> {
+    let mut key = in_space(number, feed.as_bytes());
+    key.extend_from_slice(&seq.to_be_bytes());
+    key
+}
+
+impl Space {
+    /// Notes that a block of this device was cut away.
+    pub(super) fn note_lost(
+        &mut self,
+        at: At,
+        hash: BlockHash,
+        batch: &mut Batch,
+    ) -> Result<(), EchoError> {
+        let record = LostRecord { hash, again: None };
+        batch.put(LOST, lost_key(self.record.number, at), encode_row(&record)?);
+        self.lost = Lost::Stored;
+        Ok(())
+    }
+
+    /// Writes one transaction again that a fork had taken away; `None` when none is left, or the
+    /// role or a key that is missing does not allow it now. The space is not stale. What is
+    /// written must be on the disk before anybody hears of it.
+    pub(crate) fn write_again(
+        &mut self,
+        now_ms: u64,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<Option<Outcome>, EchoError> {
+        let has_key = |space: &Self| {
+            let id = space.membership.content_key();
+            id.is_some_and(|id| space.keys.contains_key(&id))
+        };
+        if matches!(self.lost, Lost::None)
+            || self.permit(Right::Write, "write").is_err()
+            || !has_key(self)
+        {
+            return Ok(None);
+        }
+        let mut plan = match std::mem::replace(&mut self.lost, Lost::Stored) {
+            Lost::Open(plan) => plan,
+            _ => Box::new(self.plan(store)?),
+        };
+        if !self.is_presented() {
+            // Before the first transaction, which would do it else: so it is known where that
+            // one will stand.
+            let mut outcome = Outcome::default();
+            self.begin_write(now_ms, &mut outcome)?;
+            self.present(now_ms, store, &mut outcome)?;
+            self.flush(&mut outcome.batch)?;
+            self.lost = Lost::Open(plan);
+            return Ok(Some(outcome));
+        }
+        let Some((stamp, hash)) = plan.left.pop() else {
+            return self.forget_lost(store).map(Some);
+        };
+        let at = (stamp.feed, stamp.seq);
+        let Some(fresh) = self.lost_block(at, hash, store)? else {
+            self.lost = Lost::Open(plan);
+            return Ok(Some(Outcome::default()));
+        };
+        let (again, mut outcome) = match fresh.descriptor.designation {
+            Designation::Control => self.control_again(&fresh, now_ms, (store, rng))?,
+            Designation::Data => self.data_again(&fresh, &plan, now_ms, (store, rng))?,
+        };
+        if let Some(again) = again {
+            plan.moved.again.insert(at, again);
+        }
+        let record = LostRecord {
+            hash: fresh.hash,
+            // What cannot be written is not tried again either.
+            again: Some(again.unwrap_or(at)),
+        };
+        let key = lost_key(self.record.number, at);
+        outcome.batch.put(LOST, key, encode_row(&record)?);
+        self.lost = Lost::Open(plan);
+        Ok(Some(outcome))
+    }
+
+    fn forget_lost(&mut self, store: &dyn Read) -> Result<Outcome, EchoError> {
+        let mut outcome = Outcome::default();
+        let prefix = KeyRange::prefix(&in_space(self.record.number, b""));
+        for row in store.scan(LOST, prefix, Direction::Forward) {
+            let (key, _) = row.map_err(|error| store_failed(&error))?;
+            outcome.batch.delete(LOST, key);
+        }
+        self.lost = Lost::None;
+        Ok(outcome)
+    }
+
+    fn plan(&self, store: &dyn Read) -> Result<Plan, EchoError> {
+        let mut plan = Plan::default();
+        let prefix = in_space(self.record.number, b"");
+        for row in store.scan(LOST, KeyRange::prefix(&prefix), Direction::Forward) {
+            let (key, value) = row.map_err(|error| store_failed(&error))?;
+            let record: LostRecord = decode_row("note of a lost block", &value)?;
+            let Some(at) = at_of(key.get(prefix.len()..).unwrap_or_default()) else {
+                continue;
+            };
+            let Some(fresh) = self.lost_block(at, record.hash, store)? else {
+                continue;
+            };
+            let transaction = self.open_lost(&fresh);
+            plan.moved.note(at, transaction.as_ref());
+            match record.again {
+                Some(again) => drop(plan.moved.again.insert(at, again)),
+                None => plan.left.push((fresh.stamp(), fresh.hash)),
+            }
+        }
+        plan.left
+            .sort_by_key(|(stamp, _)| std::cmp::Reverse(*stamp));
+        Ok(plan)
+    }
+
+    fn lost_block(
+        &self,
+        (feed, seq): At,
+        hash: BlockHash,
+        store: &dyn Read,
+    ) -> Result<Option<Fresh>, EchoError> {
+        let record = self.blocks(store).branch_record(&hash);
+        let record = record.map_err(|error| EchoError::Store {
+            reason: error.to_string(),
+        })?;
+        let found = record
+            .zip(self.dag.feed(&feed))
+            .and_then(|(record, state)| {
+                let block = Block::decode(&record.block, &FeedLimits::default()).ok()?;
+                Some(Fresh {
+                    descriptor: state.descriptor,
+                    feed,
+                    seq,
+                    prev: record.prev,
+                    hash,
+                    block,
+                    past: Timeframe::new(),
+                })
+            });
+        Ok(found)
+    }
+
+    fn open_lost(&self, fresh: &Fresh) -> Option<Transaction> {
+        match fresh.descriptor.designation {
+            Designation::Data => open_body(&self.keys, fresh),
+            Designation::Control => None,
+        }
+    }
+
+    fn data_again(
+        &mut self,
+        fresh: &Fresh,
+        plan: &Plan,
+        now_ms: u64,
+        parts: (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<(Option<At>, Outcome), EchoError> {
+        let Some(transaction) = self.open_lost(fresh) else {
+            return Ok((None, Outcome::default()));
+        };
+        // Within the transaction, what it refers to of itself is at its new place already.
+        let own = self.next_data()?;
+        let own = (fresh.feed, fresh.seq, (own.0, own.1.seq));
+        let ops = transaction.ops.into_iter();
+        let ops = ops.map(|op| plan.moved.renamed(op, own)).collect();
+        let (committed, outcome) = self.commit(ops, now_ms, parts)?;
+        if let Err(error) = &committed {
+            tracing::warn!(seq = fresh.seq, %error, "a transaction of a fork was not written again");
+        }
+        let again = committed
+            .ok()
+            .map(|committed| (committed.feed, committed.seq));
+        Ok((again, outcome))
+    }
+
+    fn control_again(
+        &mut self,
+        fresh: &Fresh,
+        now_ms: u64,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<(Option<At>, Outcome), EchoError> {
+        let mut outcome = Outcome::default();
+        let Ok(credential) = Credential::decode(&fresh.block.body) else {
+            return Ok((None, outcome));
+        };
+        let stands = match credential.assertion() {
+            // Shown again in the new feeds anyway.
+            Assertion::DevicePresented { .. } => false,
+            // Whoever was removed since must not be let in again by this.
+            Assertion::SpaceMember { identity, .. } => !self.membership.blocks().any(|block| {
+                let assertion = block.credential.assertion();
+                matches!(assertion, Assertion::MemberRemoved { identity: gone, .. } if gone == identity)
+            }),
+            _ => true,
+        };
+        if !stands {
+            return Ok((None, outcome));
+        }
+        let current = self.membership.content_key();
+        let current = current.and_then(|id| self.keys.get(&id).cloned());
+        self.begin_write(now_ms, &mut outcome)?;
+        self.present(now_ms, store, &mut outcome)?;
+        self.append_control(&credential, now_ms, store, &mut outcome)?;
+        if matches!(credential.assertion(), Assertion::ContentKey { .. })
+            && let Some(current) = current
+        {
+            // It opens what others sealed with it; what comes now is sealed as it was before.
+            let readers = self.membership.readers();
+            self.seal_key(&current, readers, now_ms, (store, rng), &mut outcome)?;
+        }
+        self.settle_members(store, &mut outcome)?;
+        self.flush(&mut outcome.batch)?;
+        let feed = self.own_feed(Designation::Control).id();
+        let length = self.dag.feed(&feed).map_or(0, |state| state.length);
+        Ok((Some((feed, length.saturating_sub(1))), outcome))
+    }
+}
+
+fn at_of(key: &[u8]) -> Option<At> {
+    let (feed, seq) = key.split_at_checked(FeedId::LENGTH)?;
+    let seq = u64::from_be_bytes(seq.try_into().ok()?);
+    Some((FeedId::from_slice(feed)?, seq))
+}
