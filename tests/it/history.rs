@@ -1,7 +1,7 @@
 //! Who changed what, how things were, what differs.
 
 use dxos_client::{
-    ChangeKind, ClientError, ConnectionState, EchoError, Filter, Map, Space, Timeframe, map,
+    ChangeKind, ClientError, ConnectionState, Durability, EchoError, Filter, Map, Space, Timeframe, map,
 };
 
 use crate::support::{converge, join, start};
@@ -229,4 +229,50 @@ async fn a_space_can_be_read_as_it_was_and_compared() {
         space.at(Timeframe::new()).query(Filter::all()).await,
         Ok(vec![])
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_is_undone_and_done_again_where_it_still_shows() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(&home.path().join("a"), "Ann").await;
+    let bob = start(&home.path().join("b"), "Bob").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let db = space.db();
+    let task = db.add(("task", map! { "a" => 1, "b" => 1 })).await.unwrap();
+    let theirs = join(&space, &bob).await;
+    converge(&space, &theirs).await;
+    let written = db.transaction_committed(Durability::Interval, move |tx| {
+        tx.set(task, "a", 2)?;
+        tx.set(task, "b", 2)?;
+        tx.add("task", map! {})
+    });
+    let (made, committed) = written.await.unwrap();
+    let committed = committed.unwrap();
+    converge(&space, &theirs).await;
+    assign(&theirs, task, "b", "theirs").await;
+    converge(&space, &theirs).await;
+
+    let refused = theirs.db().undo(&committed).await.unwrap_err();
+    assert!(matches!(
+        refused,
+        ClientError::Echo(EchoError::OthersTransaction { .. })
+    ));
+    let undone = db.undo(&committed).await.unwrap();
+    assert_eq!((undone.undone.len(), undone.kept.len()), (2, 1));
+    assert_eq!(undone.kept[0].path, Some("b".into()));
+    converge(&space, &theirs).await;
+    for replica in [&space, &theirs] {
+        let shown = replica.db().get(task).await.unwrap().unwrap();
+        assert_eq!(shown.get("a"), Some(&1.into()));
+        assert_eq!(shown.get("b"), Some(&"theirs".into()));
+        let made = replica.db().get(made).await.unwrap().unwrap();
+        assert!(made.is_deleted());
+    }
+    // Undoing that is doing it again; with the right words anybody may.
+    let again = undone.committed.unwrap();
+    theirs.db().undo_any(&again).await.unwrap();
+    converge(&space, &theirs).await;
+    let shown = db.get(task).await.unwrap().unwrap();
+    assert_eq!(shown.get("a"), Some(&2.into()));
+    assert!(!db.get(made).await.unwrap().unwrap().is_deleted());
 }

@@ -210,6 +210,25 @@ impl Database {
         T: Send + 'static,
         E: Send + 'static,
     {
+        let (value, _) = self.transaction_committed(durability, run).await?;
+        Ok(value)
+    }
+
+    /// Runs a transaction and returns also where it was written, which is what undoing it takes;
+    /// `None` when it changed nothing.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::transaction`].
+    pub async fn transaction_committed<T, E>(
+        &self,
+        durability: Durability,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<(T, Option<Committed>), TransactionError<E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+    {
         let node = self.space.client().node()?;
         transact(&node, self.space.key(), durability, run).await
     }
@@ -328,7 +347,7 @@ pub(crate) async fn transact<T, E>(
     space: SpaceKey,
     durability: Durability,
     run: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
-) -> Result<T, TransactionError<E>>
+) -> Result<(T, Option<Committed>), TransactionError<E>>
 where
     T: Send + 'static,
     E: Send + 'static,
@@ -357,7 +376,7 @@ where
             Err(TransactionError::Aborted(error))
         }
         (Err(error), _) => Err(ClientError::from(error).into()),
-        (Ok(_), Ok(Ok(result))) => Ok(result),
+        (Ok(committed), Ok(Ok(result))) => Ok((result, committed)),
         (Ok(_), _) => Err(ClientError::from(EchoError::TransactionPanicked).into()),
     }
 }

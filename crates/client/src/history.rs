@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use dxos_actors::Port;
 use dxos_document::{Object, Path, Query, Stamp, Timeframe};
-use dxos_protocol::echo::EchoError;
+use dxos_protocol::echo::{Committed, EchoError};
 use dxos_protocol::history::{
     COMPARE_PAGE_MAX, Compare, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts, Loser,
-    ObjectDifference, ReadHistory, RunQueryAt,
+    ObjectDifference, ReadHistory, RunQueryAt, Undo, Undone,
 };
 
 use crate::{ClientError, Database, ObjectId, Space};
@@ -63,6 +63,43 @@ impl Database {
     ) -> Result<Vec<Loser>, ClientError> {
         let mut all = self.all_conflicts(object).await?;
         Ok(all.remove(&path.into()).unwrap_or_default())
+    }
+
+    /// Undoes a transaction of this identity by a new one, as far as what it did still shows: what
+    /// was changed since, by whomever, stays as it is, and so do concurrent changes. Of a
+    /// property for which a concurrent value had lost against it, that value shows then. An
+    /// object that the transaction made is deleted unless others have changed it. Numbers are
+    /// counted back; members of sets that others added as well stay. Texts and lists are edited
+    /// back when nobody has edited them since.
+    ///
+    /// The result says what was undone and what was not. Undoing what it committed does it again.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] with [`EchoError::OthersTransaction`] when somebody else wrote it:
+    /// see [`Database::undo_any`]; with [`EchoError::UnknownTransaction`] when it is not here or
+    /// does not count.
+    pub async fn undo(&self, committed: &Committed) -> Result<Undone, ClientError> {
+        self.undo_as(committed, false).await
+    }
+
+    /// Undoes a transaction, whoever wrote it. See [`Database::undo`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::undo`], but for who wrote it.
+    pub async fn undo_any(&self, committed: &Committed) -> Result<Undone, ClientError> {
+        self.undo_as(committed, true).await
+    }
+
+    async fn undo_as(&self, committed: &Committed, any: bool) -> Result<Undone, ClientError> {
+        let undo = Undo {
+            space: self.space().key(),
+            feed: committed.feed,
+            seq: committed.seq,
+            any,
+        };
+        ask(self.space().client().node()?.echo.undo(), undo).await
     }
 
     /// The transactions that touched an object: who wrote them, when, and what they did to it.

@@ -20,7 +20,7 @@ use dxos_protocol::echo::*;
 use dxos_protocol::halo::Authority;
 use dxos_protocol::history::{
     Compare, ComparePage, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts, Loser,
-    ReadHistory, RunQueryAt,
+    ReadHistory, RunQueryAt, Undo, Undone,
 };
 use dxos_protocol::mesh::JoinSwarm;
 use dxos_protocol::replicate::{

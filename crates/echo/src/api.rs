@@ -12,7 +12,7 @@ use dxos_protocol::echo::{
     WatchText,
 };
 use dxos_protocol::history::{
-    Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt,
+    Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt, Undo,
 };
 use dxos_protocol::mesh::{EndSession, JoinSwarm, Wake};
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
@@ -130,6 +130,8 @@ ports! {
     run_query_at: RunQueryAt,
     /// Tells what differs between two times.
     compare: Compare,
+    /// Undoes a transaction.
+    undo: Undo,
     /// Computes the hash of everything visible.
     state_hash: ComputeStateHash,
     /// Puts everything acknowledged onto the disk.

@@ -25,6 +25,7 @@ mod tests;
 mod texts;
 mod transact;
 mod tree;
+mod undo;
 
 pub(crate) use past::Past;
 pub(crate) use query::PROPERTIES_TYPE;

@@ -206,6 +206,16 @@ impl Past {
         Walk::over(self.number, feeds)
     }
 
+    /// Lets a walk that was over an earlier past go on over this one.
+    pub(super) fn go_on(&self, walk: &mut Walk) -> Result<(), EchoError> {
+        for (feed, read) in &self.feeds {
+            if !walk.reach(*feed, read.descriptor, read.length) {
+                return Err(EchoError::PastChanged);
+            }
+        }
+        Ok(())
+    }
+
     /// The next block of a walk.
     pub(super) fn next(
         &self,

@@ -206,6 +206,11 @@ impl Space {
         self.authority.signer.device()
     }
 
+    /// The identity that this device acts for.
+    pub(crate) const fn identity(&self) -> dxos_keys::IdentityKey {
+        self.authority.chain.device().identity
+    }
+
     pub(super) fn blocks<'a>(&self, store: &'a dyn Read) -> StoredBlocks<'a> {
         StoredBlocks {
             store,

@@ -128,7 +128,7 @@ impl Space {
         self.run(work, now_ms, parts)
     }
 
-    fn run(
+    pub(super) fn run(
         &mut self,
         work: impl FnOnce(&mut Tx<'_>) -> Result<(), EchoError>,
         now_ms: u64,

@@ -9,9 +9,10 @@ use dxos_document::{Object, Timeframe};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::history::{
     Compare, ComparePage, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts, Loser,
-    ReadHistory, RunQueryAt,
+    ReadHistory, RunQueryAt, Undo, Undone,
 };
 use dxos_store::Read;
+use tokio::sync::oneshot;
 
 use super::SpaceActor;
 use crate::core::Past;
@@ -130,5 +131,43 @@ impl Receive<Compare> for SpaceActor {
             let times = (&message.from, &message.until);
             past.compare(store, times, message.after, message.limit)
         }))
+    }
+}
+
+impl Receive<Undo> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: Undo,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<Undone, EchoError>> {
+        let Undo { feed, seq, any, .. } = message;
+        let identity = self.space().map(|space| space.identity());
+        let by = match identity {
+            Ok(identity) => (!any).then_some(identity),
+            Err(error) => return Answer::Now(Err(error)),
+        };
+        let plan = self.read_past(ctx, move |past, store| {
+            past.plan_undo(store, (feed, seq), by)
+        });
+        let (sender, undone) = oneshot::channel();
+        ctx.spawn_then(plan, move |actor, plan, ctx| {
+            let undone = plan.and_then(|plan| {
+                let undone = actor.step(ctx, |space, now_ms, parts| {
+                    let past = space.past(Arc::new(AtomicBool::new(false)));
+                    let (store, rng) = parts;
+                    space.undo(plan, &past, now_ms, (store, rng))
+                });
+                undone.flatten()
+            });
+            // Who gave up waiting needs no answer.
+            let _ = sender.send(undone);
+        });
+        Answer::later(async move {
+            undone.await.unwrap_or_else(|_| {
+                Err(EchoError::Stopped {
+                    reason: "it stopped before the transaction was undone".to_owned(),
+                })
+            })
+        })
     }
 }

@@ -9,6 +9,7 @@ mod large;
 mod members;
 mod past;
 mod queries;
+mod undo;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
