@@ -1,7 +1,8 @@
 //! Who changed what, how things were, what differs.
 
 use dxos_client::{
-    ChangeKind, ClientError, ConnectionState, Durability, EchoError, Filter, Map, Space, Timeframe, map,
+    ChangeKind, ClientError, ConnectionState, Durability, EchoError, Filter, Map, Space, Timeframe,
+    map,
 };
 
 use crate::support::{converge, join, start};

@@ -161,14 +161,15 @@ impl Runner {
 
     async fn write(&self, batch: &[ObjectId]) -> Result<u64, TransactionError<MigrationError>> {
         let (migration, batch) = (self.migration.clone(), batch.to_vec());
-        transact(&self.node, self.space, Durability::Interval, move |tx| {
+        let written = transact(&self.node, self.space, Durability::Interval, move |tx| {
             let mut migrated = 0;
             for object in batch {
                 migrated += u64::from(migration.apply(tx, object)?);
             }
             Ok(migrated)
-        })
-        .await
+        });
+        let (migrated, _) = written.await?;
+        Ok(migrated)
     }
 
     fn migrated(&self, batch: &[ObjectId], migrated: u64) {

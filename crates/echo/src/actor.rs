@@ -408,6 +408,7 @@ pass_to_space! {
     RunQueryAt => Vec<dxos_document::Object>,
     Subscribe => LiveQuery,
     Transact => Option<Committed>,
+    Undo => Undone,
     WatchText => Option<TextWatch>,
     WatchSpace => tokio::sync::watch::Receiver<SpaceReport>,
 }

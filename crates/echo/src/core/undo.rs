@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_document::{Key, Map, ObjectState, Op, Path, Stamp, Transaction, Tx, TxError, Value};
 use dxos_keys::{FeedId, IdentityKey, ObjectId};
 use dxos_protocol::echo::EchoError;
-use dxos_protocol::history::{
-    KeptPart, KeptReason, PropertyDifference, UndoPart, Undone,
-};
+use dxos_protocol::history::{KeptPart, KeptReason, PropertyDifference, UndoPart, Undone};
 use dxos_store::Read;
 use rand_core::CryptoRng;
 
@@ -29,6 +27,8 @@ struct Touched {
     assigned: BTreeSet<Path>,
     /// Places where numbers were counted on by the transaction itself.
     counted: BTreeMap<Path, i64>,
+    /// Places that the transaction itself assigned.
+    set_by_itself: BTreeSet<Path>,
     /// Members that others added to sets.
     added: BTreeMap<Path, BTreeSet<Value>>,
     /// Whether it was deleted or restored by somebody who had seen the transaction.
@@ -64,11 +64,7 @@ impl Past {
         }
         let mut objects: BTreeMap<ObjectId, Touched> = BTreeMap::new();
         for op in &transaction.ops {
-            let touched = objects.entry(op.object()).or_default();
-            if let Op::Increment { path, by, .. } = op {
-                let sum = touched.counted.entry(path.clone()).or_default();
-                *sum = sum.saturating_add(*by);
-            }
+            objects.entry(op.object()).or_default().note_own(op);
         }
         let mut plan = UndoPlan {
             target,
@@ -108,8 +104,8 @@ impl UndoPlan {
             // What the block itself says of its own feed is not in its past.
             let seen = |later: &Fresh, earlier: &Fresh| later.past.get(&earlier.feed) > earlier.seq;
             let is_before = !is_target && seen(&self.target, &fresh);
-            let is_foreign = self.author.is_none()
-                || past.author(&fresh.descriptor).identity != self.author;
+            let is_foreign =
+                self.author.is_none() || past.author(&fresh.descriptor).identity != self.author;
             let has_seen = seen(&fresh, &self.target);
             for (index, op) in transaction.ops.iter().enumerate() {
                 let Some(touched) = self.objects.get_mut(&op.object()) else {
@@ -130,12 +126,37 @@ impl UndoPlan {
 }
 
 impl Touched {
+    /// Notes an operation of the transaction itself.
+    fn note_own(&mut self, op: &Op) {
+        match op {
+            Op::Increment { path, by, .. } => {
+                let sum = self.counted.entry(path.clone()).or_default();
+                *sum = sum.saturating_add(*by);
+            }
+            Op::Create { properties, .. } => {
+                self.set_by_itself
+                    .extend(properties.keys().cloned().map(Path::from));
+            }
+            Op::Set { path, .. } | Op::Unset { path, .. } => {
+                self.set_by_itself.insert(path.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// How much the transaction counted on what stood at a place before it.
+    fn counted_at(&self, path: &Path) -> Option<i64> {
+        let by = *self.counted.get(path)?;
+        (!reaches(&self.set_by_itself, path)).then_some(by)
+    }
+
     /// Notes an operation that is not in the transaction's past.
     fn note(&mut self, op: &Op, has_seen: bool, is_foreign: bool) {
         self.foreign |= is_foreign;
         match op {
             Op::Create { properties, .. } if has_seen => {
-                self.assigned.extend(properties.keys().cloned().map(Path::from));
+                self.assigned
+                    .extend(properties.keys().cloned().map(Path::from));
             }
             Op::Set { path, .. } | Op::Unset { path, .. } if has_seen => {
                 self.assigned.insert(path.clone());
@@ -148,15 +169,15 @@ impl Touched {
             _ => {}
         }
     }
+}
 
-    /// Whether a place, or one above it, was assigned since.
-    fn is_overwritten(&self, path: &Path) -> bool {
-        let parts = path.parts();
-        (1..=parts.len()).any(|length| {
-            let above = Path::of(parts.iter().take(length).cloned());
-            self.assigned.contains(&above)
-        })
-    }
+/// Whether a place, or one above it, is among those that were assigned.
+fn reaches(assigned: &BTreeSet<Path>, path: &Path) -> bool {
+    let parts = path.parts();
+    (1..=parts.len()).any(|length| {
+        let above = Path::of(parts.iter().take(length).cloned());
+        assigned.contains(&above)
+    })
 }
 
 impl Space {
@@ -173,10 +194,11 @@ impl Space {
             .go_on(&mut plan.walk)
             .and_then(|()| plan.read_on(past, store))
             .and_then(|()| {
-                past.open(&plan.target).ok_or(EchoError::UnknownTransaction {
-                    feed: plan.target.feed,
-                    seq: plan.target.seq,
-                })
+                past.open(&plan.target)
+                    .ok_or(EchoError::UnknownTransaction {
+                        feed: plan.target.feed,
+                        seq: plan.target.seq,
+                    })
             });
         if let Err(error) = ready {
             return Ok((Err(error), Outcome::default()));
@@ -184,18 +206,25 @@ impl Space {
         let mut undone = Undone::default();
         let work = |tx: &mut Tx<'_>| {
             let all = plan.objects.iter();
-            let mut all = all.map(|(object, touched)| Undoing {
-                object: *object,
-                touched,
-                target: plan.target.stamp(),
-                undone: &mut undone,
-            }.run(tx));
-            all.try_for_each(|result| result).map_err(|error| EchoError::InvalidTransaction {
-                reason: error.to_string(),
-            })
+            let mut all = all.map(|(object, touched)| {
+                Undoing {
+                    object: *object,
+                    touched,
+                    target: plan.target.stamp(),
+                    undone: &mut undone,
+                }
+                .run(tx)
+            });
+            all.try_for_each(|result| result)
+                .map_err(|error| EchoError::InvalidTransaction {
+                    reason: error.to_string(),
+                })
         };
         let (transacted, outcome) = self.run(work, now_ms, (store, rng))?;
-        let result = transacted.map(|committed| Undone { committed, ..undone });
+        let result = transacted.map(|committed| Undone {
+            committed,
+            ..undone
+        });
         Ok((result, outcome))
     }
 }
@@ -288,7 +317,7 @@ impl Undoing<'_> {
             before,
             after,
         } = change;
-        if self.touched.is_overwritten(&path) {
+        if reaches(&self.touched.assigned, &path) {
             self.kept(Some(&path), KeptReason::Overwritten);
             return Ok(());
         }
@@ -296,11 +325,13 @@ impl Undoing<'_> {
         let shown = now.at(&path).cloned();
         let undone = match (&before, &after, &shown) {
             (_, _, Some(Value::Int(_) | Value::Counter(_)))
-                if self.touched.counted.contains_key(&path) && before.is_some() =>
+                if self.touched.counted_at(&path).is_some() && before.is_some() =>
             {
                 self.uncount(tx, &path)?
             }
-            (before, Some(Value::Set(new)), Some(Value::Set(shown))) if before.is_none() || matches!(before, Some(Value::Set(_))) => {
+            (before, Some(Value::Set(new)), Some(Value::Set(shown)))
+                if before.is_none() || matches!(before, Some(Value::Set(_))) =>
+            {
                 let none = BTreeSet::new();
                 let old = match before {
                     Some(Value::Set(old)) => old,
@@ -363,7 +394,11 @@ impl Undoing<'_> {
     }
 
     fn uncount(&self, tx: &mut Tx<'_>, path: &Path) -> Result<bool, TxError> {
-        let by = self.touched.counted.get(path).and_then(|by| by.checked_neg());
+        let by = self
+            .touched
+            .counted
+            .get(path)
+            .and_then(|by| by.checked_neg());
         match by {
             Some(by) => tx.increment(self.object, path.clone(), by).map(|()| true),
             None => Ok(false),

@@ -135,11 +135,7 @@ impl Receive<Compare> for SpaceActor {
 }
 
 impl Receive<Undo> for SpaceActor {
-    fn receive(
-        &mut self,
-        message: Undo,
-        ctx: &Context<Self>,
-    ) -> Answer<Result<Undone, EchoError>> {
+    fn receive(&mut self, message: Undo, ctx: &Context<Self>) -> Answer<Result<Undone, EchoError>> {
         let Undo { feed, seq, any, .. } = message;
         let identity = self.space().map(|space| space.identity());
         let by = match identity {

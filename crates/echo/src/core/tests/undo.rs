@@ -16,7 +16,10 @@ fn last(net: &Net, number: usize) -> Committed {
     let replica = &net.replicas[number];
     let past = replica.space.past(Arc::new(AtomicBool::new(false)));
     let page = past.history(&replica.store, None, None, 1000).unwrap();
-    let own = page.entries.iter().find(|entry| entry.author.device == replica.space.device());
+    let own = page
+        .entries
+        .iter()
+        .find(|entry| entry.author.device == replica.space.device());
     own.unwrap().committed
 }
 
@@ -25,9 +28,14 @@ fn undo(net: &mut Net, number: usize, committed: Committed) -> Result<Undone, Ec
     let past = || Arc::new(AtomicBool::new(false));
     let by = Some(replica.space.identity());
     let at = (committed.feed, committed.seq);
-    let plan = replica.space.past(past()).plan_undo(&replica.store, at, by)?;
+    let plan = replica
+        .space
+        .past(past())
+        .plan_undo(&replica.store, at, by)?;
     let now = replica.space.past(past());
-    let undone = replica.space.undo(plan, &now, 99, (&replica.store, &mut net.rng));
+    let undone = replica
+        .space
+        .undo(plan, &now, 99, (&replica.store, &mut net.rng));
     let (undone, outcome) = undone.unwrap();
     net.carry_out(number, outcome);
     undone
@@ -112,11 +120,19 @@ fn counts_and_members_of_others_stay() {
         path: "tags".into(),
         values: values.iter().map(|value| (*value).into()).collect(),
     };
-    let ops = Transaction::new().increment(object(0), "n", 5).with(add(&["a", "b"]));
+    let ops = Transaction::new()
+        .increment(object(0), "n", 5)
+        .with(add(&["a", "b"]));
     net.edit(0, ops.set_remove(object(0), "tags", ["old"]).ops);
     let committed = last(&net, 0);
     net.settle();
-    net.edit(1, Transaction::new().increment(object(0), "n", 7).with(add(&["b", "c"])).ops);
+    net.edit(
+        1,
+        Transaction::new()
+            .increment(object(0), "n", 7)
+            .with(add(&["b", "c"]))
+            .ops,
+    );
     net.settle();
     undo(&mut net, 0, committed).unwrap();
     net.settle();
@@ -130,12 +146,17 @@ fn counts_and_members_of_others_stay() {
 fn a_concurrent_value_that_lost_shows_when_the_winner_is_undone() {
     let mut net = of_two(|tx| tx.set(object(0), "title", 1));
     net.disconnect(0, 1);
-    for number in [0, 1] {
-        net.edit(number, Transaction::new().set(object(0), "title", 10 + number as i64).ops);
+    for number in [0_usize, 1] {
+        net.edit(
+            number,
+            Transaction::new()
+                .set(object(0), "title", 10 + i64::try_from(number).unwrap())
+                .ops,
+        );
     }
     net.connect(0, 1);
     net.settle();
-    let winner = if value(&net, 0, "title") == Some(10.into()) { 0 } else { 1 };
+    let winner = usize::from(value(&net, 0, "title") != Some(10.into()));
     let loser = 1 - winner;
     let (won, lost) = (last(&net, winner), last(&net, loser));
     let undone = undo(&mut net, loser, lost).unwrap();
@@ -143,7 +164,10 @@ fn a_concurrent_value_that_lost_shows_when_the_winner_is_undone() {
     undo(&mut net, winner, won).unwrap();
     net.settle();
     net.assert_same(&[0, 1]);
-    assert_eq!(value(&net, 0, "title"), Some((10 + loser as i64).into()));
+    assert_eq!(
+        value(&net, 0, "title"),
+        Some((10 + i64::try_from(loser).unwrap()).into())
+    );
 }
 
 #[test]
@@ -175,8 +199,14 @@ fn a_text_is_edited_back_and_those_of_others_are_refused() {
     net.transact(1, |tx| tx.text(object(0), "text")?.insert(0, "zero "));
     net.settle();
     net.assert_same(&[0, 1]);
-    assert_eq!(value(&net, 1, "text").unwrap().as_str(), Some("zero one two"));
-    let unknown = Committed { seq: 1000, ..committed };
+    assert_eq!(
+        value(&net, 1, "text").unwrap().as_str(),
+        Some("zero one two")
+    );
+    let unknown = Committed {
+        seq: 1000,
+        ..committed
+    };
     let unknown = undo(&mut net, 0, unknown);
     assert!(matches!(unknown, Err(EchoError::UnknownTransaction { .. })));
 }
