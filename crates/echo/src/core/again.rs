@@ -77,6 +77,12 @@ impl Space {
         Ok(())
     }
 
+    /// Whether what a cut took away is being written again: nothing else is written before that
+    /// is done, as what keeps it back keeps back all writing.
+    pub(super) const fn is_writing_again(&self) -> bool {
+        !matches!(self.lost, Lost::None)
+    }
+
     /// Writes one transaction again that a fork had taken away; `None` when none is left, or the
     /// role or a key that is missing does not allow it now. The space is not stale. What is
     /// written must be on the disk before anybody hears of it.

@@ -164,7 +164,12 @@ impl Space {
         let mut tx = Tx::new(&mut workspace, context);
         let worked = work(&mut tx);
         let ops = tx.into_ops();
-        let checked = worked.and_then(|()| self.check_schemas(&ops, store));
+        // What is written again was checked when it was written first.
+        let is_new = !self.is_writing_again();
+        let checked = worked.and_then(|()| match is_new {
+            true => self.check_schemas(&ops, store),
+            false => Ok(()),
+        });
         let transacted = match checked.and_then(|()| encode(ops)) {
             Ok(None) => Ok(None),
             Ok(Some((transaction, plain))) => {
