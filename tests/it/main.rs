@@ -8,8 +8,8 @@
     reason = "everything here is a test: what goes wrong fails it"
 )]
 
-mod graph;
 mod forks;
+mod graph;
 mod history;
 mod joining;
 mod killed;

@@ -48,8 +48,8 @@ mod config;
 mod database;
 mod echo;
 mod error;
-mod graph;
 mod forks;
+mod graph;
 mod halo;
 mod history;
 mod invitation;
@@ -74,8 +74,8 @@ pub use config::{
 pub use database::{Database, DatabaseError, TransactionError};
 pub use echo::EchoProxy;
 pub use error::ClientError;
-pub use graph::ResolveError;
 pub use forks::Forks;
+pub use graph::ResolveError;
 pub use halo::HaloProxy;
 pub use history::{History, SpaceAt};
 pub use invitation::{

@@ -131,7 +131,9 @@ impl SpaceActor {
         }
         self.rebuild();
         self.tell_mesh(effects);
-        self.write_again(ctx)?;
+        if let Err(error) = self.write_again(ctx) {
+            tracing::error!(%error, "what a fork took away is not written again yet");
+        }
         self.report_soon(ctx);
         Ok(())
     }
@@ -154,7 +156,12 @@ impl SpaceActor {
             if let Err(error) = self.write(outcome.batch, outcome.synced) {
                 return Err(self.begin_again(&error, ctx));
             }
-            self.space()?.written();
+            let told = self.space().and_then(|space| space.written(&store));
+            if let Err(error) = told {
+                self.begin_again(&error, ctx);
+                self.refresh_live();
+                return Err(error);
+            }
             self.rebuild();
             effects.merge(outcome.effects);
         }
