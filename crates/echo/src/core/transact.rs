@@ -166,9 +166,12 @@ impl Space {
         let ops = tx.into_ops();
         // What is written again was checked when it was written first.
         let is_new = !self.is_writing_again();
-        let checked = worked.and_then(|()| match is_new {
-            true => self.check_schemas(&ops, store),
-            false => Ok(()),
+        let checked = worked.and_then(|()| {
+            if is_new {
+                self.check_schemas(&ops, store)
+            } else {
+                Ok(())
+            }
         });
         let transacted = match checked.and_then(|()| encode(ops)) {
             Ok(None) => Ok(None),
