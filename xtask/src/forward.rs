@@ -12,31 +12,6 @@ use cargo_metadata::Message;
 
 use crate::cargo;
 
-/// Measure on this machine.
-///
-/// Builds with optimisation and runs the program `bench` of dxos-benches with the arguments
-/// given; without any, every benchmark. Figures compare only within one run.
-#[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
-Arguments of the program:
-  [NAME]       Run only this benchmark
-  --json       Print one JSON document
-  --size N     How many objects the benchmarks work on
-
-Examples:
-  cargo xtask bench
-  cargo xtask bench replicate --size 10000 --json
-
-`cargo xtask bench -- --help` lists the benchmarks."
-)]
-pub(crate) struct Bench {
-    /// Arguments for the program
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
-}
-
 /// Put load on real processes on loopback.
 ///
 /// Builds `dx` with optimisation, then runs the program `load` of dxos-benches, which starts
@@ -93,11 +68,6 @@ pub(crate) struct Sim {
     pub(crate) arguments: Vec<OsString>,
 }
 
-/// Runs `bench`.
-pub(crate) fn bench(options: &Bench) -> Result<ExitCode> {
-    forward(program("dxos-benches", "bench").args(&options.arguments))
-}
-
 /// Runs `sim`.
 pub(crate) fn sim(options: &Sim) -> Result<ExitCode> {
     forward(program("dxos-sim", "sim").args(&options.arguments))
@@ -120,7 +90,8 @@ pub(crate) fn sim_checked(arguments: &[&str]) -> Result<ExitCode> {
     forward(command.args(arguments))
 }
 
-fn program(package: &str, name: &str) -> Command {
+/// A program of the workspace, to be built with optimisation and run.
+pub(crate) fn program(package: &str, name: &str) -> Command {
     let mut command = cargo::cargo();
     command.args([
         "run",
@@ -134,7 +105,8 @@ fn program(package: &str, name: &str) -> Command {
     command
 }
 
-fn forward(command: &mut Command) -> Result<ExitCode> {
+/// Runs it, and ends as it does.
+pub(crate) fn forward(command: &mut Command) -> Result<ExitCode> {
     Ok(cargo::exit_code(cargo::status(command)?))
 }
 

@@ -15,6 +15,7 @@
     reason = "a command line program reports on its standard streams"
 )]
 
+mod bench;
 mod cargo;
 mod ci;
 mod counts;
@@ -40,7 +41,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    Bench(forward::Bench),
+    Bench(bench::Bench),
     Ci(ci::Options),
     Deps(deps::Options),
     Load(forward::Load),
@@ -51,7 +52,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
-        Task::Bench(options) => forward::bench(&options),
+        Task::Bench(options) => bench::bench(&options),
         Task::Ci(options) => Ok(ci::run(&options)),
         Task::Deps(options) => deps::run(&options),
         Task::Load(options) => forward::load(&options),

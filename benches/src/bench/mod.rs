@@ -6,6 +6,8 @@ mod open;
 mod query;
 mod raw;
 mod replicate;
+mod text;
+mod update;
 mod verify;
 mod visible;
 
@@ -13,6 +15,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use clap::builder::PossibleValue;
 use clap::{Parser, ValueEnum};
 use serde_json::json;
 
@@ -27,9 +30,9 @@ use crate::{Figure, Report};
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 pub struct Arguments {
-    /// Run only this benchmark
+    /// Run only this benchmark, or those of a group
     #[arg(value_enum)]
-    name: Option<Name>,
+    name: Option<Asked>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -52,6 +55,56 @@ fn size(text: &str) -> Result<usize, String> {
     }
 }
 
+/// What can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// Objects and texts on one device: commit, update, query, open and text
+    Echo,
+    One(Name),
+}
+
+impl ValueEnum for Asked {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Asked; 10] = [
+            Asked::Echo,
+            Asked::One(Name::Raw),
+            Asked::One(Name::Commit),
+            Asked::One(Name::Update),
+            Asked::One(Name::Text),
+            Asked::One(Name::Verify),
+            Asked::One(Name::Replicate),
+            Asked::One(Name::Visible),
+            Asked::One(Name::Query),
+            Asked::One(Name::Open),
+        ];
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Echo => Some(PossibleValue::new("echo").help(
+                "Objects and texts on one device: commit, update, query, open and text together",
+            )),
+            Self::One(name) => name.to_possible_value(),
+        }
+    }
+}
+
+impl Asked {
+    const fn names(&self) -> &[Name] {
+        match self {
+            Self::Echo => &[
+                Name::Commit,
+                Name::Update,
+                Name::Query,
+                Name::Open,
+                Name::Text,
+            ],
+            Self::One(name) => std::slice::from_ref(name),
+        }
+    }
+}
+
 /// The benchmarks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Name {
@@ -59,6 +112,10 @@ enum Name {
     Raw,
     /// Transactions, durable at an interval and with fsync each
     Commit,
+    /// One property of each of many objects, and of one object many times
+    Update,
+    /// Typing into a text, reopened, and taken in by a peer; the size is of no matter
+    Text,
     /// Blocks verified in bulk and one at a time
     Verify,
     /// All objects to a new peer over loopback QUIC
@@ -76,6 +133,8 @@ impl Name {
         match self {
             Self::Raw => "raw",
             Self::Commit => "commit",
+            Self::Update => "update",
+            Self::Text => "text",
             Self::Verify => "verify",
             Self::Replicate => "replicate",
             Self::Visible => "visible",
@@ -88,6 +147,8 @@ impl Name {
         match self {
             Self::Raw => raw::run(size).await,
             Self::Commit => commit::run(size).await,
+            Self::Update => update::run(size).await,
+            Self::Text => text::run().await,
             Self::Verify => verify::run(size),
             Self::Replicate => replicate::run(size).await,
             Self::Visible => visible::run(size).await,
@@ -107,7 +168,7 @@ pub async fn run(arguments: Arguments) -> Result<()> {
         return child::run(task, profile, arguments.size).await;
     }
     let names = match &arguments.name {
-        Some(name) => std::slice::from_ref(name),
+        Some(asked) => asked.names(),
         None => Name::value_variants(),
     };
     let mut reports = Vec::with_capacity(names.len());
@@ -140,8 +201,14 @@ mod tests {
         for name in Name::value_variants() {
             let parsed = Arguments::try_parse_from(["bench", name.text(), "--size", "1000"]);
             let parsed = parsed.unwrap();
-            assert_eq!((parsed.name, parsed.size), (Some(*name), 1000));
+            assert_eq!((parsed.name, parsed.size), (Some(Asked::One(*name)), 1000));
         }
+        let parsed = Arguments::try_parse_from(["bench", "echo"]).unwrap();
+        assert_eq!(parsed.name, Some(Asked::Echo));
+        assert_eq!(
+            Asked::value_variants().len(),
+            Name::value_variants().len() + 1
+        );
     }
 
     #[test]

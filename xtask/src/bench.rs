@@ -1,0 +1,108 @@
+//! Measuring: this project alone, and beside other libraries.
+
+use std::{
+    ffi::{OsStr, OsString},
+    process::{Command, ExitCode},
+};
+
+use anyhow::Result;
+
+use crate::cargo;
+use crate::forward::{forward, program};
+
+/// Measure on this machine.
+///
+/// Builds with optimisation and runs the program `bench` of dxos-benches with the arguments
+/// given; without any, every benchmark. `bench echo` runs those of one device's objects and
+/// texts. Figures compare only within one run.
+///
+/// `bench peers` does the same work with automerge, yrs, loro, diamond-types, crdts and this
+/// project's layers, in turn, and prints ratios. It is built from a workspace of its own,
+/// benches/peers, which takes minutes the first time.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Arguments of the program:
+  [NAME]       Run only this benchmark
+  --json       Print one JSON document
+  --size N     How many objects the benchmarks work on
+
+Arguments of `bench peers`:
+  --quick      One run of less work
+  --forks      Only show what a fork does to each library
+  --json       Print one JSON document
+
+Examples:
+  cargo xtask bench
+  cargo xtask bench echo --size 10000 --json
+  cargo xtask bench peers --quick
+
+`cargo xtask bench -- --help` and `cargo xtask bench peers --help` show all of them."
+)]
+pub(crate) struct Bench {
+    /// Arguments for the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Runs `bench`.
+pub(crate) fn bench(options: &Bench) -> Result<ExitCode> {
+    match options.arguments.split_first() {
+        Some((name, arguments)) if name == "peers" => peers(arguments),
+        _ => forward(program("dxos-benches", "bench").args(&options.arguments)),
+    }
+}
+
+/// Builds both programs of benches/peers, and runs the one that asks the other.
+fn peers(arguments: &[OsString]) -> Result<ExitCode> {
+    eprintln!(
+        "benches/peers: automerge, yrs, loro, diamond-types, crdts and this project, built with \
+         optimisation; the first time takes minutes"
+    );
+    cargo::run(peers_cargo("build").arg("--bins"))?;
+    forward(
+        peers_cargo("run")
+            .args(["--bin", "peers", "--"])
+            .args(arguments),
+    )
+}
+
+/// The variables with which cargo describes the package that it runs are about xtask: another
+/// workspace must not be built again because of them.
+fn peers_cargo(subcommand: &str) -> Command {
+    let mut command = cargo::cargo();
+    for (name, _) in std::env::vars_os() {
+        if describes_a_package(&name) {
+            command.env_remove(name);
+        }
+    }
+    let manifest = cargo::root().join("benches/peers/Cargo.toml");
+    command
+        .args([subcommand, "--release", "--manifest-path"])
+        .arg(manifest);
+    command
+}
+
+fn describes_a_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_describes_a_package_is_kept_from_another_workspace() {
+        for (name, kept_away) in [
+            ("CARGO_PKG_NAME", true),
+            ("CARGO_MANIFEST_DIR", true),
+            ("CARGO_TARGET_DIR", false),
+            ("CARGO_HOME", false),
+            ("PATH", false),
+        ] {
+            assert_eq!(describes_a_package(OsStr::new(name)), kept_away, "{name}");
+        }
+    }
+}
