@@ -573,13 +573,16 @@ impl Space {
         if let Some(first) = parts.last_mut() {
             self.put_tally(mark, first)?;
         }
-        let (derived, blocks): (Vec<_>, Vec<_>) = batch
+        let tally = in_space(self.record.number, b"");
+        let (derived, rest): (Vec<_>, Vec<_>) = batch
             .into_iter()
+            .filter(|write| write.keyspace != TALLIES || write.key != tally[..])
             .partition(|write| write.keyspace == OBJECTS || write.keyspace == MOVES);
-        let writes = blocks
+        // A feed must never say that it is longer than its blocks: those come first.
+        let (blocks, others): (Vec<_>, Vec<_>) = rest
             .into_iter()
-            .filter(|write| write.keyspace != TALLIES)
-            .chain(derived);
+            .partition(|write| write.keyspace == layout::BLOCKS);
+        let writes = blocks.into_iter().chain(others).chain(derived);
         for write in writes {
             let bytes = write.key.len() + write.value.as_ref().map_or(0, Bytes::len);
             match parts.last_mut() {
