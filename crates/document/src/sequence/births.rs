@@ -47,6 +47,8 @@ impl Births {
                 }
                 // The last of a row turns out to have company in its block.
                 last.len -= 1;
+                // One alone is no row: equal births are equal, however they came to be.
+                last.each = last.len > 1;
                 self.segments.push(Segment {
                     n: n - 1,
                     len: len + 1,
@@ -155,6 +157,11 @@ mod tests {
                 let before = expected.iter().filter(|born| **born < seq).count();
                 prop_assert_eq!(births.before(seq, n) as usize, before);
             }
+            let mut one_by_one = Births::default();
+            for (n, seq) in (0..).zip(&expected) {
+                one_by_one.add(n, 1, *seq);
+            }
+            prop_assert_eq!(&one_by_one, &births);
             let again = Births::from_segments(births.segments().to_vec());
             prop_assert_eq!(again, Some(births));
         }
