@@ -122,6 +122,89 @@ fn every_shape_of_a_sequential_trace_is_replayed() {
 }
 
 #[test]
+fn what_two_authors_typed_at_once_merges_in_every_order() {
+    let report = replay(&given("friendsforever.json.gz"), &[]);
+    assert_eq!(report["kind"], "concurrent");
+    assert_eq!(
+        (&report["agents"], &report["edits"]),
+        (&json!(2), &json!(26_078))
+    );
+    // Both authors, observers of three orders, and one author from disk.
+    let replicas = report["replicas"].as_array().unwrap();
+    assert_eq!(replicas.len(), 6);
+    for replica in replicas {
+        assert_eq!(replica["state_hash"], replicas[0]["state_hash"], "{report}");
+    }
+    assert!(report["figures"]["merge_ms"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn every_shape_of_a_concurrent_trace_is_replayed() {
+    let shapes = json!({
+        "kind": "concurrent", "numAgents": 3, "startContent": "a🙂z", "endContent": "éb👩z水!?.",
+        "txns": [
+            {"agent": 7, "parents": [], "numChildren": 1, "patches": [[0, 0, "é"]]},
+            {"agent": 2, "parents": [], "patches": [[3, 0, "水"]], "time": "2020"},
+            {"agent": 40, "parents": [0, 1], "patches": [[2, 1, "👩"], [5, 0, "!"]]},
+            {"agent": 7, "parents": [0], "patches": []},
+            {"agent": 2, "parents": [1, 2], "patches": [[6, 0, "?"]]},
+            {"agent": 7, "parents": [3], "patches": [[1, 1, "b"]]},
+            {"agent": 40, "parents": [4, 5, 3], "patches": [[7, 0, "."]]},
+        ],
+    });
+    // The second author saw the first two letters and not the next two, typed at once.
+    let part = json!({
+        "endContent": "dcaXb",
+        "txns": [
+            {"agent": 0, "parents": [], "patches": [[0, 0, "a"]]},
+            {"agent": 0, "parents": [0], "patches": [[1, 0, "b"]]},
+            {"agent": 0, "parents": [1], "patches": [[0, 0, "c"]]},
+            {"agent": 0, "parents": [2], "patches": [[0, 0, "d"]]},
+            {"agent": 1, "parents": [1], "patches": [[1, 0, "X"]]},
+        ],
+    });
+    for coalesce in ["1", "1000"] {
+        let report = replay_json(&shapes, &["--coalesce", coalesce]);
+        assert_eq!(
+            (&report["agents"], &report["edits"]),
+            (&json!(3), &json!(7))
+        );
+        replay_json(&part, &["--coalesce", coalesce]);
+    }
+    let empty = json!({"kind": "concurrent", "endContent": "", "txns": []});
+    let report = replay_json(&empty, &[]);
+    assert_eq!(
+        (&report["kind"], &report["edits"]),
+        (&json!("concurrent"), &json!(0))
+    );
+}
+
+#[test]
+fn authors_that_cannot_have_seen_what_they_name_are_refused() {
+    let typed = |agent: u32, parents: &[u32]| json!({"agent": agent, "parents": parents, "patches": [[0, 0, "x"]]});
+    for (second, says) in [
+        (typed(0, &[1]), "transaction 1 has 1 among its parents"),
+        (typed(0, &[]), "transaction 1 of agent 0"),
+        (
+            json!({"agent": 0, "patches": []}),
+            "transaction 1 has no parents",
+        ),
+        (
+            json!({"parents": [0], "patches": []}),
+            "transaction 1 has no agent",
+        ),
+        // It is there for the first author, and not for the second.
+        (
+            json!({"agent": 1, "parents": [], "patches": [[0, 1, ""]]}),
+            "transaction 1 of the trace",
+        ),
+    ] {
+        let error = refused(json!({"endContent": "", "txns": [typed(0, &[]), second]}).to_string());
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn more_than_a_block_holds_goes_into_several() {
     let large = "水 ".repeat(300_000);
     let trace = json!({

@@ -7,6 +7,7 @@
 //! dx space invite Garden        prints an invitation and its code
 //! dx space join dx1_...         on the other machine
 //! dx serve                      stay online
+//! dx trace FILE                 replay a recorded editing trace, and say whether it ends right
 //! ```
 #![allow(
     clippy::print_stdout,

@@ -1,12 +1,17 @@
 //! `dx trace`: a recorded editing trace, replayed through real replicas, blocks and stores.
 
 mod batch;
+mod concurrent;
 mod file;
+mod plan;
+mod relay;
+mod replica;
 mod report;
 mod sequential;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -20,7 +25,7 @@ use report::Report;
 
 pub(crate) async fn run(options: &TraceOptions, output: Output) -> Result<ExitCode> {
     let name = options.file.display().to_string();
-    let trace = file::read(&options.file)?;
+    let trace = Arc::new(file::read(&options.file)?);
     let home = Home::new(options.keep.as_deref())?;
     let bar = output.count_bar(trace.edits());
     let replay = async {
@@ -30,7 +35,9 @@ pub(crate) async fn run(options: &TraceOptions, output: Output) -> Result<ExitCo
                     sequential::replay(home.path(), &trace, options.coalesce, &bar).await?;
                 anyhow::Ok((replayed, 1))
             }
-            Kind::Concurrent => bail!("concurrent traces are not replayed yet"),
+            Kind::Concurrent => {
+                concurrent::replay(home.path(), &trace, options.coalesce, &bar).await
+            }
         }
     };
     // When it is interrupted everything is dropped in order, the temporary directory last.
@@ -41,7 +48,7 @@ pub(crate) async fn run(options: &TraceOptions, output: Output) -> Result<ExitCo
     };
     bar.finish_and_clear();
     let (replayed, agents) = replayed.with_context(|| name.clone())?;
-    let of = (&trace, agents, options.coalesce);
+    let of = (&*trace, agents, options.coalesce);
     let report = Report::new(name, of, replayed);
     output.result(&json!(report), || report.text());
     Ok(if report.matches {

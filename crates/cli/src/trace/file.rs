@@ -37,6 +37,9 @@ pub(crate) struct Recorded {
     /// The numbers of the transactions that its author had seen last.
     #[serde(default)]
     pub(crate) parents: Option<Vec<u32>>,
+    /// Who typed it.
+    #[serde(default)]
+    pub(crate) agent: Option<u64>,
 }
 
 /// Characters taken out and put in. Positions count Unicode scalar values.
@@ -178,6 +181,7 @@ mod tests {
             (r#"{"patches":null}"#, "null"),
             (r#"{"parents":[]}"#, "patches"),
             (r#"{"patches":[],"parents":[-1]}"#, "-1"),
+            (r#"{"patches":[],"parents":[],"agent":"a"}"#, "\"a\""),
         ] {
             let json = format!(r#"{{"endContent":"","txns":[{{"patches":[]}},{wrong}]}}"#);
             let error = parse(json.as_bytes()).unwrap_err().to_string();
