@@ -192,7 +192,7 @@ impl World {
         let answer = async { Ok::<_, String>(commit.await) };
         let answer = peer.answered("write a transaction", answer).await?;
         match answer {
-            Ok(_) => self.acknowledged(index, edit),
+            Ok(()) => self.acknowledged(index, edit),
             Err(TransactionError::Client(ClientError::Echo(EchoError::NoContentKey {
                 ..
             }))) => {

@@ -167,7 +167,7 @@ impl World {
         }
         self.counts.crashes_in_write += 1;
         if writing.is_finished() {
-            if let Ok(Ok(_)) = writing.await {
+            if let Ok(Ok(())) = writing.await {
                 self.acknowledged(index, edit)?;
             }
         } else {
