@@ -155,5 +155,5 @@ pub(super) fn open_body(
     let key = keys.get(&ContentKeyId::from_slice(id)?)?;
     let header = fresh.block.header(fresh.feed, fresh.seq, fresh.prev);
     let plain = key.open(header.sealing_context().as_bytes(), sealed).ok()?;
-    Transaction::decode(&plain, &Limits::default()).ok()
+    Transaction::decode(&super::body::unpack(&plain)?, &Limits::default()).ok()
 }

@@ -4,6 +4,7 @@ mod admit;
 mod again;
 mod apply;
 mod at;
+mod body;
 mod cache;
 mod evidence;
 mod history;

@@ -2,18 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bytes::{BufMut, Bytes, BytesMut};
 use dxos_credentials::Right;
 use dxos_document::{
     Context, Limits, Location, Object, ObjectState, Objects, Op, Stamp, Transaction, Tree, Tx,
     TxError,
 };
-use dxos_feed::{Designation, FeedLimits, Next, SealingContext};
-use dxos_keys::{ContentKey, ContentKeyId, FeedId, ObjectId, SEAL_OVERHEAD_BYTES};
+use dxos_feed::{Designation, Next, SealingContext};
+use dxos_keys::{FeedId, ObjectId};
 use dxos_protocol::echo::{Committed, EchoError, Work};
 use dxos_store::Read;
 use rand_core::CryptoRng;
 
+use super::body;
 use super::space::{Outcome, Space, Touched, is_visible};
 
 /// What a local transaction led to: `None` when it changed nothing.
@@ -181,7 +181,7 @@ impl Space {
                     self.texts.note(op, &context, index);
                 }
                 self.begin_write(now_ms, &mut outcome)?;
-                let seal = |context: SealingContext| sealed_body(&key, context, &plain);
+                let seal = |context: SealingContext| body::seal(&key, context, &plain);
                 let (feed, seq, block) = self.append_data(now_ms, &mut outcome, seal)?;
                 let hash = self.dag.feed(&feed).map_or(next.prev, |state| state.head);
                 Ok(Some(Committed {
@@ -259,7 +259,7 @@ fn encode(ops: Vec<Op>) -> Result<Option<(Transaction, Vec<u8>)>, EchoError> {
     let plain = transaction
         .encode(&Limits::default())
         .map_err(|error| invalid(error.to_string()))?;
-    let max = FeedLimits::default().body_bytes_max - SEAL_OVERHEAD_BYTES - ContentKeyId::LENGTH;
+    let max = body::plain_bytes_max();
     if plain.len() > max {
         return Err(invalid(format!(
             "it has {} bytes, more than the {max} of one block; write less at once",
@@ -267,13 +267,4 @@ fn encode(ops: Vec<Op>) -> Result<Option<(Transaction, Vec<u8>)>, EchoError> {
         )));
     }
     Ok(Some((transaction, plain)))
-}
-
-/// A transaction, sealed, behind the name of its key.
-pub(super) fn sealed_body(key: &ContentKey, context: SealingContext, plain: &[u8]) -> Bytes {
-    let sealed = key.seal(context.as_bytes(), plain);
-    let mut body = BytesMut::with_capacity(ContentKeyId::LENGTH + sealed.len());
-    body.put_slice(key.id().as_bytes());
-    body.put_slice(&sealed);
-    body.freeze()
 }
