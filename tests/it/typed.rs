@@ -493,3 +493,75 @@ async fn what_others_wrote_off_a_schema_arrives_and_does_not_block_other_changes
     let refused = db.update(note, worse).await.unwrap_err();
     assert_eq!(violation(refused), "/n: \"two\" is not true or false");
 }
+
+/// What has to belong to somebody who is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, EchoObject)]
+#[echo(type = "example.com/type/Account", version = "0.1.0")]
+struct Account {
+    name: String,
+    #[echo(required)]
+    owner: Option<Ref<Person>>,
+    #[echo(required)]
+    #[serde(default)]
+    readers: Set<Ref<Person>>,
+    accountant: Option<Ref<Person>>,
+}
+
+#[tokio::test]
+async fn a_required_reference_refers_to_an_object_that_exists() {
+    let pair = Pair::meet().await;
+    let (db, theirs) = (pair.space.db(), pair.theirs.db());
+    let person = |name: &str| Person { name: name.into() };
+    let (ann, bob) = (
+        db.add(person("Ann")).await.unwrap(),
+        db.add(person("Bob")).await.unwrap(),
+    );
+    let account = |owner, readers| Account {
+        name: "cash".into(),
+        owner,
+        readers,
+        // This one is weak: anything will do.
+        accountant: Some(Ref::new(dxos_client::ObjectId::from_bytes([9; 16]))),
+    };
+    let refused = |error: DatabaseError, place: &str, target: Ref<Person>| {
+        let text = error.to_string();
+        let id = target.object().to_string();
+        assert!(text.contains(place) && text.contains(&id), "{text}");
+    };
+    let cash = db.add(account(Some(ann), [bob].into())).await.unwrap();
+
+    // One that never was.
+    let nobody = Ref::new(dxos_client::ObjectId::from_bytes([7; 16]));
+    let error = db.add(account(Some(nobody), Set::default())).await;
+    refused(error.unwrap_err(), "/owner", nobody);
+    let error = db.update(cash, move |cash| cash.readers = [nobody].into());
+    refused(error.await.unwrap_err(), "/readers", nobody);
+
+    // One that is deleted, and what is written with it is not there either.
+    db.remove(bob).await.unwrap();
+    let error = db.update(cash, move |cash| {
+        cash.name = "money".into();
+        cash.owner = Some(bob);
+    });
+    refused(error.await.unwrap_err(), "/owner", bob);
+    // What was referred to before and is not written again does not stand in the way.
+    db.update(cash, |cash| cash.name = "money".into())
+        .await
+        .unwrap();
+
+    // Somebody who knows the type from its schema alone is held to it too.
+    converge(&pair.space, &pair.theirs).await;
+    let error = theirs.update(cash.object(), move |cash| {
+        drop(cash.insert("owner".into(), nobody.into()));
+    });
+    refused(error.await.unwrap_err(), "/owner", nobody);
+
+    // Deleted elsewhere at the same time, it dangles, on both sides, and nothing else happens.
+    theirs.remove(ann.object()).await.unwrap();
+    converge(&pair.space, &pair.theirs).await;
+    for db in [&db, &theirs] {
+        let dangling = db.dangling().await.unwrap();
+        let owner = dangling.iter().find(|one| one.path == "owner".into());
+        assert_eq!(owner.unwrap().target, ann.object());
+    }
+}

@@ -118,10 +118,10 @@ pub use dxos_protocol::invitation::{Authentication, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
 pub use dxos_quic::BindError;
 pub use dxos_schema::{
-    Any, Bytes, ConvertError, Counter, EchoObject, IntoObject, JsonSchema, Migration,
-    MigrationError, MismatchError, ObjectError, ObjectKey, Ref, Referent, SchemaError, Set, Text,
-    Timestamp, TypeSchema, Typed, TypedTx, Violation, from_properties, from_value, to_properties,
-    to_value,
+    Any, Bytes, Checked, ConvertError, Counter, EchoObject, IntoObject, JsonSchema, Migration,
+    MigrationError, MismatchError, ObjectError, ObjectKey, Ref, Referent, Required, SchemaError,
+    Set, Text, Timestamp, TypeSchema, Typed, TypedTx, Violation, from_properties, from_value,
+    to_properties, to_value,
 };
 pub use dxos_store::StoreError;
 

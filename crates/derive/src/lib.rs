@@ -37,6 +37,9 @@ use options::Options;
 /// | `own_schema` | the type implements `JsonSchema` itself | it is derived |
 /// | `crate = "path"` | where the traits are | `::dxos_client` |
 ///
+/// At a field, `#[echo(required)]` says that what its references refer to has to exist: who
+/// writes one whose target was never created here, or is deleted, is refused.
+///
 /// The name and the version are written into every object: give a name of your own before
 /// others get to see them. The attributes of `serde` and of `schemars` work as ever.
 #[proc_macro_derive(EchoObject, attributes(echo, schemars, serde))]

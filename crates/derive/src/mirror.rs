@@ -8,6 +8,8 @@ use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Data, DeriveInput, Field, Fields, Meta, Path, Token};
 
+use crate::options;
+
 /// Implements `JsonSchema` of the crate at `root` for a type.
 pub(crate) fn json_schema(input: &DeriveInput, root: &Path) -> syn::Result<TokenStream> {
     let name = &input.ident;
@@ -16,6 +18,13 @@ pub(crate) fn json_schema(input: &DeriveInput, root: &Path) -> syn::Result<Token
     copy.ident = Ident::new("Mirror", Span::call_site());
     copy.vis = syn::Visibility::Inherited;
     let default = container_default(&mut copy.attrs)?;
+    for_all_fields(&mut copy, &mut |field| {
+        if options::is_required(&field.attrs)? {
+            let says: Attribute = syn::parse_quote!(#[schemars(extend("x-echo-required" = true))]);
+            field.attrs.push(says);
+        }
+        Ok(())
+    })?;
     for_all_attributes(&mut copy, &mut |attributes| {
         attributes.retain(|attribute| {
             let path = attribute.path();

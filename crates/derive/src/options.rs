@@ -58,3 +58,20 @@ impl Options {
         Ok(options)
     }
 }
+
+/// Whether `#[echo(required)]` stands at a field.
+pub(crate) fn is_required(attributes: &[Attribute]) -> syn::Result<bool> {
+    let mut required = false;
+    for attribute in attributes {
+        if attribute.path().is_ident("echo") {
+            attribute.parse_nested_meta(|meta| {
+                if !meta.path.is_ident("required") {
+                    return Err(meta.error("expected required, at a field"));
+                }
+                required = true;
+                Ok(())
+            })?;
+        }
+    }
+    Ok(required)
+}

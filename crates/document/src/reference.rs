@@ -146,8 +146,9 @@ impl Value {
         }
     }
 
-    /// Every reference in this value, were it the property at `path`.
-    pub(crate) fn references(&self, path: &Path) -> Vec<(Path, &ObjectRef)> {
+    /// Every reference in this value, were it the property at `path`, with the path of the
+    /// property that holds it: what is in a list or a set has the path of the list or set.
+    pub fn references(&self, path: &Path) -> Vec<(Path, &ObjectRef)> {
         let mut found = Vec::new();
         self.visit_references(path, &mut |path, reference| {
             found.push((path.clone(), reference));

@@ -77,7 +77,7 @@ pub use object::{
 };
 pub use type_schema::{SchemaError, TypeSchema};
 pub use typed_tx::TypedTx;
-pub use validate::Violation;
+pub use validate::{Checked, Required, Violation};
 
 pub use dxos_derive::{EchoObject, JsonSchema};
 // The trait alone: the macro of the same name is the one above.

@@ -6,7 +6,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value as Json;
 
 use crate::object::EchoObject;
-use crate::validate::{self, Violation};
+use crate::validate::{self, Checked, Violation};
 
 /// The JSON Schema (draft 2020-12) of one version of a type.
 ///
@@ -137,6 +137,12 @@ impl TypeSchema {
     /// `minItems`, `maxItems`; the bounds of numbers and of the length of text, and the formats
     /// of whole numbers. Others, such as `pattern`, are passed over.
     pub fn violations(&self, properties: &Map) -> Vec<Violation> {
-        validate::violations(&self.schema, properties)
+        self.check(properties).violations
+    }
+
+    /// The same, with the references whose targets have to exist: those at places that the
+    /// keyword `x-echo-required` marks, as `#[echo(required)]` at a field does.
+    pub fn check(&self, properties: &Map) -> Checked {
+        validate::check(&self.schema, properties)
     }
 }

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use dxos_document::{Key, Map, Value};
+use dxos_document::{Key, Map, ObjectRef, Path, Value};
 use serde_json::Value as Json;
 
 use crate::de::Source;
@@ -55,15 +55,40 @@ impl fmt::Display for Violation {
     }
 }
 
-pub(crate) fn violations(schema: &Json, properties: &Map) -> Vec<Violation> {
+/// The keyword for places whose references have to refer to objects that exist.
+const REQUIRED: &str = "x-echo-required";
+
+/// A reference in a place where its target has to exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Required {
+    /// The way there, as of a [`Violation`].
+    pub path: Vec<Key>,
+    /// The reference.
+    pub target: ObjectRef,
+}
+
+/// What a schema says of an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// What does not fit: empty when all does. No more than a few are named.
+    pub violations: Vec<Violation>,
+    /// References whose targets have to exist, which only who has the objects can tell.
+    pub required: Vec<Required>,
+}
+
+pub(crate) fn check(schema: &Json, properties: &Map) -> Checked {
     let mut check = Check {
         root: schema,
         steps: STEPS_MAX,
         path: Vec::new(),
         found: Vec::new(),
+        required: Vec::new(),
     };
     check.schema(schema, Source::Properties(properties), LEVELS_MAX);
-    check.found
+    Checked {
+        violations: check.found,
+        required: check.required,
+    }
 }
 
 struct Check<'s> {
@@ -71,6 +96,7 @@ struct Check<'s> {
     steps: usize,
     path: Vec<Key>,
     found: Vec<Violation>,
+    required: Vec<Required>,
 }
 
 impl<'s> Check<'s> {
@@ -96,8 +122,26 @@ impl<'s> Check<'s> {
     /// What does not fit one of several alternatives, without reporting it.
     fn attempt(&mut self, schema: &'s Json, value: Source<'_>, levels: usize) -> Vec<Violation> {
         let before = std::mem::take(&mut self.found);
+        let required = self.required.len();
         self.schema(schema, value, levels);
-        std::mem::replace(&mut self.found, before)
+        let found = std::mem::replace(&mut self.found, before);
+        if !found.is_empty() {
+            self.required.truncate(required);
+        }
+        found
+    }
+
+    /// Notes the references in a place where they have to refer to something.
+    fn require(&mut self, value: Source<'_>) {
+        if let Source::Value(value) = value {
+            let path = Path::of(self.path.iter().cloned());
+            for (path, target) in value.references(&path) {
+                self.required.push(Required {
+                    path: path.parts().to_vec(),
+                    target: target.clone(),
+                });
+            }
+        }
     }
 
     fn schema(&mut self, schema: &'s Json, value: Source<'_>, levels: usize) {
@@ -111,6 +155,9 @@ impl<'s> Check<'s> {
             Json::Object(keywords) => keywords,
             _ => return,
         };
+        if keywords.get(REQUIRED).and_then(Json::as_bool) == Some(true) {
+            self.require(value);
+        }
         if let Some((kind, content)) = Special::of(keywords) {
             let null = keywords
                 .get("type")

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dxos_document::{Key, ObjectState, Op, Path, TypeName};
+use dxos_document::{Key, ObjectRef, ObjectState, Op, Path, TypeName};
 use dxos_keys::ObjectId;
 use dxos_protocol::echo::EchoError;
-use dxos_schema::{TypeSchema, Violation};
+use dxos_schema::{Checked, Required, TypeSchema, Violation};
 use dxos_store::Read;
 
-use super::space::{Space, store_failed};
+use super::space::{Space, is_visible, store_failed};
 
 /// Schemas that are kept as they were read.
 const SCHEMAS_MAX: usize = 256;
@@ -29,10 +29,10 @@ enum Written<'op> {
 }
 
 impl Written<'_> {
-    fn touches(&self, violation: &Violation) -> bool {
+    fn touches(&self, place: &[Key]) -> bool {
         match self {
             Self::Everywhere => true,
-            Self::At(paths) => paths.iter().any(|path| meet(path, &violation.path)),
+            Self::At(paths) => paths.iter().any(|path| meet(path, place)),
         }
     }
 }
@@ -62,10 +62,18 @@ impl Space {
                 continue;
             };
             let properties = self.load(object, store)?.properties();
-            let violations = schema.violations(&properties);
-            let violation = violations
-                .iter()
-                .find(|violation| written.touches(violation));
+            let Checked {
+                violations,
+                required,
+            } = schema.check(&properties);
+            let mut violation = violations
+                .into_iter()
+                .find(|violation| written.touches(&violation.path));
+            for Required { path, target } in required {
+                if violation.is_none() && written.touches(&path) {
+                    violation = self.missing(path, &target, store)?;
+                }
+            }
             if let Some(violation) = violation {
                 return Err(EchoError::SchemaViolated {
                     object,
@@ -75,6 +83,27 @@ impl Space {
             }
         }
         Ok(())
+    }
+
+    /// What is wrong with a reference whose target has to exist, if it does not. One into
+    /// another space is not looked at: that space may not be on this device.
+    fn missing(
+        &mut self,
+        path: Vec<Key>,
+        target: &ObjectRef,
+        store: &dyn Read,
+    ) -> Result<Option<Violation>, EchoError> {
+        let Some(object) = target.object_in(&self.key()) else {
+            return Ok(None);
+        };
+        let exists =
+            is_visible(self.load(object, store)?) && !self.tree_ahead(store)?.is_hidden(object);
+        Ok((!exists).then(|| Violation {
+            path,
+            reason: format!(
+                "object {object} was never created here or is deleted; refer to one that exists"
+            ),
+        }))
     }
 
     fn load(&mut self, object: ObjectId, store: &dyn Read) -> Result<&ObjectState, EchoError> {
