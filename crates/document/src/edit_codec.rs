@@ -3,6 +3,8 @@
 //! Elements are named by the number of their feed in the transaction, which begins with 0 and
 //! the feed itself where it is new, and their distance from the one of that feed named before.
 
+use std::collections::BTreeMap;
+
 use dxos_keys::FeedId;
 
 use crate::codec::{DecodeError, Decoder, Encoder};
@@ -10,7 +12,11 @@ use crate::{Anchor, ElementId, ListEdit, Place, TextEdit, WriteId};
 
 /// The feeds that a transaction names, with the number after the last element of each.
 #[derive(Debug, Default)]
-pub(crate) struct Feeds(Vec<(FeedId, u32)>);
+pub(crate) struct Feeds {
+    list: Vec<(FeedId, u32)>,
+    /// Where each is in the list, for the writer.
+    places: BTreeMap<FeedId, usize>,
+}
 
 const DELETE: u8 = 1;
 const INSERT: u8 = 2;
@@ -26,26 +32,28 @@ const WHAT: &str = "an edit";
 
 impl Feeds {
     fn put_feed(&mut self, feed: FeedId, to: &mut Encoder<'_>) -> usize {
-        if let Some(known) = self.0.iter().position(|(other, _)| *other == feed) {
+        if let Some(known) = self.places.get(&feed) {
             to.count(known + 1);
-            return known;
+            return *known;
         }
         to.byte(0);
         to.raw(feed.as_bytes());
-        self.0.push((feed, 0));
-        self.0.len() - 1
+        let place = self.list.len();
+        self.list.push((feed, 0));
+        self.places.insert(feed, place);
+        place
     }
 
     fn get_feed(&mut self, from: &mut Decoder<'_>) -> Result<usize, DecodeError> {
         match from.varint(WHAT)? {
             0 => {
                 let feed = from.feed(WHAT)?;
-                self.0.push((feed, 0));
-                Ok(self.0.len() - 1)
+                self.list.push((feed, 0));
+                Ok(self.list.len() - 1)
             }
             number => usize::try_from(number - 1)
                 .ok()
-                .filter(|number| *number < self.0.len())
+                .filter(|number| *number < self.list.len())
                 .ok_or(malformed()),
         }
     }
@@ -56,7 +64,7 @@ impl Feeds {
     }
 
     fn put_n(&mut self, known: usize, n: u32, to: &mut Encoder<'_>) {
-        if let Some((_, base)) = self.0.get_mut(known) {
+        if let Some((_, base)) = self.list.get_mut(known) {
             to.signed(i64::from(n) - i64::from(*base));
             *base = n;
         }
@@ -68,7 +76,7 @@ impl Feeds {
     }
 
     fn get_n(&mut self, known: usize, from: &mut Decoder<'_>) -> Result<ElementId, DecodeError> {
-        let (feed, base) = self.0.get_mut(known).ok_or(malformed())?;
+        let (feed, base) = self.list.get_mut(known).ok_or(malformed())?;
         let n = from.signed(WHAT)?.checked_add(i64::from(*base));
         let n = n.and_then(|n| u32::try_from(n).ok()).ok_or(malformed())?;
         *base = n;
@@ -83,7 +91,7 @@ impl Feeds {
 
     pub(crate) fn get_write(&mut self, from: &mut Decoder<'_>) -> Result<WriteId, DecodeError> {
         let known = self.get_feed(from)?;
-        let (feed, _) = self.0.get(known).ok_or(malformed())?;
+        let (feed, _) = self.list.get(known).ok_or(malformed())?;
         Ok(WriteId {
             feed: *feed,
             seq: from.varint(WHAT)?,

@@ -116,7 +116,6 @@ mod view;
 
 pub use codec::DecodeError;
 pub use context::{Context, Moment, OpId, Stamp, Timeframe};
-pub use diff::diff;
 pub use difference::{Difference, LiveResults, Placed};
 pub use element::{ElementId, Place, WriteId};
 pub use filter::{Comparison, Filter};

@@ -88,6 +88,14 @@ impl Births {
         })
     }
 
+    /// The number of the first element from `n` on.
+    pub(crate) fn next_from(&self, n: u32) -> Option<u32> {
+        let place = self
+            .segments
+            .partition_point(|segment| segment.n + segment.len <= n);
+        Some(self.segments.get(place)?.n.max(n))
+    }
+
     /// The number of the last element below `end`.
     pub(crate) fn last_below(&self, end: u32) -> Option<u32> {
         let place = self.segments.partition_point(|segment| segment.n < end);

@@ -217,8 +217,11 @@ impl Sequence {
                 n,
             };
             let Some(spot) = self.find(id) else {
-                // There may be a gap in the numbers.
-                n += 1;
+                // There may be gaps in the numbers, and large ones.
+                match self.next_from(first.author, n) {
+                    Some(next) if next > n => n = next,
+                    _ => return,
+                }
                 continue;
             };
             let Some(run) = self.tree.run(spot).copied() else {

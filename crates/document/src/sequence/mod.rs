@@ -271,6 +271,11 @@ impl Sequence {
             .map_or(0, |author| author.births.before(seq, author.next))
     }
 
+    /// The number of the first element of an author from `n` on.
+    fn next_from(&self, author: u32, n: u32) -> Option<u32> {
+        self.at(author)?.births.next_from(n)
+    }
+
     /// The number of the last element of an author below `end`.
     pub(crate) fn last_below(&self, author: u32, end: u32) -> Option<u32> {
         self.at(author)?.births.last_below(end)

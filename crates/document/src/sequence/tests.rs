@@ -468,3 +468,23 @@ fn an_id_that_was_used_is_refused() {
     assert!(!replica.apply(&op));
     assert_eq!(replica.sequence.text(), "abc");
 }
+
+#[test]
+fn numbers_with_a_gap_of_two_billion_cost_nothing() {
+    let mut replica = Replica::default();
+    let far = |n| Op::Insert {
+        seq: u64::from(n),
+        at: (0, n),
+        parent: None,
+        side: Side::Right,
+        text: "x".into(),
+    };
+    for n in [0, 7, (1 << 31) - 2] {
+        assert!(replica.apply(&far(n)));
+    }
+    replica.apply(&Op::Delete {
+        first: (0, 0),
+        len: u32::MAX,
+    });
+    assert_eq!(replica.sequence.text(), "");
+}
