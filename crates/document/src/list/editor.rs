@@ -3,7 +3,6 @@
 use dxos_keys::ObjectId;
 
 use super::ListEdit;
-use crate::text::place_of;
 use crate::tx::{Tx, TxError};
 use crate::{ElementId, Key, Op, Path, Place, Value, WriteId};
 
@@ -57,7 +56,7 @@ impl ListEditor<'_, '_> {
         let (parent, side) = list.sequence.place_for(at);
         let author = list.sequence.find_author(&feed);
         let start = author.map_or(0, |author| list.sequence.next(author));
-        Ok((start, place_of(&list.sequence, parent, side)))
+        Ok((start, list.sequence.place_of(parent, side)))
     }
 
     fn push(&mut self, edit: ListEdit) -> Result<(), TxError> {

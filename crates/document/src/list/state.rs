@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use super::ListEdit;
 use crate::context::{OpId, Seen};
 use crate::node::Node;
-use crate::sequence::{Id, Insertion, PROVISIONAL, Sequence};
-use crate::text::{element, has_seen, parent_of, seen_end};
+use crate::sequence::written;
+use crate::sequence::{Id, Sequence};
 use crate::{ElementId, Place, Value};
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,25 +51,10 @@ impl ListState {
         }
     }
 
-    /// Makes places; `true` when they were made.
-    fn make_places(&mut self, start: u32, len: u32, at: Place, seen: &Seen<'_>) -> bool {
-        if start.checked_add(len).is_none_or(|end| end > PROVISIONAL) {
-            return false;
-        }
-        let (parent, side) = parent_of(&self.sequence, at, seen);
-        let stamp = seen.context.stamp;
-        let author = self.sequence.author(stamp.feed);
-        let insertion = Insertion {
-            id: Id { author, n: start },
-            len,
-            parent,
-            side,
-        };
-        self.sequence.integrate(insertion, "", stamp.seq)
-    }
-
     fn put(&mut self, start: u32, at: Place, values: &[Value], seen: &Seen<'_>) {
-        if values.is_empty() || !self.make_places(start, number(values.len()), at, seen) {
+        let places = (start, number(values.len()));
+        let made = written::insert(&mut self.sequence, places, at, "", seen);
+        if made.is_none() {
             return;
         }
         let feed = seen.context.stamp.feed;
@@ -90,14 +75,9 @@ impl ListState {
     }
 
     fn take(&mut self, first: ElementId, len: u32, seen: &Seen<'_>) {
-        let Some(author) = self.sequence.find_author(&first.feed) else {
+        let Some((_, end)) = written::range(&self.sequence, first, len, seen) else {
             return;
         };
-        let end = seen_end(&self.sequence, author, &first.feed, seen);
-        let end = end.min(first.n.saturating_add(len));
-        if end <= first.n {
-            return;
-        }
         let last = ElementId {
             feed: first.feed,
             n: end,
@@ -111,11 +91,8 @@ impl ListState {
     }
 
     fn relocate(&mut self, id: ElementId, start: u32, at: Place, seen: &Seen<'_>) {
-        let is_seen = self
-            .sequence
-            .find_author(&id.feed)
-            .is_some_and(|author| has_seen(&self.sequence, Id { author, n: id.n }, &id.feed, seen));
-        if !is_seen || !self.make_places(start, 1, at, seen) {
+        let is_seen = written::find(&self.sequence, id, seen).is_some();
+        if !is_seen || written::insert(&mut self.sequence, (start, 1), at, "", seen).is_none() {
             return;
         }
         let place = ElementId {
@@ -136,8 +113,7 @@ impl ListState {
 
     /// The item, if the writer had seen it and it is not deleted.
     pub(crate) fn item_mut(&mut self, id: ElementId, seen: &Seen<'_>) -> Option<&mut Node> {
-        let author = self.sequence.find_author(&id.feed)?;
-        has_seen(&self.sequence, Id { author, n: id.n }, &id.feed, seen).then_some(())?;
+        written::find(&self.sequence, id, seen)?;
         self.items.get_mut(&id).map(|item| &mut item.node)
     }
 
@@ -150,7 +126,7 @@ impl ListState {
             .collect();
         let mut shown = Vec::with_capacity(self.items.len());
         for (first, len) in self.sequence.visible_runs() {
-            let Some(first) = element(&self.sequence, first) else {
+            let Some(first) = self.sequence.element(first) else {
                 continue;
             };
             for n in first.n..first.n + len {
@@ -168,7 +144,7 @@ impl ListState {
     /// The item that shows at a position.
     pub(crate) fn item_at(&mut self, position: usize) -> Option<ElementId> {
         let id = self.sequence.id_at(position)?;
-        let place = element(&self.sequence, id)?;
+        let place = self.sequence.element(id)?;
         if self
             .items
             .get(&place)

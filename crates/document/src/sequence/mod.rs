@@ -15,17 +15,22 @@
 //! operation of somebody else arrives: local editing needs none.
 
 mod births;
+mod build;
+mod hide;
 mod index;
 mod integrate;
 mod local;
 mod parts;
 mod read;
 mod tree;
+pub(crate) mod written;
 
 #[cfg(test)]
 mod tests;
 
 use dxos_keys::FeedId;
+
+use crate::{ElementId, Place};
 
 use births::Births;
 use index::Index;
@@ -247,6 +252,23 @@ impl Sequence {
 
     pub(crate) fn feed(&self, author: u32) -> Option<&FeedId> {
         self.at(author).map(|author| &author.feed)
+    }
+
+    /// An element by the name that all replicas understand.
+    pub(crate) fn element(&self, id: Id) -> Option<ElementId> {
+        Some(ElementId {
+            feed: *self.feed(id.author)?,
+            n: id.n,
+        })
+    }
+
+    /// The place of elements whose first is this child of an element.
+    pub(crate) fn place_of(&self, parent: Id, side: Side) -> Place {
+        match (self.element(parent), side) {
+            (None, _) => Place::Start,
+            (Some(element), Side::Left) => Place::Before(element),
+            (Some(element), Side::Right) => Place::After(element),
+        }
     }
 
     /// The feeds that inserted something.

@@ -1,14 +1,15 @@
 //! The elements in their order: runs in the leaves of a B-tree that counts visible elements.
 
+use super::hide::hide_in;
 use super::{Run, number};
 
 /// Runs of one leaf.
-const RUNS_MAX: usize = 32;
+pub(super) const RUNS_MAX: usize = 32;
 /// Bytes of text of one leaf: what an insertion has to move at most.
-const TEXT_MAX: usize = 1024;
+pub(super) const TEXT_MAX: usize = 1024;
 /// Children of one inner node.
-const CHILDREN_MAX: usize = 32;
-const NIL: u32 = u32::MAX;
+pub(super) const CHILDREN_MAX: usize = 32;
+pub(super) const NIL: u32 = u32::MAX;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Leaf {
@@ -16,15 +17,15 @@ pub(super) struct Leaf {
     /// The visible text, empty for a list.
     pub(super) text: String,
     pub(super) visible: u32,
-    parent: u32,
-    next: u32,
+    pub(super) parent: u32,
+    pub(super) next: u32,
 }
 
 #[derive(Clone, Debug)]
-struct Inner {
-    children: Vec<u32>,
-    counts: Vec<u32>,
-    parent: u32,
+pub(super) struct Inner {
+    pub(super) children: Vec<u32>,
+    pub(super) counts: Vec<u32>,
+    pub(super) parent: u32,
 }
 
 /// An element by its place.
@@ -53,13 +54,13 @@ struct Hint {
 
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
-    leaves: Vec<Leaf>,
-    inners: Vec<Inner>,
-    root: u32,
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) inners: Vec<Inner>,
+    pub(super) root: u32,
     /// Levels of inner nodes.
-    height: u32,
-    visible: usize,
-    runs: usize,
+    pub(super) height: u32,
+    pub(super) visible: usize,
+    pub(super) runs: usize,
     hint: Option<Hint>,
 }
 
@@ -114,7 +115,7 @@ impl Tree {
     }
 
     #[expect(clippy::indexing_slicing, reason = "as for `leaf`")]
-    fn leaf_mut(&mut self, leaf: u32) -> &mut Leaf {
+    pub(super) fn leaf_mut(&mut self, leaf: u32) -> &mut Leaf {
         &mut self.leaves[leaf as usize]
     }
 
@@ -122,7 +123,7 @@ impl Tree {
         clippy::indexing_slicing,
         reason = "numbers of inner nodes come from this tree, which never removes one"
     )]
-    fn inner_mut(&mut self, inner: u32) -> &mut Inner {
+    pub(super) fn inner_mut(&mut self, inner: u32) -> &mut Inner {
         &mut self.inners[inner as usize]
     }
 
@@ -539,202 +540,10 @@ impl Tree {
         depth == self.height
     }
 
-    /// A tree of runs in their order, with the text of the visible ones unless it is a list.
-    /// `None` when they do not fit together.
-    pub(super) fn build(runs: impl IntoIterator<Item = Run>, text: Option<&str>) -> Option<Self> {
-        let mut tree = Self {
-            leaves: Vec::new(),
-            inners: Vec::new(),
-            ..Self::default()
-        };
-        let has_text = text.is_some();
-        let text = text.unwrap_or_default();
-        let mut rest = text;
-        let is_ascii = text.is_ascii();
-        let mut leaf = Leaf::default();
-        for mut run in runs {
-            loop {
-                // Long runs are cut so that no leaf has much text.
-                let piece_max = number(TEXT_MAX / 2);
-                let more = (run.len > piece_max).then(|| run.split(piece_max));
-                if leaf.runs.len() >= RUNS_MAX * 3 / 4 || leaf.text.len() >= TEXT_MAX / 2 {
-                    tree.close(std::mem::take(&mut leaf));
-                }
-                if run.is_visible() {
-                    if has_text {
-                        let byte = if is_ascii {
-                            run.len as usize
-                        } else {
-                            byte_of(rest, NIL, run.len)
-                        };
-                        let (own, after) = rest.split_at_checked(byte)?;
-                        if !is_ascii && own.chars().count() != run.len as usize {
-                            return None;
-                        }
-                        leaf.text.push_str(own);
-                        rest = after;
-                    }
-                    leaf.visible += run.len;
-                    tree.visible += run.len as usize;
-                }
-                leaf.runs.push(run);
-                tree.runs += 1;
-                match more {
-                    Some(more) => run = more,
-                    None => break,
-                }
-            }
-        }
-        if !rest.is_empty() {
-            return None;
-        }
-        tree.close(leaf);
-        tree.build_above();
-        Some(tree)
-    }
-
-    fn close(&mut self, leaf: Leaf) {
-        let fresh = number(self.leaves.len());
-        if let Some(before) = fresh.checked_sub(1) {
-            self.leaf_mut(before).next = fresh;
-        }
-        self.leaves.push(Leaf {
-            parent: NIL,
-            next: NIL,
-            ..leaf
-        });
-    }
-
-    fn build_above(&mut self) {
-        const FILL: usize = CHILDREN_MAX * 3 / 4;
-        let mut level: Vec<(u32, u32)> = (0..)
-            .zip(&self.leaves)
-            .map(|(number, leaf)| (number, leaf.visible))
-            .collect();
-        self.height = 0;
-        loop {
-            let mut above = Vec::new();
-            for group in level.chunks(FILL) {
-                let fresh = number(self.inners.len());
-                self.inners.push(Inner {
-                    children: group.iter().map(|(child, _)| *child).collect(),
-                    counts: group.iter().map(|(_, count)| *count).collect(),
-                    parent: NIL,
-                });
-                for (child, _) in group {
-                    if self.height == 0 {
-                        self.leaf_mut(*child).parent = fresh;
-                    } else {
-                        self.inner_mut(*child).parent = fresh;
-                    }
-                }
-                above.push((fresh, group.iter().map(|(_, count)| *count).sum()));
-            }
-            self.height += 1;
-            level = above;
-            if let [(root, _)] = level[..] {
-                self.root = root;
-                return;
-            }
-        }
-    }
-
     /// Visible elements of a leaf before one of its runs.
     pub(super) fn before(&self, leaf: u32, run: usize) -> u32 {
         let runs = self.leaf(leaf).runs.iter().take(run);
         runs.map(Run::visible).sum()
-    }
-}
-
-/// Marks a part of a run as deleted, joined with what is deleted beside it.
-fn hide_in(runs: &mut Vec<Run>, place: usize, offset: u32, len: u32) {
-    use super::{DELETED, HAS_RIGHT};
-    let Some(run) = runs.get(place).copied() else {
-        return;
-    };
-    let at_start = offset == 0;
-    let at_end = offset + len == run.len;
-    // Deleting backwards: what follows is deleted already and grows to the front.
-    if at_end && !at_start {
-        let mut hidden = run;
-        let mut rest = hidden.split(offset);
-        rest.flags |= DELETED;
-        let joins = runs
-            .get(place + 1)
-            .is_some_and(|next| rest.continues_in(next));
-        if let Some(first) = runs.get_mut(place) {
-            first.len = offset;
-            first.flags = (first.flags & (DELETED | super::LEFT)) | HAS_RIGHT;
-        }
-        if joins {
-            if let Some(next) = runs.get_mut(place + 1) {
-                let flags = next.flags & !super::LEFT;
-                next.id = rest.id;
-                next.parent = rest.parent;
-                next.len += len;
-                next.flags = flags;
-            }
-        } else {
-            runs.insert(place + 1, rest);
-        }
-        return;
-    }
-    // Deleting forwards: what comes before grows to the end.
-    if at_start && !at_end {
-        let mut hidden = run;
-        let rest = hidden.split(len);
-        hidden.flags |= DELETED;
-        let joins = place > 0
-            && runs
-                .get(place - 1)
-                .is_some_and(|previous| previous.continues_in(&hidden));
-        if let Some(own) = runs.get_mut(place) {
-            *own = rest;
-        }
-        if joins {
-            if let Some(previous) = runs.get_mut(place - 1) {
-                previous.len += len;
-                previous.flags |= HAS_RIGHT;
-            }
-        } else {
-            runs.insert(place, hidden);
-        }
-        return;
-    }
-    if at_start {
-        let mut hidden = run;
-        hidden.flags |= DELETED;
-        if let Some(own) = runs.get_mut(place) {
-            *own = hidden;
-        }
-        join(runs, place);
-        if place > 0 {
-            join(runs, place - 1);
-        }
-        return;
-    }
-    let mut first = run;
-    let mut hidden = first.split(offset);
-    let rest = hidden.split(len);
-    hidden.flags |= DELETED;
-    if let Some(own) = runs.get_mut(place) {
-        *own = first;
-    }
-    runs.insert(place + 1, hidden);
-    runs.insert(place + 2, rest);
-}
-
-/// Makes one run of two where that says the same.
-fn join(runs: &mut Vec<Run>, place: usize) {
-    let (Some(one), Some(two)) = (runs.get(place).copied(), runs.get(place + 1).copied()) else {
-        return;
-    };
-    if one.continues_in(&two) {
-        if let Some(own) = runs.get_mut(place) {
-            own.len += two.len;
-            own.flags = (one.flags & super::LEFT) | (two.flags & !super::LEFT);
-        }
-        runs.remove(place + 1);
     }
 }
 

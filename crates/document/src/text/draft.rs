@@ -8,14 +8,15 @@ use std::collections::BTreeSet;
 
 use dxos_keys::FeedId;
 
+use super::batch::{CommittedBatch, TextBatch, renamed, renamed_anchor};
 use super::log::{self, Log, Writer};
 use super::state::{TextState, count};
 use super::undo::{Done, Undo};
 use super::{Anchor, Expand, Mark, MarkId, Text, TextEdit, units};
 use crate::context::{Context, OpId, Seen, Stamp, Timeframe};
 use crate::sequence::{Id, Insertion, PROVISIONAL, Side};
-use crate::tx::{Tx, TxError};
-use crate::{ElementId, Key, ObjectState, Op, Path, Place, Value, WriteId};
+use crate::tx::TxError;
+use crate::{ElementId, Key, ObjectState, Path, Place, Value, WriteId};
 
 /// A text as it was at one moment, to begin a [`TextDraft`] with.
 #[derive(Clone, Debug)]
@@ -61,134 +62,22 @@ pub struct TextDelta {
     pub insert: String,
 }
 
-/// Edits to be committed; see [`TextDraft::take`].
-#[derive(Clone, Debug)]
-pub struct TextBatch {
-    of: WriteId,
-    feed: FeedId,
-    base: u32,
-    len: u32,
-    edits: Vec<TextEdit>,
-}
-
-/// Where a batch was committed; see [`TextBatch::commit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CommittedBatch {
-    start: u32,
-    stamp: Stamp,
-    index: u32,
-}
-
 /// A copy of a text that one program edits; pure, see the module.
 #[derive(Debug)]
 pub struct TextDraft {
-    text: TextState,
-    of: WriteId,
-    feed: FeedId,
+    pub(super) text: TextState,
+    pub(super) of: WriteId,
+    pub(super) feed: FeedId,
     /// The author of what is not committed.
-    provisional: u32,
-    log: Log,
+    pub(super) provisional: u32,
+    pub(super) log: Log,
     /// The first provisional number in the log.
-    base: u32,
-    batch: u64,
-    in_flight: Option<TextBatch>,
+    pub(super) base: u32,
+    pub(super) batch: u64,
+    pub(super) in_flight: Option<TextBatch>,
     /// Own operations that were committed and have not come back yet.
-    own: BTreeSet<(FeedId, u64, u32)>,
-    undo: Undo,
-}
-
-impl TextBatch {
-    /// Writes it with a transaction, to the text at `path`.
-    ///
-    /// # Errors
-    ///
-    /// [`TxError::NoText`] when another text is there by now.
-    pub fn commit(
-        &self,
-        tx: &mut Tx<'_>,
-        object: dxos_keys::ObjectId,
-        path: &Path,
-    ) -> Result<CommittedBatch, TxError> {
-        let (of, start) = tx.text_end(object, path)?;
-        if of != self.of {
-            return Err(TxError::NoText {
-                object,
-                path: path.clone(),
-            });
-        }
-        let feed = tx.feed();
-        let rename = |element: ElementId| self.rename(element, feed, start);
-        let edits = self
-            .edits
-            .iter()
-            .map(|edit| renamed(edit, self.feed, &rename));
-        let committed = CommittedBatch {
-            start,
-            stamp: tx.stamp(),
-            index: u32::try_from(tx.len()).unwrap_or(u32::MAX),
-        };
-        tx.push(Op::Text {
-            object,
-            path: path.clone(),
-            of,
-            edits: edits.collect(),
-        })?;
-        Ok(committed)
-    }
-
-    fn rename(&self, element: ElementId, feed: FeedId, start: u32) -> ElementId {
-        let within = element.n.wrapping_sub(self.base);
-        if element.feed == self.feed && element.n >= self.base && within < self.len {
-            ElementId {
-                feed,
-                n: start + within,
-            }
-        } else {
-            element
-        }
-    }
-}
-
-/// An edit by `own` with other names for elements.
-fn renamed(edit: &TextEdit, own: FeedId, rename: &dyn Fn(ElementId) -> ElementId) -> TextEdit {
-    let anchor = |anchor: &Anchor| match anchor {
-        Anchor::After(element) => Anchor::After(rename(*element)),
-        Anchor::Before(element) => Anchor::Before(rename(*element)),
-        end => *end,
-    };
-    match edit {
-        TextEdit::Delete { first, len } => TextEdit::Delete {
-            first: rename(*first),
-            len: *len,
-        },
-        TextEdit::Insert { start, at, text } => {
-            let at = match at {
-                Place::After(element) => Place::After(rename(*element)),
-                Place::Before(element) => Place::Before(rename(*element)),
-                Place::Start => Place::Start,
-            };
-            let first = ElementId {
-                feed: own,
-                n: *start,
-            };
-            TextEdit::Insert {
-                start: rename(first).n,
-                at,
-                text: text.clone(),
-            }
-        }
-        TextEdit::Mark {
-            from,
-            to,
-            name,
-            value,
-        } => TextEdit::Mark {
-            from: anchor(from),
-            to: anchor(to),
-            name: name.clone(),
-            value: value.clone(),
-        },
-    }
+    pub(super) own: BTreeSet<(FeedId, u64, u32)>,
+    pub(super) undo: Undo,
 }
 
 impl TextDraft {
@@ -235,7 +124,7 @@ impl TextDraft {
         self.in_flight.is_some() || !self.log.is_empty()
     }
 
-    fn writer(&self) -> Writer {
+    pub(super) fn writer(&self) -> Writer {
         Writer {
             author: self.provisional,
             seq: self.batch,
@@ -293,7 +182,7 @@ impl TextDraft {
         Ok(())
     }
 
-    fn hide_shown(&mut self, at: usize, len: usize) -> Result<Vec<Done>, TxError> {
+    pub(super) fn hide_shown(&mut self, at: usize, len: usize) -> Result<Vec<Done>, TxError> {
         let mut text = self.text.sequence.slice(at, len);
         let parts = self.text.sequence.ids(at, len);
         self.log.delete(&mut self.text, at, len)?;
@@ -337,7 +226,7 @@ impl TextDraft {
         Ok(())
     }
 
-    fn put_mark(
+    pub(super) fn put_mark(
         &mut self,
         (from, to): (usize, usize),
         mark: (Key, Value),
@@ -408,97 +297,6 @@ impl TextDraft {
         units::to_units(self.text.sequence.pieces(), at, char::len_utf8)
     }
 
-    /// Ends what one undo takes back: what is edited from now on is another.
-    pub fn end_undo_step(&mut self) {
-        self.undo.end_step();
-    }
-
-    /// Takes back the last step of this draft's own edits that was not taken back yet, whatever
-    /// others did since. `false` when there is none.
-    pub fn undo(&mut self) -> bool {
-        let Some(step) = self.undo.pop_undo() else {
-            return false;
-        };
-        let inverse = self.take_back(step);
-        self.undo.undid(inverse);
-        true
-    }
-
-    /// Does again what was taken back last. `false` when there is nothing, or something was
-    /// edited since.
-    pub fn redo(&mut self) -> bool {
-        let Some(step) = self.undo.pop_redo() else {
-            return false;
-        };
-        let inverse = self.take_back(step);
-        self.undo.redid(inverse);
-        true
-    }
-
-    /// Undoes a step, the last edit first; gives what undoes that.
-    fn take_back(&mut self, step: Vec<Done>) -> Vec<Done> {
-        let mut inverse = Vec::new();
-        for done in step.into_iter().rev() {
-            match done {
-                Done::Inserted { first, len } => {
-                    for (first, len) in self.undo.expand(first, len) {
-                        inverse.extend(self.hide_ids(first, len));
-                    }
-                }
-                Done::Deleted { first, text } => {
-                    let writer = self.writer();
-                    let len = count(&text);
-                    let last = Id {
-                        author: first.author,
-                        n: first.n + len.saturating_sub(1),
-                    };
-                    let again = self.log.put_after(&mut self.text, writer, last, &text);
-                    if let Some(again) = again {
-                        self.undo.stands_for(first, len, again);
-                        inverse.push(Done::Inserted { first: again, len });
-                    }
-                }
-                Done::Marked {
-                    range,
-                    name,
-                    before,
-                } => {
-                    let mut place = |(from, to): (Anchor, Anchor)| {
-                        let (from, to) = (self.undo.current(&from), self.undo.current(&to));
-                        let from = self.text.position(&from)?;
-                        let to = self.text.position(&to)?;
-                        (from < to).then_some((from, to))
-                    };
-                    let range = place(range);
-                    let before: Vec<_> = before
-                        .into_iter()
-                        .filter_map(|(range, value)| Some((place(range)?, value)))
-                        .collect();
-                    let Some(range) = range else { continue };
-                    let off = (name.clone(), Value::Null);
-                    inverse.extend(self.put_mark(range, off, Expand::None));
-                    for (range, value) in before {
-                        // The first inverse tells all that showed in the range.
-                        let _ = self.put_mark(range, (name.clone(), value), Expand::None);
-                    }
-                }
-            }
-        }
-        inverse
-    }
-
-    /// Hides what shows of some elements.
-    fn hide_ids(&mut self, first: Id, len: u32) -> Vec<Done> {
-        let mut done = Vec::new();
-        for (id, len) in self.text.sequence.shown_of(first, len) {
-            let Some((at, true)) = self.text.sequence.position(id) else {
-                continue;
-            };
-            done.extend(self.hide_shown(at, len as usize).unwrap_or_default());
-        }
-        done
-    }
-
     /// Takes the edits that were made since the last time, to be committed. `None` when there
     /// are none, or the ones before are still on their way; after [`TextDraft::failed`] the same
     /// again.
@@ -563,11 +361,6 @@ impl TextDraft {
     }
 
     fn rename_marks(&mut self, rename: &dyn Fn(ElementId) -> ElementId, stamp: Stamp, index: u32) {
-        let anchor = |anchor: Anchor| match anchor {
-            Anchor::After(element) => Anchor::After(rename(element)),
-            Anchor::Before(element) => Anchor::Before(rename(element)),
-            end => end,
-        };
         let committed = self.batch - 1;
         self.text.marks = std::mem::take(&mut self.text.marks)
             .into_iter()
@@ -577,8 +370,8 @@ impl TextDraft {
                     id.op = OpId { stamp, index };
                 }
                 let mark = Mark {
-                    from: anchor(mark.from),
-                    to: anchor(mark.to),
+                    from: renamed_anchor(mark.from, rename),
+                    to: renamed_anchor(mark.to, rename),
                     ..mark
                 };
                 (id, mark)

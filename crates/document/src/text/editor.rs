@@ -6,10 +6,10 @@ use super::log::{self, Log, Writer};
 use super::state::TextState;
 use super::{Anchor, Text, units};
 use crate::context::{Moment, Seen};
-use crate::sequence::{Id, PROVISIONAL, Sequence};
+use crate::sequence::PROVISIONAL;
 use crate::state::touch;
 use crate::tx::TxError;
-use crate::{ElementId, Key, Op, Path, Value, WriteId};
+use crate::{Key, Op, Path, Value, WriteId};
 
 /// Whether what is typed right at the ends of a mark gets it too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -234,11 +234,4 @@ impl TextEditor<'_> {
     pub fn to_utf8(&self, at: usize) -> usize {
         units::to_units(self.text.sequence.pieces(), at, char::len_utf8)
     }
-}
-
-pub(crate) fn element(sequence: &Sequence, id: Id) -> Option<ElementId> {
-    Some(ElementId {
-        feed: *sequence.feed(id.author)?,
-        n: id.n,
-    })
 }

@@ -1,7 +1,7 @@
 //! Edits of a text as they are made: applied at once, and noted for others.
 
-use super::state::{TextState, count, place_of};
-use super::{Anchor, Expand, Mark, MarkId, TextEdit, element};
+use super::state::{TextState, count};
+use super::{Anchor, Expand, Mark, MarkId, TextEdit};
 use crate::sequence::{Id, Insertion, PROVISIONAL, Side};
 use crate::tx::TxError;
 use crate::{ElementId, Key, Value};
@@ -64,7 +64,7 @@ impl Log {
             return Ok(());
         }
         self.typed_to = Some(n + len);
-        let at = place_of(sequence, inserted.parent, inserted.side);
+        let at = sequence.place_of(inserted.parent, inserted.side);
         self.edits.push(TextEdit::Insert {
             start: n,
             at,
@@ -98,7 +98,7 @@ impl Log {
         self.typed_to = None;
         self.edits.push(TextEdit::Insert {
             start: insertion.id.n,
-            at: place_of(sequence, parent, side),
+            at: sequence.place_of(parent, side),
             text: text.to_owned(),
         });
         Some(insertion.id)
@@ -116,7 +116,7 @@ impl Log {
             .sequence
             .delete(at, len, &mut |id, len| hidden.push((id, len)));
         for (id, len) in hidden {
-            if let Some(first) = element(&state.sequence, id) {
+            if let Some(first) = state.sequence.element(id) {
                 self.note_deletion(first, len);
             }
         }
@@ -211,7 +211,7 @@ pub(crate) fn range(state: &TextState, at: usize, len: usize) -> Result<(), TxEr
 
 pub(crate) fn element_at(state: &mut TextState, at: usize) -> Option<ElementId> {
     let id = state.sequence.id_at(at)?;
-    element(&state.sequence, id)
+    state.sequence.element(id)
 }
 
 pub(crate) fn cursor(state: &mut TextState, at: usize) -> Result<Anchor, TxError> {

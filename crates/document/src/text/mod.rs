@@ -1,5 +1,7 @@
 //! Texts that many edit at once.
 
+mod back;
+mod batch;
 mod difference;
 mod draft;
 mod edit;
@@ -11,12 +13,12 @@ mod undo;
 mod units;
 mod value;
 
-pub use draft::{CommittedBatch, TextBatch, TextChange, TextDelta, TextDraft, TextSnapshot};
+pub use batch::{CommittedBatch, TextBatch};
+pub use draft::{TextChange, TextDelta, TextDraft, TextSnapshot};
 pub use edit::{Anchor, TextEdit};
 pub use editor::{Expand, TextEditor};
 pub use value::{Span, Text};
 
-pub(crate) use editor::element;
 pub(crate) use log::Log;
 pub(crate) use marks::{Mark, MarkId};
-pub(crate) use state::{TextState, has_seen, parent_of, place_of, seen_end};
+pub(crate) use state::TextState;

@@ -7,7 +7,8 @@ use dxos_keys::FeedId;
 use super::marks::resolve;
 use super::{Anchor, Mark, MarkId, Span, Text, TextDelta, TextEdit};
 use crate::context::Seen;
-use crate::sequence::{Id, Insertion, PROVISIONAL, Sequence, Side};
+use crate::sequence::written::{self};
+use crate::sequence::{Id, Sequence};
 use crate::{ElementId, Place};
 
 /// The characters with those that were deleted, and the marks.
@@ -25,66 +26,6 @@ pub(crate) fn count(text: &str) -> u32 {
         text.chars().count()
     };
     u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// The place of elements whose first has this parent.
-pub(crate) fn place_of(sequence: &Sequence, parent: Id, side: Side) -> Place {
-    match (sequence.feed(parent.author), side) {
-        (None, _) => Place::Start,
-        (Some(feed), Side::Left) => Place::Before(ElementId {
-            feed: *feed,
-            n: parent.n,
-        }),
-        (Some(feed), Side::Right) => Place::After(ElementId {
-            feed: *feed,
-            n: parent.n,
-        }),
-    }
-}
-
-/// Whether the writer had seen an element.
-pub(crate) fn has_seen(sequence: &Sequence, id: Id, feed: &FeedId, seen: &Seen<'_>) -> bool {
-    let own = seen.context.stamp;
-    sequence
-        .birth(id)
-        .is_some_and(|seq| *feed == own.feed || seq < seen.context.past.get(feed))
-}
-
-/// The parent that `at` means. One that does not count any more, because its writer was removed
-/// or forked its feed, is replaced by the nearest that the same feed inserted before.
-pub(crate) fn parent_of(sequence: &Sequence, at: Place, seen: &Seen<'_>) -> (Id, Side) {
-    let Some(element) = at.element() else {
-        return (Id::ROOT, Side::Right);
-    };
-    let side = if matches!(at, Place::Before(_)) {
-        Side::Left
-    } else {
-        Side::Right
-    };
-    let Some(author) = sequence.find_author(&element.feed) else {
-        return (Id::ROOT, Side::Right);
-    };
-    let id = Id {
-        author,
-        n: element.n,
-    };
-    if has_seen(sequence, id, &element.feed, seen) {
-        return (id, side);
-    }
-    let bound = seen_end(sequence, author, &element.feed, seen).min(element.n);
-    match sequence.last_below(author, bound) {
-        Some(n) => (Id { author, n }, Side::Right),
-        None => (Id::ROOT, Side::Right),
-    }
-}
-
-/// The number of the first element of an author that the writer had not seen.
-pub(crate) fn seen_end(sequence: &Sequence, author: u32, feed: &FeedId, seen: &Seen<'_>) -> u32 {
-    if *feed == seen.context.stamp.feed {
-        sequence.next(author)
-    } else {
-        sequence.born_before(author, seen.context.past.get(feed))
-    }
 }
 
 impl TextState {
@@ -187,22 +128,7 @@ impl TextState {
     }
 
     fn put(&mut self, start: u32, at: Place, text: &str, seen: &Seen<'_>) -> Option<Id> {
-        let len = count(text);
-        if start.checked_add(len).is_none_or(|end| end > PROVISIONAL) {
-            return None;
-        }
-        let (parent, side) = parent_of(&self.sequence, at, seen);
-        let stamp = seen.context.stamp;
-        let author = self.sequence.author(stamp.feed);
-        let insertion = Insertion {
-            id: Id { author, n: start },
-            len,
-            parent,
-            side,
-        };
-        self.sequence
-            .integrate(insertion, text, stamp.seq)
-            .then_some(insertion.id)
+        written::insert(&mut self.sequence, (start, count(text)), at, text, seen)
     }
 
     fn take(
@@ -212,13 +138,9 @@ impl TextState {
         seen: &Seen<'_>,
         hidden: &mut dyn FnMut(usize, u32),
     ) {
-        let Some(author) = self.sequence.find_author(&first.feed) else {
-            return;
-        };
-        let end = seen_end(&self.sequence, author, &first.feed, seen);
-        let len = len.min(end.saturating_sub(first.n));
-        let id = Id { author, n: first.n };
-        self.sequence.hide(id, len, hidden);
+        if let Some((first, end)) = written::range(&self.sequence, first, len, seen) {
+            self.sequence.hide(first, end - first.n, hidden);
+        }
     }
 
     /// Where an anchor is; `None` when its character is not known here.
