@@ -172,3 +172,19 @@ async fn edits_of_a_text_that_was_replaced_are_refused() {
     let missing = space.db().text(page, "nothing").await;
     assert!(matches!(missing, Err(TextError::Gone { .. })));
 }
+
+#[tokio::test]
+async fn a_text_ends_with_its_client() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(&home.path().join("a"), "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let page = page(&space, "kept").await;
+    let text = space.db().text(page, "body").await.unwrap();
+    let mut updates = text.updates();
+    ann.destroy().await.unwrap();
+    assert_eq!(within(updates.next()).await, None);
+    assert_eq!(text.updates().next().await, None);
+    assert_eq!(text.insert(0, "lost"), Err(TextError::Closed));
+    assert_eq!(text.flush().await, Err(TextError::Closed));
+    assert_eq!(text.content(), "kept");
+}

@@ -110,13 +110,18 @@ pub struct TextHandle {
 struct Shared {
     draft: Mutex<TextDraft>,
     dirty: Notify,
-    updates: broadcast::Sender<TextUpdate>,
+    /// Gone once nothing is committed any more.
+    updates: Mutex<Option<broadcast::Sender<TextUpdate>>>,
 }
 
 impl Shared {
     fn draft(&self) -> MutexGuard<'_, TextDraft> {
         // A draft is whole between any two of its calls.
         self.draft.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn updates(&self) -> MutexGuard<'_, Option<broadcast::Sender<TextUpdate>>> {
+        self.updates.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -166,7 +171,7 @@ impl Database {
         let shared = Arc::new(Shared {
             draft: Mutex::new(TextDraft::new(*watch.snapshot, watch.feed)),
             dirty: Notify::new(),
-            updates,
+            updates: Mutex::new(Some(updates)),
         });
         let (flushes, requests) = mpsc::channel(16);
         let driver = driver::Driver::new(
@@ -188,6 +193,10 @@ impl TextHandle {
         &self,
         edit: impl FnOnce(&mut TextDraft) -> Result<(), TxError>,
     ) -> Result<(), TextError> {
+        // What nobody commits must not look as if it were kept.
+        if self.flushes.is_closed() {
+            return Err(TextError::Closed);
+        }
         edit(&mut self.shared.draft())?;
         self.shared.dirty.notify_one();
         Ok(())
@@ -217,7 +226,7 @@ impl TextHandle {
     ///
     /// # Errors
     ///
-    /// [`TextError::Edit`] when `at` is beyond the end.
+    /// [`TextError::Edit`] when `at` is beyond the end, [`TextError::Closed`].
     pub fn insert(&self, at: usize, text: &str) -> Result<(), TextError> {
         self.edit(|draft| draft.insert(at, text))
     }
@@ -329,9 +338,12 @@ impl TextHandle {
 
     /// How what shows changes from now on through others.
     pub fn updates(&self) -> TextUpdates {
-        TextUpdates {
-            updates: self.shared.updates.subscribe(),
-        }
+        let updates = self
+            .shared
+            .updates()
+            .as_ref()
+            .map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe);
+        TextUpdates { updates }
     }
 }
 

@@ -115,7 +115,9 @@ impl Driver {
             }
         };
         // Nobody may be listening.
-        let _ = self.shared.updates.send(update);
+        if let Some(updates) = &*self.shared.updates() {
+            let _ = updates.send(update);
+        }
     }
 
     async fn flush(&mut self) -> Result<(), TextError> {
@@ -154,6 +156,13 @@ impl Driver {
 fn has_marks(change: &TextChange) -> bool {
     let mut edits = change.edits.iter();
     edits.any(|edit| matches!(edit, dxos_document::TextEdit::Mark { .. }))
+}
+
+impl Drop for Driver {
+    /// However it ends: who waits for updates learns that there are no more.
+    fn drop(&mut self) {
+        drop(self.shared.updates().take());
+    }
 }
 
 async fn wait(timer: &mut Option<Pin<Box<Sleep>>>) {

@@ -65,6 +65,8 @@ pub(crate) struct Cache {
     young: BTreeMap<ObjectId, Box<Cached>>,
     old: BTreeMap<ObjectId, Box<Cached>>,
     dirty: BTreeSet<ObjectId>,
+    /// Whether a large state was seen; mostly none is, and nothing is to be noted.
+    has_large: bool,
     /// Operations on large states that were not written yet.
     later: BTreeMap<ObjectId, Vec<Later>>,
 }
@@ -84,6 +86,7 @@ impl Cache {
                     Some(cached) => cached,
                     None => Box::new(read_cached(store, number, &object)?.unwrap_or_default()),
                 };
+                self.has_large |= cached.stored.is_large();
                 Ok(&mut place.insert(cached).state)
             }
         }
@@ -96,6 +99,9 @@ impl Cache {
 
     /// Notes an operation that was applied to a loaded state.
     pub(crate) fn note(&mut self, op: &Op, context: &Context<'_>, index: usize) {
+        if !self.has_large {
+            return;
+        }
         let object = op.object();
         let is_large = self
             .young
@@ -132,6 +138,7 @@ impl Cache {
             let notes = self.later.remove(&object).unwrap_or_default();
             if let Some(cached) = self.young.get_mut(&object) {
                 cached.write(number, &object, &notes, batch);
+                self.has_large |= cached.stored.is_large();
             }
         }
         self.later.clear();
