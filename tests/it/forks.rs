@@ -6,7 +6,7 @@ use std::path::Path;
 
 use dxos_client::{Client, ConnectionState, Filter, ObjectId, Space, Value, map};
 
-use crate::support::{converge, join, start, within};
+use crate::support::{all_converge, converge, join, start, until, within};
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -46,28 +46,6 @@ async fn titles(space: &Space) -> Vec<String> {
         .iter()
         .map(|note| note.get("title").unwrap().as_str().unwrap().to_owned());
     titles.collect()
-}
-
-/// Waits until all hold the same and `title` is among it.
-async fn all_converge(spaces: &[&Space]) {
-    within(async {
-        loop {
-            let mut hashes = Vec::new();
-            for space in spaces {
-                hashes.push(space.state_hash().await.unwrap());
-            }
-            if hashes.iter().all(|hash| *hash == hashes[0]) {
-                return;
-            }
-            let mut reports = spaces[0].watch().await.unwrap();
-            reports.borrow_and_update();
-            // Whoever changes last is told to the first.
-            drop(
-                tokio::time::timeout(std::time::Duration::from_millis(50), reports.changed()).await,
-            );
-        }
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,12 +144,13 @@ async fn a_copied_profile_forks_and_every_replica_cuts_reports_and_agrees() {
         "7 Carl",
         "8 copy",
     ];
-    within(async {
+    until(&all, async || {
         for space in all {
-            while titles(space).await != wanted {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            if titles(space).await != wanted {
+                return false;
             }
         }
+        true
     })
     .await;
     all_converge(&all).await;

@@ -5,7 +5,7 @@ use dxos_client::{
     ResolveError, Space, Value, map,
 };
 
-use crate::support::{converge, join, start, within};
+use crate::support::{apart, converge, join, start, within};
 
 fn ids(objects: &[Object]) -> Vec<ObjectId> {
     objects.iter().map(Object::id).collect()
@@ -33,10 +33,7 @@ async fn add(space: &Space, name: &str) -> ObjectId {
 
 #[tokio::test]
 async fn references_are_found_both_ways_as_they_change() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let theirs = join(&space, &bob).await;
     let (one, two) = (add(&space, "one").await, add(&space, "two").await);
     let members: Vec<Value> = vec![one.into()];
@@ -70,10 +67,7 @@ async fn references_are_found_both_ways_as_they_change() {
 
 #[tokio::test]
 async fn tags_and_keys_follow_an_object_and_are_queried() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let theirs = join(&space, &bob).await;
     let one = add(&space, "one").await;
     converge(&space, &theirs).await;
@@ -105,10 +99,7 @@ async fn tags_and_keys_follow_an_object_and_are_queried() {
 
 #[tokio::test]
 async fn an_import_that_two_devices_run_at_once_makes_each_object_once() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, ann, bob, space) = apart().await;
     let theirs = join(&space, &bob).await;
     // One was made by hand, and its key noted later.
     let by_hand = add(&space, "row 3").await;
@@ -163,10 +154,7 @@ async fn connect(clients: [&Client; 2], state: ConnectionState) {
 
 #[tokio::test]
 async fn folders_that_two_put_into_each_other_make_no_ring() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, ann, bob, space) = apart().await;
     let theirs = join(&space, &bob).await;
     let (one, two) = (add(&space, "one").await, add(&space, "two").await);
     let leaf = add(&space, "leaf").await;
@@ -251,10 +239,7 @@ async fn what_is_in_a_deleted_folder_is_hidden_and_comes_back_with_it() {
 
 #[tokio::test]
 async fn relations_lead_both_ways_and_dangle_when_an_end_goes() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let theirs = join(&space, &bob).await;
     let (one, two) = (add(&space, "one").await, add(&space, "two").await);
     let three = add(&space, "three").await;

@@ -5,7 +5,7 @@ use dxos_client::{
     map,
 };
 
-use crate::support::{converge, join, start};
+use crate::support::{apart, converge, join, start};
 
 async fn assign(space: &Space, object: dxos_client::ObjectId, key: &'static str, value: &str) {
     let value = value.to_owned();
@@ -21,10 +21,7 @@ async fn online(clients: [&dxos_client::Client; 2], state: ConnectionState) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loser_of_a_conflict_has_an_author_and_a_time() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, ann, bob, space) = apart().await;
     let task = space
         .db()
         .add(("task", map! { "title" => "?" }))
@@ -74,10 +71,7 @@ async fn the_loser_of_a_conflict_has_an_author_and_a_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn history_tells_who_did_what_page_by_page_on_every_replica() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let task = space.db().add(("task", map! { "n" => 0 })).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
@@ -234,10 +228,7 @@ async fn a_space_can_be_read_as_it_was_and_compared() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_is_undone_and_done_again_where_it_still_shows() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let db = space.db();
     let task = db.add(("task", map! { "a" => 1, "b" => 1 })).await.unwrap();
     let theirs = join(&space, &bob).await;

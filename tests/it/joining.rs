@@ -7,14 +7,11 @@ use dxos_client::{
     InvitationState, ParseInvitationError, Refusal, Role, map,
 };
 
-use crate::support::{converge, join, start, within};
+use crate::support::{apart, converge, join, start, within};
 
 #[tokio::test]
 async fn three_wrong_codes_end_an_invitation_also_over_several_connections() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let host = space
         .create_invitation(InvitationOptions::default())
         .await
@@ -109,10 +106,7 @@ async fn a_single_use_admits_one_and_many_uses_admit_many() {
 
 #[tokio::test]
 async fn what_ends_early_says_why_on_both_sides() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, ann, bob, space) = apart().await;
     let ready = |status: &dxos_client::InvitationStatus| {
         status.state == InvitationState::ReadyForAuthentication
     };
@@ -199,10 +193,7 @@ async fn a_garbled_invitation_is_found_out_before_anything_is_dialed() {
 
 #[tokio::test]
 async fn a_reader_reads_and_what_it_would_write_is_refused() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     space
         .db()
         .add(("task", map! { "title" => "read me" }))

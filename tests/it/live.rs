@@ -2,14 +2,11 @@
 
 use dxos_client::{ConnectionState, Filter, map};
 
-use crate::support::{converge, join, start, within};
+use crate::support::{apart, converge, join, within};
 
 #[tokio::test]
 async fn differences_fold_to_what_a_query_finds() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let first = space.db().add(("task", map! { "n" => 0 })).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
@@ -31,10 +28,7 @@ async fn differences_fold_to_what_a_query_finds() {
 
 #[tokio::test]
 async fn both_values_of_a_conflict_can_be_read() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, ann, bob, space) = apart().await;
     let task = space.db().add(("task", map! { "n" => 0 })).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;

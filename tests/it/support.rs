@@ -1,9 +1,13 @@
 //! What the tests share: clients with a profile each, and joining.
 
 use std::path::Path;
+use std::task::Poll;
 use std::time::Duration;
 
-use dxos_client::{Client, ClientOptions, ConnectionState, InvitationOptions, Space, map};
+use dxos_client::{
+    Client, ClientOptions, ConnectionState, InvitationOptions, Space, SpaceReport, map,
+};
+use tokio::sync::watch;
 
 /// How long anything may take before a test counts as hung.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +28,16 @@ pub(crate) async fn start(profile: &Path, name: &str) -> Client {
         client.halo().create_identity(Some(name)).await.unwrap();
     }
     client
+}
+
+/// Ann with a space of her own, and Bob, who has not joined it yet; in a directory that goes with
+/// the first.
+pub(crate) async fn apart() -> (tempfile::TempDir, Client, Client, Space) {
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(&home.path().join("a"), "Ann").await;
+    let bob = start(&home.path().join("b"), "Bob").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    (home, ann, bob, space)
 }
 
 /// `guest` joins `space` of another client with a code.
@@ -52,22 +66,58 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("it took too long")
 }
 
-/// Waits until two replicas hold the same.
-pub(crate) async fn converge(a: &Space, b: &Space) {
+/// Waits until one of these spaces has something new to report since the receiver looked.
+pub(crate) async fn news(watches: &mut [watch::Receiver<SpaceReport>]) {
+    let mut waits: Vec<_> = watches
+        .iter_mut()
+        .map(|watch| Box::pin(watch.changed()))
+        .collect();
+    std::future::poll_fn(|context| {
+        let ready = waits
+            .iter_mut()
+            .any(|wait| wait.as_mut().poll(context).is_ready());
+        if ready {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
+/// Waits until a condition holds that follows from what these spaces hold.
+pub(crate) async fn until(spaces: &[&Space], condition: impl AsyncFn() -> bool) {
+    let mut watches = Vec::new();
+    for space in spaces {
+        watches.push(space.watch().await.unwrap());
+    }
     within(async {
-        let (mut a_changes, mut b_changes) = (a.watch().await.unwrap(), b.watch().await.unwrap());
         loop {
-            a_changes.borrow_and_update();
-            b_changes.borrow_and_update();
-            if a.state_hash().await.unwrap() == b.state_hash().await.unwrap() {
+            for watch in &mut watches {
+                watch.borrow_and_update();
+            }
+            if condition().await {
                 return;
             }
-            tokio::select! {
-                biased;
-                changed = a_changes.changed() => changed.unwrap(),
-                changed = b_changes.changed() => changed.unwrap(),
-            }
+            news(&mut watches).await;
         }
+    })
+    .await;
+}
+
+/// Waits until two replicas hold the same.
+pub(crate) async fn converge(a: &Space, b: &Space) {
+    all_converge(&[a, b]).await;
+}
+
+/// Waits until all replicas hold the same.
+pub(crate) async fn all_converge(spaces: &[&Space]) {
+    until(spaces, async || {
+        let mut hashes = Vec::new();
+        for space in spaces {
+            hashes.push(space.state_hash().await.unwrap());
+        }
+        hashes.iter().all(|hash| *hash == hashes[0])
     })
     .await;
 }
@@ -83,10 +133,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn meet() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let ann = start(&home.path().join("a"), "Ann").await;
-        let bob = start(&home.path().join("b"), "Bob").await;
-        let space = ann.echo().create_space(map! {}).await.unwrap();
+        let (home, ann, bob, space) = apart().await;
         let theirs = join(&space, &bob).await;
         converge(&space, &theirs).await;
         Self {

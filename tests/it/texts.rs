@@ -7,7 +7,7 @@ use dxos_client::{
     TextUpdate, Value, map,
 };
 
-use crate::support::{converge, join, start, within};
+use crate::support::{apart, converge, join, start, within};
 
 async fn page(space: &Space, text: &str) -> ObjectId {
     let properties = map! { "body" => Text::new(text) };
@@ -27,10 +27,7 @@ async fn shows(text: &TextHandle, expected: &str) {
 
 #[tokio::test]
 async fn two_type_into_one_text_at_once() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let page = page(&space, "Ann: \nBob: ").await;
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;
@@ -72,10 +69,7 @@ async fn two_type_into_one_text_at_once() {
 
 #[tokio::test]
 async fn what_was_typed_apart_is_all_there_and_no_word_is_torn() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let page = page(&space, "").await;
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;

@@ -8,7 +8,7 @@ use dxos_client::{
     Value, map,
 };
 
-use crate::support::{PATIENCE, converge, join, start, within};
+use crate::support::{PATIENCE, apart, converge, join, start, within};
 
 const OBJECTS: i64 = 500;
 
@@ -21,10 +21,7 @@ async fn trace(space: &Space) -> (dxos_client::StateHash, u64, u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_objects_are_one_block_and_arrive_at_once() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let db = space.db();
     let account = space
         .db()
@@ -61,10 +58,7 @@ async fn many_objects_are_one_block_and_arrive_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_fails_or_panics_or_only_reads_leaves_no_trace() {
-    let home = tempfile::tempdir().unwrap();
-    let ann = start(&home.path().join("a"), "Ann").await;
-    let bob = start(&home.path().join("b"), "Bob").await;
-    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (_home, _ann, bob, space) = apart().await;
     let db = space.db();
     let old = db.add(("task", map! { "n" => 1 })).await.unwrap();
     let theirs = join(&space, &bob).await;
