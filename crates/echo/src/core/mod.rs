@@ -2,11 +2,14 @@
 
 mod admit;
 mod again;
+mod append;
 mod apply;
 mod at;
 mod body;
 mod cache;
+mod content_keys;
 mod evidence;
+mod flush;
 mod history;
 pub(crate) mod layout;
 mod live;
@@ -16,6 +19,7 @@ mod query;
 mod rebuild;
 mod receive;
 mod refs;
+mod report;
 mod schema;
 mod serve;
 pub(crate) mod space;

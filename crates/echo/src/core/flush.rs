@@ -1,0 +1,86 @@
+//! What is derived on its way to the store.
+
+use bytes::Bytes;
+use dxos_protocol::echo::EchoError;
+use dxos_store::{BATCH_BYTES_MAX, Batch};
+
+use super::layout::{self, DERIVED_VERSION, MOVES, OBJECTS, TALLIES, Tally, in_space};
+use super::space::{Space, encode_row, is_visible};
+
+impl Space {
+    /// Writes what is derived: object states and counts.
+    pub(super) fn flush(&mut self, batch: &mut Batch) -> Result<(), EchoError> {
+        for (object, touched) in &self.touched {
+            let visible = self.cache.peek(object).is_some_and(is_visible);
+            match (touched.was_visible, visible) {
+                (false, true) => self.tally.objects += 1,
+                (true, false) => self.tally.objects = self.tally.objects.saturating_sub(1),
+                _ => {}
+            }
+            self.put_moves(*object, &touched.moves, batch)?;
+        }
+        self.cache.flush(self.record.number, batch);
+        if self.stored_tally != Some(self.tally) {
+            self.put_tally(self.tally, batch)?;
+            self.stored_tally = Some(self.tally);
+        }
+        if !self.derived_stored {
+            let key = layout::derived_key(self.record.number);
+            batch.put(TALLIES, key, vec![DERIVED_VERSION]);
+            self.derived_stored = true;
+        }
+        Ok(())
+    }
+
+    fn put_tally(&self, tally: Tally, batch: &mut Batch) -> Result<(), EchoError> {
+        batch.put(
+            TALLIES,
+            in_space(self.record.number, b""),
+            encode_row(&tally)?,
+        );
+        Ok(())
+    }
+
+    /// Splits a batch that is larger than a store takes: what is derived goes into batches of
+    /// its own, under the mark that has it made anew when not all of them are written.
+    pub(crate) fn parts(&self, batch: Batch) -> Result<Vec<Batch>, EchoError> {
+        if batch.bytes() <= BATCH_BYTES_MAX {
+            return Ok(vec![batch]);
+        }
+        let mark = Tally {
+            rebuilding: true,
+            ..self.tally
+        };
+        let mut parts = vec![Batch::new()];
+        if let Some(first) = parts.last_mut() {
+            self.put_tally(mark, first)?;
+        }
+        let tally = in_space(self.record.number, b"");
+        let (derived, rest): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .filter(|write| write.keyspace != TALLIES || write.key != tally[..])
+            .partition(|write| write.keyspace == OBJECTS || write.keyspace == MOVES);
+        // A feed must never say that it is longer than its blocks: those come first.
+        let (blocks, others): (Vec<_>, Vec<_>) = rest
+            .into_iter()
+            .partition(|write| write.keyspace == layout::BLOCKS);
+        let writes = blocks.into_iter().chain(others).chain(derived);
+        for write in writes {
+            let bytes = write.key.len() + write.value.as_ref().map_or(0, Bytes::len);
+            match parts.last_mut() {
+                Some(part) if part.bytes() + bytes <= BATCH_BYTES_MAX => {
+                    part.push(write);
+                }
+                _ => {
+                    let mut part = Batch::new();
+                    part.push(write);
+                    parts.push(part);
+                }
+            }
+        }
+        let mut last = Batch::new();
+        self.put_tally(self.tally, &mut last)?;
+        parts.push(last);
+        Ok(parts)
+    }
+}

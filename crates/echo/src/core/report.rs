@@ -1,0 +1,53 @@
+//! What a caller is told of a space.
+
+use std::collections::BTreeSet;
+
+use dxos_keys::DeviceKey;
+use dxos_protocol::echo::{ForkReport, MemberReport, SpaceReport, SpaceState};
+use dxos_store::Read;
+
+use super::space::Space;
+
+impl Space {
+    /// What a caller is told of the space.
+    pub(crate) fn report(&self, store: &dyn Read) -> SpaceReport {
+        let forks = self.dag.feeds().filter_map(|(feed, state)| {
+            let proof = state.fork.clone()?;
+            let device = state.descriptor.device;
+            Some(ForkReport {
+                device,
+                feed: *feed,
+                seq: proof.seq(),
+                proof,
+            })
+        });
+        SpaceReport {
+            space: self.key(),
+            topic: self.topic(),
+            state: SpaceState::Ready,
+            error: None,
+            properties: self.properties(store),
+            role: self.role(),
+            objects: self.tally.objects,
+            blocks: self.tally.blocks,
+            missing_blocks: self.sync.missing(&self.dag),
+            peers: self.sync.devices().into_iter().collect(),
+            forks: forks.collect(),
+        }
+    }
+
+    /// The members of the space.
+    pub(crate) fn members(&self) -> Vec<MemberReport> {
+        let mut online: BTreeSet<DeviceKey> = self.sync.devices();
+        online.insert(self.device());
+        let members = self.membership.members().into_iter();
+        let reports = members.map(|(identity, member)| MemberReport {
+            identity,
+            role: member.role,
+            display_name: member.display_name,
+            online: member.devices.keys().any(|device| online.contains(device)),
+            devices: member.devices.into_keys().collect(),
+        });
+        reports.collect()
+    }
+}
