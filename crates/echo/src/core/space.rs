@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use dxos_credentials::{ControlBlock, Credential, Membership, Right, Role};
 use dxos_document::{Move, Object};
-use dxos_feed::{
-    Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Timeframe,
-};
+use dxos_feed::{Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Timeframe};
 use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, FeedId, ObjectId, SpaceKey, Topic};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::halo::Authority;
@@ -20,8 +18,8 @@ use rand_core::CryptoRng;
 use super::again::{self, Lost};
 use super::cache::Cache;
 use super::layout::{
-    self, DERIVED_VERSION, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks,
-    TALLIES, Tally, in_space,
+    self, DERIVED_VERSION, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally,
+    in_space,
 };
 use super::live::Live;
 use super::schema::Schemas;
