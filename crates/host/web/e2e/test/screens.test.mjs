@@ -1,0 +1,204 @@
+// Every page of the console in light, dark and at the width of a phone: pictures to look at, no
+// serious violations, nothing that is wider than the screen.
+import { mkdirSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { seriousViolations } from '../src/axe.mjs';
+import { launchBrowser } from '../src/chromium.mjs';
+import { PATIENCE_MS, Person, SCREENSHOTS } from '../src/person.mjs';
+
+/** @type {import('playwright-core').Browser} */
+let browser;
+/** @type {Person} */
+let ann;
+/** @type {Person} */
+let bob;
+let space = '';
+
+const LOOKS = /** @type {const} */ ([
+  { look: 'light', colorScheme: 'light', viewport: { width: 1280, height: 800 } },
+  { look: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 800 } },
+  { look: 'phone', colorScheme: 'light', viewport: { width: 360, height: 740 } },
+]);
+
+const TASKS = ['Sow the peas', 'Repair the fence', 'Order compost', 'Prune the apple tree', 'Clean the water butt', 'Label the beds'];
+
+beforeAll(async () => {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  browser = await launchBrowser();
+  ann = await Person.arrive(browser, 'Ann');
+  bob = await Person.arrive(browser, 'Bob');
+});
+
+afterAll(async () => {
+  await Promise.all([ann, bob].map((person) => person?.leave()));
+  await browser?.close();
+});
+
+/**
+ * Shows what is on screen in each look: a picture, and what is wrong with it.
+ *
+ * @param {Person} person
+ * @param {string} name
+ */
+async function show({ page }, name) {
+  /** @type {string[]} */
+  const wrong = [];
+  for (const { look, colorScheme, viewport } of LOOKS) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.setViewportSize(viewport);
+    await page.evaluate(() => document.fonts.ready);
+    await page.screenshot({ path: `${SCREENSHOTS}/${name}-${look}.png` });
+    wrong.push(...(await seriousViolations(page)).map((line) => `${name}, ${look}: ${line}`));
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    if (wide > 0) wrong.push(`${name}, ${look}: ${wide} pixels wider than the screen`);
+  }
+  const first = LOOKS[0];
+  await page.emulateMedia({ colorScheme: first.colorScheme, reducedMotion: 'reduce' });
+  await page.setViewportSize(first.viewport);
+  expect(wrong).toEqual([]);
+}
+
+test('the first run', async () => {
+  await ann.page.getByRole('heading', { name: 'Who are you?' }).waitFor();
+  await show(ann, 'welcome');
+  await ann.page.getByRole('button', { name: /^Create an identity/ }).click();
+  await show(ann, 'welcome-create');
+  await ann.page.getByRole('button', { name: 'Back' }).click();
+  await ann.page.getByRole('button', { name: /^Recover an identity/ }).click();
+  await show(ann, 'welcome-recover');
+  await ann.page.getByRole('button', { name: 'Back' }).click();
+  await ann.createIdentity();
+  await show(ann, 'spaces-none');
+  await bob.createIdentity();
+});
+
+test('a space from empty to shared', async () => {
+  await ann.createSpace('Garden');
+  space = new URL(ann.page.url()).hash.split('/')[2] ?? '';
+  await ann.page.getByRole('heading', { name: 'No objects yet' }).waitFor();
+  await show(ann, 'objects-none');
+  const given = await ann.invite();
+  await show(ann, 'invite');
+  await bob.page.getByRole('main').getByRole('button', { name: 'Join', exact: true }).click();
+  await show(bob, 'join');
+  await bob.page.getByRole('textbox', { name: 'Invitation' }).fill(given.invitation);
+  await bob.page.getByRole('button', { name: 'Continue' }).click();
+  await bob.page.getByLabel('Six digits').waitFor();
+  await show(bob, 'join-code');
+  await bob.page.getByLabel('Six digits').fill(given.code);
+  await bob.page.getByRole('heading', { name: 'Garden', level: 1 }).waitFor();
+  await ann.page.getByRole('button', { name: 'Done' }).click();
+  for (const [at, title] of TASKS.entries()) await (at % 2 === 0 ? ann : bob).addTask(title);
+  await ann.cell(TASKS.at(-1) ?? '').waitFor();
+  await ann.row('Order compost').getByRole('checkbox').check();
+  await show(ann, 'objects');
+  await ann.row('Repair the fence').getByRole('button', { name: /^Open object/ }).click();
+  await ann.page.getByLabel('Priority').selectOption('high');
+  await show(ann, 'object');
+  await ann.page.getByRole('button', { name: 'Close the object' }).click();
+  await ann.page.getByRole('button', { name: 'New object' }).click();
+  await show(ann, 'object-new');
+  await ann.page.keyboard.press('Escape');
+});
+
+test('documents with two cursors', async () => {
+  await ann.openTab('Documents');
+  await ann.page.getByRole('button', { name: 'New document' }).click();
+  await ann.text.waitFor();
+  await ann.page.getByLabel('Title', { exact: true }).fill('Plan for spring');
+  await ann.page.getByLabel('Title', { exact: true }).press('Enter');
+  await ann.text.click();
+  await ann.page.keyboard.type('Peas go in first, as soon as the ground is soft.\n\nThen the onions, and the beans once it is warm.');
+  await bob.openTab('Documents');
+  await bob.page.getByRole('link', { name: /^Plan for spring/ }).click();
+  await bob.text.click();
+  await bob.page.keyboard.press('Control+Home');
+  await bob.page.keyboard.type('A draft. ');
+  await ann.page.locator('.cm-dxos-caret-name', { hasText: 'Bob' }).first().waitFor();
+  await show(ann, 'document');
+});
+
+test('the other pages of a space', async () => {
+  await ann.openTab('Query');
+  await ann.page.getByRole('button', { name: 'Add a condition' }).click();
+  await ann.page.getByLabel('Property of condition 1').fill('done');
+  await ann.page.getByLabel('Value of condition 1').fill('yes');
+  await ann.page.getByText('1 object, kept up to date').waitFor();
+  await ann.cell('Order compost').waitFor();
+  await show(ann, 'query');
+  await ann.openTab('History');
+  const time = ann.page.getByRole('slider', { name: 'Time' });
+  await time.waitFor();
+  const now = await ann.page.getByRole('region', { name: 'Objects as they were' }).getByRole('row').count();
+  await time.focus();
+  await ann.page.keyboard.press('Home');
+  await expect.poll(() => ann.page.getByRole('region', { name: 'Objects as they were' }).getByRole('row').count(), { timeout: PATIENCE_MS }).toBeLessThan(now);
+  for (let step = 0; step < 5; step += 1) await ann.page.keyboard.press('ArrowRight');
+  await ann.page.getByText(/^[1-9]\d* objects?$/).waitFor();
+  await show(ann, 'history');
+  for (const tab of ['Members', 'Feeds', 'Replication', 'Settings']) {
+    await ann.openTab(tab);
+    await ann.page.getByRole('main').getByRole('listitem').or(ann.page.getByRole('main').getByRole('table')).first().waitFor();
+    await show(ann, tab.toLowerCase());
+  }
+});
+
+test('identity, devices, contacts, network, host', async () => {
+  await ann.page.goto(`${ann.host.origin}/#/`);
+  await ann.page.getByRole('heading', { name: 'Spaces', level: 1 }).waitFor();
+  await show(ann, 'spaces');
+  for (const page of ['Profile', 'Devices', 'Contacts', 'Network', 'Host']) {
+    await ann.openPage(page);
+    await show(ann, page.toLowerCase());
+  }
+  await ann.openPage('Devices');
+  await ann.page.getByRole('button', { name: 'Add a device' }).click();
+  await ann.readInvitation();
+  await show(ann, 'device-add');
+  await ann.page.keyboard.press('Escape');
+});
+
+test('the keyboard leads everywhere, and every stop is seen', async () => {
+  const { page } = ann;
+  await page.goto(`${ann.host.origin}/#/space/${space}/objects`);
+  await ann.cell('Sow the peas').waitFor();
+  await page.keyboard.press('Control+k');
+  const box = page.getByRole('combobox', { name: 'Search or jump to' });
+  await box.waitFor();
+  await show(ann, 'palette');
+  await box.fill('feeds');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Blocks' }).waitFor();
+  await page.keyboard.press('Control+k');
+  await box.fill('garden objects');
+  await page.keyboard.press('Enter');
+  await ann.cell('Sow the peas').waitFor();
+  // A table is one stop, and cells are gone to with arrows and edited with Enter.
+  await page.getByRole('grid').focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('Enter');
+  await page.keyboard.type(' again');
+  await page.keyboard.press('Enter');
+  await page.getByRole('gridcell', { name: / again$/ }).waitFor();
+  await page.keyboard.press('/');
+  await page.keyboard.type('fence');
+  await expect.poll(() => page.getByRole('grid').getByRole('row').count(), { timeout: PATIENCE_MS }).toBe(2);
+  await page.keyboard.press('Escape');
+  // Each stop of the Tab key shows where it is.
+  await page.evaluate(() => /** @type {HTMLElement} */ (document.activeElement)?.blur());
+  for (let stop = 0; stop < 25; stop += 1) {
+    await page.keyboard.press('Tab');
+    const seen = await page.evaluate(() => {
+      const element = document.activeElement;
+      if (!element || element === document.body) return 'the body';
+      const style = getComputedStyle(element);
+      return style.outlineStyle !== 'none' && Number.parseFloat(style.outlineWidth) > 0 ? '' : `${element.tagName} ${element.className}`;
+    });
+    expect(seen === '' || seen === 'the body', seen).toBe(true);
+  }
+});
+
+test('no page has complained of anything', () => {
+  ann.expectNoComplaints();
+  bob.expectNoComplaints();
+});

@@ -1,0 +1,91 @@
+/** The spaces of the identity. */
+import type { Echo as EchoApi } from '../api/space.js';
+import type { GuestInvitation } from '../api/invitation.js';
+import { live, type Context } from '../context.js';
+import type { LiveTopic } from '../core/live.js';
+import { until } from '../core/store.js';
+import type { SpaceInfo } from '../generated/protocol.js';
+import { Guest } from '../invitation.js';
+import { Space } from './space.js';
+import { encodeProperties } from './values.js';
+
+/** How long the list of spaces may take to show one that was joined. */
+const ARRIVAL_MS = 10_000;
+
+export class Echo implements EchoApi {
+  readonly spaces: LiveTopic<readonly Space[]>;
+  readonly #known = new Map<string, Space>();
+  readonly #context: Context;
+  #first: Promise<Space> | undefined;
+
+  constructor(context: Context) {
+    this.#context = context;
+    this.spaces = live<readonly Space[]>(context, { topic: 'spaces' }, [], (infos: readonly SpaceInfo[]) => infos.map((info) => this.#one(info)));
+  }
+
+  querySpaces(): LiveTopic<readonly Space[]> {
+    return this.spaces;
+  }
+
+  getSpace(key: string): Space | undefined {
+    return this.#known.get(key);
+  }
+
+  async createSpace(properties: Record<string, unknown> = {}): Promise<Space> {
+    const info = await this.#context.link.call('echo.createSpace', { properties: encodeProperties(properties) });
+    return this.#one(info).waitUntilReady();
+  }
+
+  acceptInvitation(code: string): GuestInvitation {
+    const accept = this.#context.link.call('echo.acceptInvitation', { invitation: code });
+    return new Guest(this.#context, 'space', code, accept, async ({ spaceKey }) => {
+      if (spaceKey === undefined) return;
+      await until(this.spaces, () => this.#known.has(spaceKey), AbortSignal.timeout(ARRIVAL_MS));
+    });
+  }
+
+  join(code: string): GuestInvitation {
+    return this.acceptInvitation(code);
+  }
+
+  getOrCreateFirstSpace(properties: Record<string, unknown> = {}): Promise<Space> {
+    // Several callers of this page share one run; several pages take turns.
+    this.#first ??= exclusively(`dxos.first-space ${this.#context.link.url}`, () => this.#findOrCreate(properties)).finally(() => {
+      this.#first = undefined;
+    });
+    return this.#first;
+  }
+
+  /** All spaces that are known. */
+  known(): Space[] {
+    return [...this.#known.values()];
+  }
+
+  /** Takes in what an answer says of a space. */
+  adopt(info: SpaceInfo): Space {
+    return this.#one(info);
+  }
+
+  async #findOrCreate(properties: Record<string, unknown>): Promise<Space> {
+    const infos = await this.#context.link.call('echo.spaces', {}, 'always');
+    const first = infos.find((info) => !info.departure);
+    return first ? this.#one(first).waitUntilReady() : this.createSpace(properties);
+  }
+
+  #one(info: SpaceInfo): Space {
+    const known = this.#known.get(info.key);
+    if (known) {
+      known.update(info);
+      return known;
+    }
+    const space = new Space(this.#context, info);
+    this.#known.set(info.key, space);
+    return space;
+  }
+}
+
+/** Runs something while no other page of this origin does; where there are no locks, at once. */
+function exclusively<T>(name: string, run: () => Promise<T>): Promise<T> {
+  const locks = (globalThis.navigator as Navigator | undefined)?.locks;
+  return locks ? (locks.request(name, run) as Promise<T>) : run();
+}

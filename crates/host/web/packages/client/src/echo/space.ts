@@ -1,0 +1,220 @@
+/** A space. */
+import type { HostInvitation, InvitationOptions } from '../api/invitation.js';
+import type { QueryInput } from '../api/object.js';
+import type { Role, Space as SpaceApi } from '../api/space.js';
+import type { Live, Store } from '../api/store.js';
+import { live, type Context } from '../context.js';
+import { follow } from '../core/live.js';
+import { Cell, derive, reuse, until } from '../core/store.js';
+import { HostedInvitations } from '../invitation.js';
+import type {
+  BlockPage,
+  CommittedInfo,
+  ConflictInfo,
+  CredentialInfo,
+  DanglingInfo,
+  FeedInfo,
+  HistoryPageInfo,
+  Json,
+  MemberInfo,
+  MessageInfo,
+  Messages,
+  Methods,
+  ObjectInfo,
+  QueryPage,
+  ReadBlocks,
+  ReadHistory,
+  ResolvedRef,
+  SchemaInfo,
+  SpaceInfo,
+  TimeframeInfo,
+} from '../generated/protocol.js';
+import { Editor } from '../text/editor.js';
+import { Database } from './database.js';
+import { querySpec } from './query.js';
+import { encodeProperties } from './values.js';
+
+/** How many entries of the past are given at once when nothing is said. */
+const PAGE = 100;
+
+export class Space implements SpaceApi {
+  readonly key: string;
+  readonly db: Database;
+  readonly members: Live<readonly MemberInfo[]>;
+  readonly invitations: Live<readonly HostInvitation[]>;
+  readonly state: SpaceApi['state'];
+  readonly error: SpaceApi['error'];
+  readonly properties: SpaceApi['properties'];
+  readonly role: SpaceApi['role'];
+  readonly pipeline: SpaceApi['pipeline'];
+  readonly peers: SpaceApi['peers'];
+  readonly forks: SpaceApi['forks'];
+  readonly departure: SpaceApi['departure'];
+  readonly #info: Cell<SpaceInfo>;
+  readonly #context: Context;
+  readonly #hosted: HostedInvitations;
+  readonly #editors = new Set<Editor>();
+
+  constructor(context: Context, info: SpaceInfo) {
+    this.key = info.key;
+    this.#context = context;
+    this.#info = new Cell(info);
+    this.#hosted = new HostedInvitations(context);
+    this.state = derive(this.#info, (one) => one.state);
+    this.error = derive(this.#info, (one) => one.error ?? undefined);
+    this.properties = derive(this.#info, (one) => one.properties);
+    this.role = derive(this.#info, (one) => one.role ?? undefined);
+    this.pipeline = derive(this.#info, (one) => one.pipeline);
+    this.peers = derive(this.#info, (one) => one.peers);
+    this.forks = derive(this.#info, (one) => one.forks);
+    this.departure = derive(this.#info, (one) => one.departure ?? undefined);
+    this.members = live<readonly MemberInfo[]>(context, { topic: 'members', space: this.key }, []);
+    this.invitations = live<readonly HostInvitation[]>(context, { topic: 'spaceInvitations', space: this.key }, [], this.#hosted.all);
+    this.db = new Database({
+      ...context,
+      space: this.key,
+      openText: (object, path) => this.#openText(object, path),
+    });
+  }
+
+  /** Takes in what the list of spaces says of it. */
+  update(info: SpaceInfo): void {
+    this.#info.set(reuse(this.#info.get(), info));
+  }
+
+  get info(): Store<SpaceInfo> {
+    return this.#info;
+  }
+
+  get isOpen(): boolean {
+    return this.state.get() === 'ready';
+  }
+
+  async waitUntilReady(): Promise<Space> {
+    const state = await until(this.state, (one) => one === 'ready' || one === 'error');
+    if (state === 'error') throw new Error(`the space ${this.key} cannot be opened: ${this.error.get() ?? 'the host does not say why'}`);
+    return this;
+  }
+
+  async updateProperties(properties: Record<string, unknown>): Promise<void> {
+    this.update(await this.#call('echo.updateSpace', { properties: encodeProperties(properties) }));
+  }
+
+  async createInvitation(options: InvitationOptions = {}): Promise<HostInvitation> {
+    return this.#hosted.made(await this.#call('echo.createInvitation', { options }));
+  }
+
+  share(options?: InvitationOptions): Promise<HostInvitation> {
+    return this.createInvitation(options);
+  }
+
+  async removeMember(identity: string): Promise<void> {
+    await this.#call('echo.removeMember', { identity });
+  }
+
+  async updateMemberRole(identity: string, role: Role): Promise<void> {
+    await this.#call('echo.updateMemberRole', { identity, role });
+  }
+
+  async leave(options: { successor?: string } = {}): Promise<void> {
+    await this.db.drain().catch(() => {});
+    await this.#call('echo.leaveSpace', options);
+  }
+
+  async postMessage(channel: string, payload: Json): Promise<void> {
+    await this.#call('echo.postMessage', { channel, payload });
+  }
+
+  listen(channel: string, listener: (message: MessageInfo) => void): () => void {
+    return follow(this.#context.link, { topic: 'messages', space: this.key, channel }, this.#context.retryOn, (_kind, value) => {
+      for (const message of (value as Messages).messages) listener(message);
+    });
+  }
+
+  credentials(): Promise<CredentialInfo[]> {
+    return this.#read('echo.credentials', {});
+  }
+
+  feeds(): Promise<FeedInfo[]> {
+    return this.#read('echo.feeds', {});
+  }
+
+  blocks(options: Partial<Omit<ReadBlocks, 'space'>> = {}): Promise<BlockPage> {
+    return this.#read('echo.blocks', { limit: PAGE, ...options });
+  }
+
+  async stateHash(): Promise<string> {
+    return (await this.#read('echo.stateHash', {})).hash;
+  }
+
+  schemas(): Promise<SchemaInfo[]> {
+    return this.#read('echo.schemas', {});
+  }
+
+  async putSchema(type: string, schema: Json): Promise<void> {
+    await this.#call('echo.putSchema', { type, schema });
+  }
+
+  conflicts(object: string): Promise<ConflictInfo[]> {
+    return this.#read('echo.conflicts', { object });
+  }
+
+  resolve(reference: string): Promise<ResolvedRef> {
+    return this.#read('echo.resolve', { reference });
+  }
+
+  dangling(): Promise<DanglingInfo[]> {
+    return this.#read('echo.dangling', {});
+  }
+
+  history(options: Partial<Omit<ReadHistory, 'space'>> = {}): Promise<HistoryPageInfo> {
+    return this.#read('echo.history', { limit: PAGE, ...options });
+  }
+
+  undo(committed: CommittedInfo, options: { any?: boolean } = {}): Promise<Methods['echo.undo']['result']> {
+    return this.#call('echo.undo', { committed, ...options });
+  }
+
+  timeframe(): Promise<TimeframeInfo> {
+    return this.#read('echo.timeframe', {});
+  }
+
+  objectAt(timeframe: TimeframeInfo, object: string): Promise<ObjectInfo | null> {
+    return this.#read('echo.objectAt', { timeframe, object });
+  }
+
+  queryAt(timeframe: TimeframeInfo, query?: QueryInput, from = 0): Promise<QueryPage> {
+    return this.#read('echo.queryAt', { timeframe, query: querySpec(query), from });
+  }
+
+  diff(from: TimeframeInfo, until: TimeframeInfo): Promise<Methods['echo.diff']['result']> {
+    return this.#read('echo.diff', { from, until });
+  }
+
+  /** Waits until everything written and typed is with the host. */
+  async drain(): Promise<void> {
+    await Promise.allSettled([this.db.drain(), ...[...this.#editors].map((editor) => editor.drain())]);
+  }
+
+  #openText(object: string, path: string): Editor {
+    const isOnItsWay = this.db.layer.find(object)?.pending.some(({ committed }) => committed === undefined) ?? false;
+    const editor: Editor = new Editor({
+      ...this.#context,
+      space: this.key,
+      object,
+      path,
+      opens: isOnItsWay ? this.db.answered() : Promise.resolve(),
+      closed: () => this.#editors.delete(editor),
+    });
+    this.#editors.add(editor);
+    return editor;
+  }
+
+  #call<M extends keyof Methods>(method: M, params: Omit<Methods[M]['params'], 'space'>): Promise<Methods[M]['result']> {
+    return this.#context.link.call(method, { space: this.key, ...params } as unknown as Methods[M]['params']);
+  }
+
+  #read<M extends keyof Methods>(method: M, params: Omit<Methods[M]['params'], 'space'>): Promise<Methods[M]['result']> {
+    return this.#context.link.call(method, { space: this.key, ...params } as unknown as Methods[M]['params'], 'always');
+  }
+}

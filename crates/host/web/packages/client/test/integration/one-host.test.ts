@@ -1,0 +1,117 @@
+import { inspect } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Client, Counter, ErrorCode, META, newObjectId, Ref, Text } from '../../src/index.js';
+import { Host } from '../support/host.js';
+import { shows } from '../support/wait.js';
+
+describe('one host', () => {
+  let host: Host;
+  let client: Client;
+
+  beforeAll(async () => {
+    host = await Host.start('--offline');
+    client = host.client();
+  });
+
+  afterAll(async () => {
+    await client.destroy();
+    await host.remove();
+  });
+
+  it('refuses what is called before `initialize`', async () => {
+    await expect(client.createSpace()).rejects.toThrow(/initialize/);
+    expect(client.initialized).toBe(false);
+    expect(await client.getStatus()).toBeNull();
+  });
+
+  it('comes up, and says what it is', async () => {
+    await Promise.all([client.initialize(), client.initialize()]);
+    expect(client.initialized).toBe(true);
+    expect(await client.getStatus()).toBe('active');
+    expect(client.status.get()).toBe('active');
+    expect(client.halo.identity.get()).toBeNull();
+    expect(client.hostVersion).toMatch(/^\d/);
+    await expect(client.createSpace()).rejects.toMatchObject({ code: ErrorCode.NO_IDENTITY });
+  });
+
+  it('makes an identity, once', async () => {
+    const made = await client.halo.createIdentity('Ann');
+    const shown = await shows(client.halo.identity, Boolean);
+    expect(shown).toEqual(made);
+    await shows(client.halo.devices, (devices) => devices.length === 1);
+    await expect(client.halo.createIdentity('Bob')).rejects.toMatchObject({ name: 'HostError' });
+    const json = JSON.stringify(client);
+    expect(json).toContain(made.identity);
+    expect(inspect(client)).toContain(made.identity);
+    expect(json + inspect(client)).not.toContain(new URL(host.url).hash.slice(7));
+  });
+
+  it('writes objects that show at once, and are the same for another client', async () => {
+    const space = await client.createSpace({ name: 'Home' });
+    expect(space.properties.get()).toEqual({ name: 'Home' });
+    const open = space.db.query<{ title: string; done: boolean }>({ type: 'task', where: { done: false }, order: ['title'] });
+    const stop = open.subscribe(() => {});
+    const task = space.db.add({ title: 'Water the plants', done: false, tags: ['a'], place: { room: 'kitchen' } }, { type: 'task' });
+    expect(task.title).toBe('Water the plants');
+    expect(open.get().map((one) => one.title)).toEqual(['Water the plants']);
+    space.db.add({ title: 'Buy bread', done: false }, { type: 'task' });
+    expect(open.get().map((one) => one.title)).toEqual(['Buy bread', 'Water the plants']);
+    task.tags.push('b');
+    task.place.room = 'hall';
+    await space.db.flush();
+
+    const token = await client.createToken();
+    const other = new Client({ host: token.url });
+    await other.initialize();
+    const same = other.getSpace(space.key);
+    const found = await same!.db.find<{ title: string; tags: string[]; place: { room: string } }>({ where: { title: 'Water the plants' } });
+    expect(found[0]!.tags).toEqual(['a', 'b']);
+    expect(found[0]!.place).toEqual({ room: 'hall' });
+    // What the other writes shows here.
+    Object.assign(found[0]!, { done: true });
+    await shows(open, (tasks) => tasks.length === 1);
+    expect(open.get()[0]!.title).toBe('Buy bread');
+    stop();
+    await other.destroy();
+  });
+
+  it('keeps every kind of value', async () => {
+    const [space] = client.spaces.get();
+    const values = {
+      when: new Date(1_700_000_000_000),
+      bytes: Uint8Array.of(0, 255, 128),
+      set: new Set(['x', 'y']),
+      votes: new Counter(2),
+      body: new Text('Hello'),
+      not: Number.NaN,
+      '@odd': 1,
+      nothing: null,
+      other: new Ref(newObjectId()),
+    };
+    const made = space!.db.add(values, { type: 'values', tags: ['red'] });
+    made.votes.increment(3);
+    made.set.add('z');
+    await space!.db.flush();
+    const [found] = await space!.db.find<typeof values>({ type: 'values' });
+    expect(found!.when).toEqual(values.when);
+    expect(found!.bytes).toEqual(values.bytes);
+    expect([...found!.set].sort()).toEqual(['x', 'y', 'z']);
+    expect(found!.votes.value).toBe(5);
+    expect(found!.body.content).toBe('Hello');
+    expect(found!.not).toBeNaN();
+    expect(found!['@odd']).toBe(1);
+    expect(found!.nothing).toBeNull();
+    expect(found!.other).toEqual(values.other);
+    expect(found![META].tags).toEqual(['red']);
+  });
+
+  it('says that there are no archives, and undoes what is refused', async () => {
+    const [space] = client.spaces.get();
+    await expect(client.createSerializer().serializeSpace(space!)).rejects.toThrow(/archives/);
+    const task = space!.db.add({ title: 'x' }, { type: 'task' });
+    await space!.db.flush();
+    await expect(space!.db.apply([{ op: 'listInsert', object: task.objectId, path: 'title', values: [1] }])).rejects.toMatchObject({ name: 'HostError' });
+    expect(space!.db.failure.get()?.error).toMatchObject({ name: 'HostError' });
+    expect(task.title).toBe('x');
+  });
+});
