@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dxos_client::{
     Authentication, ClientError, DatabaseError, EchoError, InvitationError, InvitationOptions,
-    InvitationState, ParseInvitationError, Refusal, Role, map,
+    InvitationState, ParseInvitationError, Refusal, Role, Space, map,
 };
 
 use crate::support::{apart, converge, join, start, within};
@@ -270,4 +270,22 @@ async fn three_clients_replicate_through_the_one_in_the_middle() {
     converge(&bobs, &eves).await;
     assert!(eves.db().get(task).await.unwrap().is_some());
     converge(&space, &eves).await;
+}
+
+#[tokio::test]
+async fn who_watches_the_spaces_hears_of_those_that_are_created_and_joined() {
+    let (_home, ann, bob, space) = apart().await;
+    let mut seen = bob.echo().watch_spaces().await.unwrap();
+    assert!(within(seen.next()).await.unwrap().is_empty());
+    let joined = join(&space, &bob).await;
+    let spaces = within(seen.next()).await.unwrap();
+    assert_eq!(
+        spaces.iter().map(Space::key).collect::<Vec<_>>(),
+        [joined.key()]
+    );
+    bob.echo().create_space(map! {}).await.unwrap();
+    assert_eq!(within(seen.next()).await.unwrap().len(), 2);
+    bob.destroy().await.unwrap();
+    within(seen.next()).await.unwrap_err();
+    ann.destroy().await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use dxos_client::{ClientError, Confirm, Filter, HaloError, Status, map};
+use dxos_client::{ClientError, Confirm, Filter, HaloError, Profile, Status, map};
 
 use crate::support::{options, start, within};
 
@@ -24,8 +24,12 @@ async fn it_is_initialized_once_destroyed_again_and_initialized_anew() {
     assert_eq!((one, two), (Ok(()), Ok(())));
     client.initialize().await.unwrap();
     assert_eq!(client.status(), Status::Active);
-    client.halo().create_identity(Some("Ann")).await.unwrap();
-    let twice = client.halo().create_identity(None).await.unwrap_err();
+    client.halo().create_identity("Ann").await.unwrap();
+    let twice = client
+        .halo()
+        .create_identity(Profile::default())
+        .await
+        .unwrap_err();
     assert!(
         matches!(twice, ClientError::Halo(HaloError::IdentityExists { .. })),
         "{twice}"
@@ -91,7 +95,7 @@ async fn what_it_says_of_itself_holds_no_secret() {
     let home = tempfile::tempdir().unwrap();
     let client = options(home.path()).passphrase("correct horse").build();
     client.initialize().await.unwrap();
-    client.halo().create_identity(Some("Ann")).await.unwrap();
+    client.halo().create_identity("Ann").await.unwrap();
     client
         .echo()
         .create_space(map! { "name" => "Home" })
@@ -135,7 +139,7 @@ fn it_works_from_an_executor_that_is_not_tokio() {
     block_on(async {
         let client = options(home.path()).build();
         client.initialize().await.unwrap();
-        client.halo().create_identity(Some("Ann")).await.unwrap();
+        client.halo().create_identity("Ann").await.unwrap();
         let space = client.echo().create_space(map! {}).await.unwrap();
         let task = space.db().add(("task", map! { "n" => 1 })).await.unwrap();
         assert_eq!(

@@ -24,6 +24,14 @@ fn program() -> &'static Path {
             "--target-dir",
         ]);
         build.arg(profile.parent().unwrap());
+        // What cargo tells a test of its package, build scripts would take for their own: they
+        // would run again, and everything be built anew each time.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(name);
+            }
+        }
         if profile.file_name().is_some_and(|name| name == "release") {
             build.arg("--release");
         }
@@ -49,7 +57,7 @@ impl Dx {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg("--profile").arg(&self.profile).args(arguments);
         // No configuration of the machine, and no colours.
@@ -62,6 +70,20 @@ impl Dx {
 
     pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    /// Runs a command where files are readable by everybody unless a program says otherwise.
+    #[cfg(unix)]
+    pub(crate) fn output_with_umask_0(&self, arguments: &[&str]) -> Output {
+        let inner = self.command(arguments);
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", "umask 000 && exec \"$@\"", "sh"])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null());
+        command.output().unwrap()
     }
 
     /// Runs a command that must succeed, and returns the JSON it prints last.

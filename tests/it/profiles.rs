@@ -47,7 +47,7 @@ async fn a_wrong_or_missing_passphrase_opens_nothing() {
     let home = tempfile::tempdir().unwrap();
     let client = options(home.path()).passphrase("right").build();
     client.initialize().await.unwrap();
-    let made = client.halo().create_identity(Some("Ann")).await.unwrap();
+    let made = client.halo().create_identity("Ann").await.unwrap();
     client.destroy().await.unwrap();
     let error = refused(options(home.path()).passphrase("wrong")).await;
     assert!(

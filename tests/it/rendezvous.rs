@@ -23,8 +23,8 @@ async fn two_clients_meet_again_at_new_ports_through_a_server() {
         client
     };
     let (ann, bob) = (start("a").await, start("b").await);
-    ann.halo().create_identity(Some("Ann")).await.unwrap();
-    bob.halo().create_identity(Some("Bob")).await.unwrap();
+    ann.halo().create_identity("Ann").await.unwrap();
+    bob.halo().create_identity("Bob").await.unwrap();
     let space = ann.echo().create_space(map! {}).await.unwrap();
     let theirs = join(&space, &bob).await;
     converge(&space, &theirs).await;

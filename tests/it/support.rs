@@ -25,7 +25,7 @@ pub(crate) async fn start(profile: &Path, name: &str) -> Client {
     let client = options(profile).build();
     client.initialize().await.unwrap();
     if client.halo().identity().await.unwrap().is_none() {
-        client.halo().create_identity(Some(name)).await.unwrap();
+        client.halo().create_identity(name).await.unwrap();
     }
     client
 }

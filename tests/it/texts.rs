@@ -182,3 +182,39 @@ async fn a_text_ends_with_its_client() {
     assert_eq!(text.flush().await, Err(TextError::Closed));
     assert_eq!(text.content(), "kept");
 }
+
+#[tokio::test]
+async fn two_windows_of_one_device_type_into_one_text_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(home.path(), "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let page = page(&space, "").await;
+    // Nothing is committed but when it is said.
+    let options = TextOptions::default().interval(Duration::from_secs(3600));
+    let one = space.db().text_with(page, "body", options).await.unwrap();
+    let two = space.db().text_with(page, "body", options).await.unwrap();
+    for round in 0..3 {
+        for (text, letter) in [(&one, "a"), (&two, "b")] {
+            text.insert(text.len(), letter).unwrap();
+            text.insert(text.len() / 2, letter).unwrap();
+        }
+        // The second commits without having seen the first.
+        let (first, second) = if round % 2 == 0 {
+            (&one, &two)
+        } else {
+            (&two, &one)
+        };
+        first.flush().await.unwrap();
+        second.flush().await.unwrap();
+        let object = space.db().get(page).await.unwrap().unwrap();
+        let body = object
+            .get("body")
+            .and_then(Value::as_str)
+            .unwrap()
+            .to_owned();
+        assert_eq!(body.len(), 4 * (round + 1));
+        shows(&one, &body).await;
+        shows(&two, &body).await;
+    }
+    ann.destroy().await.unwrap();
+}

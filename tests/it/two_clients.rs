@@ -24,7 +24,7 @@ async fn two_peers_write_apart_meet_again_restart_and_agree() {
     let members = theirs.members().await.unwrap();
     let names: std::collections::BTreeSet<_> = members
         .iter()
-        .filter_map(|member| member.display_name.as_deref())
+        .filter_map(|member| member.profile.display_name.as_deref())
         .collect();
     assert_eq!(names, ["Ann", "Bob"].into());
     assert_eq!(

@@ -5,10 +5,11 @@ use std::{
     process::{Command, ExitCode},
 };
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::cargo;
 use crate::forward::{forward, program};
+use crate::web;
 
 /// Measure on this machine.
 ///
@@ -19,6 +20,8 @@ use crate::forward::{forward, program};
 /// `bench peers` does the same work with automerge, yrs, loro, diamond-types, crdts and this
 /// project's layers, in turn, and prints ratios. It is built from a workspace of its own,
 /// benches/peers, which takes minutes the first time.
+///
+/// `bench web` says how many bytes a page loads for the client and the React hooks.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -33,10 +36,14 @@ Arguments of `bench peers`:
   --forks      Only show what a fork does to each library
   --json       Print one JSON document
 
+Arguments of `bench web`:
+  --json       Print one JSON document
+
 Examples:
   cargo xtask bench
   cargo xtask bench echo --size 10000 --json
   cargo xtask bench peers --quick
+  cargo xtask bench web
 
 `cargo xtask bench -- --help` and `cargo xtask bench peers --help` show all of them."
 )]
@@ -50,8 +57,20 @@ pub(crate) struct Bench {
 pub(crate) fn bench(options: &Bench) -> Result<ExitCode> {
     match options.arguments.split_first() {
         Some((name, arguments)) if name == "peers" => peers(arguments),
+        Some((name, arguments)) if name == "web" => size(arguments),
         _ => forward(program("dxos-benches", "bench").args(&options.arguments)),
     }
+}
+
+/// Bundles the packages and measures them.
+fn size(arguments: &[OsString]) -> Result<ExitCode> {
+    if let Some(reason) = web::missing() {
+        bail!("{reason}");
+    }
+    if !web::folder().join("node_modules").is_dir() {
+        cargo::run(&mut web::npm(&["ci"]))?;
+    }
+    forward(web::npm(&["run", "--silent", "size", "-w", "packages/client", "--"]).args(arguments))
 }
 
 /// Builds both programs of benches/peers, and runs the one that asks the other.

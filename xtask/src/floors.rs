@@ -98,6 +98,11 @@ pub(crate) const WALLS: &[Wall] = &[
         reason: "dxos-actors alone knows the pitfalls of actix; everyone else writes behaviours for it",
     },
     Wall {
+        crates: &["actix-web", "actix-ws"],
+        importers: &["dxos-host"],
+        reason: "the one crate that serves HTTP",
+    },
+    Wall {
         crates: &["quinn", "quinn-proto", "quinn-udp"],
         importers: &["dxos-quic"],
         reason: "everyone else speaks to the traits of dxos-transport",

@@ -26,6 +26,8 @@ mod floors;
 mod forward;
 mod test;
 mod tidy;
+mod types;
+mod web;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,7 @@ enum Task {
     Sim(forward::Sim),
     Test(test::Options),
     Tidy(tidy::Options),
+    Types(types::Options),
 }
 
 fn main() -> ExitCode {
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Sim(options) => forward::sim(&options),
         Task::Test(options) => test::run(&options),
         Task::Tidy(options) => tidy::run(&options),
+        Task::Types(options) => types::run(&options),
     };
     match result {
         Ok(code) => code,

@@ -2,6 +2,7 @@
 
 use std::{
     io::IsTerminal,
+    path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
@@ -12,13 +13,18 @@ use cargo_metadata::Metadata;
 use crate::{
     cargo,
     counts::{Counts, Libtest, Nextest},
-    examples,
+    examples, web,
 };
+
+/// The name by which the packages of the web are asked for, besides those of cargo.
+const WEB: &str = "web";
 
 /// Run every test, doc test and example.
 ///
 /// Tests run with cargo-nextest when it is installed and with `cargo test` otherwise. Every
 /// example under crates/*/examples is a small program that ends by itself within 60 seconds.
+/// The web packages are tested with Node, and the console in a browser; both are left out, and
+/// the summary says so, where there is no Node or no browser. `-p web` runs only those.
 /// Fails when anything failed or could not be counted.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -46,7 +52,25 @@ impl Options {
             return vec!["--workspace".to_owned()];
         }
         let named = |name: &String| ["--package".to_owned(), name.clone()];
-        self.package.iter().flat_map(named).collect()
+        let packages = self.package.iter().filter(|name| *name != WEB);
+        packages.flat_map(named).collect()
+    }
+
+    /// Whether nothing of cargo was asked for.
+    fn is_web_only(&self) -> bool {
+        !self.package.is_empty() && self.selection().is_empty()
+    }
+
+    /// Where the build puts `dx`.
+    fn program(&self, target: &Path) -> PathBuf {
+        let folder = match self.profile() {
+            None | Some("dev" | "test") => "debug",
+            Some("bench") => "release",
+            Some(profile) => profile,
+        };
+        target
+            .join(folder)
+            .join(format!("dx{}", std::env::consts::EXE_SUFFIX))
     }
 
     /// Whether the package was asked for.
@@ -72,6 +96,8 @@ pub(crate) enum Outcome {
     Counted(Counts),
     /// It did not run to its end, for this reason: nothing is known of the tests in it.
     Incomplete(String),
+    /// It was left out, for this reason: this machine lacks what it needs.
+    Skipped(String),
 }
 
 /// Runs the task.
@@ -85,19 +111,61 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         (None, true) => eprintln!("tests run with `cargo test`"),
         (None, false) => eprintln!("cargo-nextest is not installed: tests run with `cargo test`"),
     }
-    let mut report = Report::default();
-    report.part("tests", || match nextest {
-        Some(_) => with_nextest(options),
-        None => with_cargo(options),
-    })?;
-    // A crate that does not compile fails every part in the same way: once is enough.
-    if !report.is_incomplete() && has_library(&metadata, options) {
-        report.part("doc tests", || doc_tests(options))?;
+    let with_web = options.has_package(WEB) && options.has_name(WEB);
+    if options.has_package("dxos-tests") || with_web {
+        build_program(options)?;
     }
-    if !report.is_incomplete() {
-        report.part("examples", || examples::run(&metadata, options))?;
+    let mut report = Report::default();
+    if !options.is_web_only() {
+        report.part("tests", || match nextest {
+            Some(_) => with_nextest(options),
+            None => with_cargo(options),
+        })?;
+        // A crate that does not compile fails every part in the same way: once is enough.
+        if !report.is_incomplete() && has_library(&metadata, options) {
+            report.part("doc tests", || doc_tests(options))?;
+        }
+        if !report.is_incomplete() {
+            report.part("examples", || examples::run(&metadata, options))?;
+        }
+    }
+    if with_web {
+        with_node(
+            &mut report,
+            metadata.target_directory.as_std_path(),
+            options,
+        )?;
     }
     Ok(report.print(options))
+}
+
+/// The packages of the web, and the console in a browser.
+fn with_node(report: &mut Report, target: &Path, options: &Options) -> Result<()> {
+    let program = options.program(target);
+    let missing = web::missing();
+    report.part("web", || match &missing {
+        Some(reason) => Ok(Outcome::Skipped(reason.clone())),
+        None => web::packages(target, &program),
+    })?;
+    // What is not installed, or does not fit together, runs in no browser either.
+    if missing.is_none() && !report.is_incomplete() {
+        report.part("browsers", || web::browsers(target, &program))?;
+    }
+    Ok(())
+}
+
+/// Builds the program that tests of whole processes run: else the first of them builds it, while
+/// the others wait for it and run out of time.
+fn build_program(options: &Options) -> Result<()> {
+    let mut command = cargo::cargo();
+    command.args(["build", "--package", "dxos-cli", "--bin", "dx"]);
+    if let Some(profile) = &options.profile {
+        command.args(["--profile", profile]);
+    }
+    cargo::announce(&command);
+    let status = command.status().context("cannot start `cargo build`")?;
+    anyhow::ensure!(status.success(), "`dx` could not be built");
+    Ok(())
 }
 
 fn with_nextest(options: &Options) -> Result<Outcome> {
@@ -207,7 +275,9 @@ impl Report {
                         counts.passed, counts.failed
                     );
                 }
-                Outcome::Incomplete(reason) => println!("{name:<10} {reason} {time:>13}"),
+                Outcome::Incomplete(reason) | Outcome::Skipped(reason) => {
+                    println!("{name:<10} {reason} {time:>13}");
+                }
             }
         }
         if self.is_incomplete() {

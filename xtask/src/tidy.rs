@@ -1,11 +1,13 @@
 //! `cargo xtask tidy`: what neither rustfmt nor clippy holds.
 
+mod names;
 mod rules;
 mod source;
 #[cfg(test)]
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -23,7 +25,8 @@ use rules::Severity;
 /// `select!`, no `todo!`, `unimplemented!` or `#[ignore]`, no `Instant::now` or
 /// `SystemTime::now` outside the packages at the edge of the process (xtask/src/floors.rs), and
 /// no clippy.toml of its own in any other package. Rust, TOML and Markdown files: a newline at
-/// the end, no tabs, carriage returns or trailing spaces. Builds nothing.
+/// the end, no tabs, carriage returns or trailing spaces. Documents in docs: tables that say
+/// `shown by` name tests that exist. Builds nothing.
 #[derive(Debug, Default, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Options {
@@ -40,10 +43,25 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let root = cargo::root();
     let files = files(&root)?;
     let (mut errors, mut warnings) = (0_usize, 0_usize);
-    for file in &files {
-        let path = root.join(file);
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        for finding in rules::check(file, &bytes) {
+    let contents = files
+        .iter()
+        .map(|file| {
+            let path = root.join(file);
+            fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let functions: BTreeSet<_> = files
+        .iter()
+        .zip(&contents)
+        .filter(|(file, _)| file.extension().is_some_and(|extension| extension == "rs"))
+        .flat_map(|(_, bytes)| names::functions(&String::from_utf8_lossy(bytes)))
+        .collect();
+    for (file, bytes) in files.iter().zip(&contents) {
+        let mut findings = rules::check(file, bytes);
+        if file.starts_with("docs") {
+            findings.extend(names::check(&String::from_utf8_lossy(bytes), &functions));
+        }
+        for finding in findings {
             let word = match finding.severity {
                 Severity::Error => {
                     errors += 1;

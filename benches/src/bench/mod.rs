@@ -2,6 +2,8 @@
 
 mod child;
 mod commit;
+mod halo;
+mod join;
 mod open;
 mod query;
 mod raw;
@@ -65,7 +67,7 @@ enum Asked {
 
 impl ValueEnum for Asked {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Asked; 10] = [
+        const ALL: [Asked; 12] = [
             Asked::Echo,
             Asked::One(Name::Raw),
             Asked::One(Name::Commit),
@@ -76,6 +78,8 @@ impl ValueEnum for Asked {
             Asked::One(Name::Visible),
             Asked::One(Name::Query),
             Asked::One(Name::Open),
+            Asked::One(Name::Halo),
+            Asked::One(Name::Join),
         ];
         &ALL
     }
@@ -126,6 +130,10 @@ enum Name {
     Query,
     /// A cold process, until its first query is answered; memory
     Open,
+    /// Credentials verified and folded, keys sealed; honest and hostile histories
+    Halo,
+    /// From an invitation to a space that can be used, and to a new device
+    Join,
 }
 
 impl Name {
@@ -140,6 +148,8 @@ impl Name {
             Self::Visible => "visible",
             Self::Query => "query",
             Self::Open => "open",
+            Self::Halo => "halo",
+            Self::Join => "join",
         }
     }
 
@@ -154,6 +164,8 @@ impl Name {
             Self::Visible => visible::run(size).await,
             Self::Query => query::run(size).await,
             Self::Open => open::run(size).await,
+            Self::Halo => halo::run(size),
+            Self::Join => join::run(size).await,
         }
     }
 }

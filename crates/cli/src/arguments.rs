@@ -1,9 +1,22 @@
 //! The command line.
 
+mod identity;
+mod invitation;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use invitation::{
+    AcceptOptions, Authenticate, InvitationCommand, InvitationTerms, InviteOptions, JoinOptions,
+    RoleName,
+};
+
+pub(crate) use identity::{
+    ConfirmOptions, DeviceCommand, IdentityCommand, LeaveOptions, MemberCommand, RecoverOptions,
+    UpdateOptions,
+};
 
 /// A local-first, peer-to-peer database.
 #[derive(Debug, Parser)]
@@ -41,15 +54,28 @@ pub(crate) enum Command {
     Config,
     /// Show two peers do it all, for real
     Demo(DemoOptions),
+    /// The devices of the identity
+    #[command(subcommand)]
+    Device(DeviceCommand),
     /// Write the objects of a space as JSON Lines
     Export(ExportOptions),
+    /// Serve the console and JavaScript on this machine, until Ctrl-C; what `dx` alone does
+    Host(HostOptions),
     /// The identity of the profile
     #[command(subcommand)]
     Identity(IdentityCommand),
     /// Make objects of the records in a file: a JSON array, JSON Lines or CSV
     Import(ImportOptions),
+    /// Invitations to spaces
+    #[command(subcommand)]
+    Invitation(InvitationCommand),
+    /// The members of a space
+    #[command(subcommand)]
+    Member(MemberCommand),
     /// Find objects
     Query(QueryOptions),
+    /// Bring an identity back with its recovery phrase, when all its devices are lost
+    Recover(RecoverOptions),
     /// Stay online and replicate, until Ctrl-C
     Serve(ServeOptions),
     /// Run a rendezvous server, until Ctrl-C
@@ -64,17 +90,6 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum IdentityCommand {
-    /// Create the identity of this profile
-    Create {
-        /// What others are shown
-        name: Option<String>,
-    },
-    /// Show it
-    Show,
-}
-
-#[derive(Debug, Subcommand)]
 pub(crate) enum SpaceCommand {
     /// Create a space
     Create {
@@ -85,6 +100,8 @@ pub(crate) enum SpaceCommand {
     Invite(InviteOptions),
     /// Join a space with an invitation
     Join(JoinOptions),
+    /// Leave a space for good, with all devices of the identity
+    Leave(LeaveOptions),
     /// List the spaces on this device
     List,
     /// Show one space and its members
@@ -101,22 +118,6 @@ pub(crate) struct DemoOptions {
     pub(crate) keep: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum RoleName {
-    Admin,
-    Editor,
-    Reader,
-    Replicator,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InviteOptions {
-    /// The space: its key, the beginning of its key, or its name
-    pub(crate) space: String,
-    #[command(flatten)]
-    pub(crate) terms: InvitationTerms,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct ServeOptions {
     /// Invite somebody to this space meanwhile: its key, the beginning of it, or its name
@@ -126,31 +127,18 @@ pub(crate) struct ServeOptions {
     pub(crate) terms: InvitationTerms,
 }
 
-/// How an invitation is made.
-#[derive(Debug, Args)]
-pub(crate) struct InvitationTerms {
-    /// What the guest may do
-    #[arg(long, value_enum, default_value = "editor")]
-    pub(crate) role: RoleName,
-    /// Ask for no code: whoever has the invitation can join
+#[derive(Debug, Default, Args)]
+pub(crate) struct HostOptions {
+    /// The port on 127.0.0.1; 0 for that of the last time, or any
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Leave the console out
     #[arg(long)]
-    pub(crate) no_code: bool,
-    /// Let more than one guest use it
-    #[arg(long)]
-    pub(crate) multi_use: bool,
-    /// Minutes until it ends
-    #[arg(long, value_name = "MINUTES", default_value_t = 7 * 24 * 60,
-          value_parser = clap::value_parser!(u64).range(1..=525_600))]
-    pub(crate) lifetime: u64,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct JoinOptions {
-    /// The text of the invitation
-    pub(crate) invitation: String,
-    /// The six digits that the host tells; asked for when not given
-    #[arg(long)]
-    pub(crate) code: Option<String>,
+    pub(crate) no_console: bool,
+    /// Let pages of this origin talk to the host, too, such as http://localhost:5173. May be
+    /// given more than once; they need a token all the same
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
 }
 
 #[derive(Debug, Args)]

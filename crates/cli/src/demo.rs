@@ -151,8 +151,8 @@ async fn all(home: &Path, steps: &mut Steps) -> Result<Ended> {
         "start",
         "two peers, each with a store on disk and a QUIC endpoint",
     );
-    ann.halo().create_identity(Some("Ann")).await?;
-    bob.halo().create_identity(Some("Bob")).await?;
+    ann.halo().create_identity("Ann").await?;
+    bob.halo().create_identity("Bob").await?;
     steps.done("identity", "Ann and Bob have an identity and a device each");
     let space = ann
         .echo()

@@ -1,23 +1,21 @@
-//! `dx space invite` and `dx space join`.
+//! Making invitations, and waiting for guests.
 
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use dxos_client::{
-    Authentication, Client, Invitation, InvitationFlow, InvitationHost, InvitationOptions,
-    InvitationState, Role, Space, SpaceReport,
+    Authentication, Client, InvitationHost, InvitationKind, InvitationOptions, InvitationState,
+    InvitationType, Role, Space,
 };
 use serde_json::json;
 
-use crate::arguments::{InvitationTerms, InviteOptions, JoinOptions, RoleName};
+use crate::arguments::{Authenticate, InvitationTerms, InviteOptions, RoleName};
 use crate::output::Output;
-use crate::session::{Session, end, find_space};
+use crate::qr::qr_code;
+use crate::session::{Session, end, find_space, name_of};
 
 /// How long to wait for a sign of the other side.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// After how long without a change nothing more is expected.
-const SETTLED: Duration = Duration::from_millis(700);
 /// What a connection sends in [`PATIENCE`] at most when nothing is handed over.
 const QUIET_BYTES: u64 = 16 * 1024;
 
@@ -32,26 +30,131 @@ impl From<RoleName> for Role {
     }
 }
 
+impl InvitationTerms {
+    fn options(&self, target: Option<String>) -> InvitationOptions {
+        let mut options = if self.delegated {
+            InvitationOptions::delegated()
+        } else {
+            InvitationOptions::default()
+        };
+        let authentication = match self.auth {
+            _ if self.no_code => Authentication::None,
+            Some(Authenticate::None) => Authentication::None,
+            Some(Authenticate::Key) => Authentication::KnownPublicKey,
+            Some(Authenticate::Code) | None => Authentication::SharedSecret,
+        };
+        options = options
+            .role(self.role.into())
+            .authentication(authentication)
+            .history(!self.no_history)
+            .multi_use(self.multi_use)
+            .persistent(self.persistent);
+        if self.auth.is_none()
+            && let Some(identity) = self.for_identity
+        {
+            options = options.for_identity(identity);
+        }
+        // Asked for together with another proof, it is refused with the reason.
+        options.identity = self.for_identity;
+        let lifetime = self.lifetime.map(|minutes| minutes.saturating_mul(60));
+        if let Some(lifetime) = self.expires.or(lifetime.map(Duration::from_secs)) {
+            options = options.lifetime(lifetime);
+        }
+        options.target = target;
+        options
+    }
+
+    /// Whether it is hosted when this program has ended.
+    fn is_kept(&self) -> bool {
+        self.persistent || self.delegated
+    }
+}
+
+/// `dx space invite`: waits for the guest, also where the invitation is kept.
 pub(crate) async fn host(session: &Session, options: &InviteOptions, output: Output) -> Result<()> {
     let client = session.online().await?;
-    let result = wait_for_guest(&client, options, output).await;
+    let result = async {
+        let space = find_space(&client, &options.space).await?;
+        let host = invite(&space, &options.terms, output).await?;
+        wait_for_guest(&client, &host, Some(&space), &options.terms, output).await
+    };
+    let result = result.await;
     end(&client).await?;
     result
 }
 
-async fn wait_for_guest(client: &Client, options: &InviteOptions, output: Output) -> Result<()> {
-    let space = find_space(client, &options.space).await?;
-    let host = invite(&space, &options.terms, output).await?;
-    output.note("waiting for the guest; Ctrl-C cancels");
+/// `dx invitation create`: waits for the guest unless the invitation is kept.
+pub(crate) async fn create(
+    session: &Session,
+    options: &InviteOptions,
+    output: Output,
+) -> Result<()> {
+    if !options.terms.is_kept() {
+        return host(session, options, output).await;
+    }
+    let client = session.online().await?;
+    let result = async {
+        let space = find_space(&client, &options.space).await?;
+        invite(&space, &options.terms, output).await?;
+        space.db().flush().await?;
+        output.note("`dx serve` hosts it from now on");
+        anyhow::Ok(())
+    };
+    let result = result.await;
+    end(&client).await?;
+    result
+}
+
+/// `dx device invite`.
+pub(crate) async fn host_device(
+    session: &Session,
+    terms: &InvitationTerms,
+    output: Output,
+) -> Result<()> {
+    let client = session.online().await?;
+    let result = async {
+        let name = client.halo().identity().await?;
+        let name = name.and_then(|identity| identity.profile.display_name);
+        let halo = client.halo();
+        let host = halo.create_invitation(terms.options(name)).await?;
+        show(&host, terms, output)?;
+        wait_for_guest(&client, &host, None, terms, output).await
+    };
+    let result = result.await;
+    end(&client).await?;
+    result
+}
+
+async fn wait_for_guest(
+    client: &Client,
+    host: &InvitationHost,
+    space: Option<&Space>,
+    terms: &InvitationTerms,
+    output: Output,
+) -> Result<()> {
+    if terms.is_kept() {
+        output.note("waiting for the guest; after Ctrl-C `dx serve` hosts it");
+    } else {
+        output.note("waiting for the guest; Ctrl-C cancels");
+    }
     tokio::select! {
         biased;
         () = stop_signal() => {
+            if terms.is_kept() {
+                output.note("not used yet; `dx serve` hosts it");
+                return Ok(());
+            }
             host.cancel();
             bail!("cancelled; nobody can join with this invitation any more");
         }
-        () = follow(&host, output) => {}
+        () = follow(host, output) => {}
     }
-    host.finished().await?;
+    let status = host.finished().await?;
+    let space = match (space, status.space) {
+        (Some(space), _) => space.clone(),
+        (None, Some(key)) => client.echo().space(key).await?,
+        (None, None) => return Ok(()),
+    };
     // The guest takes the space up from this device: give it what there is.
     output.note("joined; handing over what there is");
     tokio::select! {
@@ -62,38 +165,46 @@ async fn wait_for_guest(client: &Client, options: &InviteOptions, output: Output
     Ok(())
 }
 
-/// Makes an invitation and prints it.
+/// Makes an invitation to a space and prints it.
 pub(crate) async fn invite(
     space: &Space,
     terms: &InvitationTerms,
     output: Output,
 ) -> Result<InvitationHost> {
-    let authentication = if terms.no_code {
-        Authentication::None
-    } else {
-        Authentication::SharedSecret
-    };
-    let options = InvitationOptions::default()
-        .role(terms.role.into())
-        .authentication(authentication)
-        .multi_use(terms.multi_use)
-        .lifetime(Duration::from_secs(terms.lifetime.saturating_mul(60)));
-    let host = space.create_invitation(options).await?;
-    let text = host.invitation().to_string();
+    let name = name_of(&space.report().await?);
+    let host = space.create_invitation(terms.options(name)).await?;
+    show(&host, terms, output)?;
+    Ok(host)
+}
+
+/// Prints an invitation.
+fn show(host: &InvitationHost, terms: &InvitationTerms, output: Output) -> Result<()> {
+    let invitation = host.invitation();
+    let text = invitation.to_string();
+    let link = invitation.to_link();
     let code = host.auth_code();
+    let drawn = terms.qr.then(|| qr_code(&link)).transpose()?;
+    let space = host.status().space;
     let json = json!({
         "event": "invitation",
-        "space": space.key(),
+        "id": invitation.id,
+        "kind": invitation.kind,
+        "type": invitation.invitation_type,
+        "authentication": invitation.authentication(),
+        "space": space.filter(|_| invitation.kind == InvitationKind::Space),
         "invitation": text,
+        "link": link,
+        "qr": drawn,
         "code": code,
-        "expires_ms": host.invitation().expires_ms,
+        "expires_ms": invitation.expires_ms,
+        "persistent": terms.persistent || invitation.invitation_type == InvitationType::Delegated,
     });
-    let human = match code {
-        Some(code) => format!("{text}\n\ncode: {code}"),
-        None => text.clone(),
-    };
+    let drawn = drawn.map(|drawn| format!("{drawn}\n"));
+    let code = code.map(|code| format!("\n\ncode: {code}"));
+    let human = [drawn, Some(text), code].into_iter().flatten();
+    let human: String = human.collect();
     output.event(&json, &human);
-    Ok(host)
+    Ok(())
 }
 
 /// Tells where an invitation stands until it has ended.
@@ -133,123 +244,6 @@ async fn hand_over(client: &Client, space: &Space) {
         _ = space.wait_until(|report| report.peers.is_empty()) => {}
         () = quiet => {}
     }
-}
-
-/// Waits until everything that the host has is here, as long as something arrives. What is
-/// missing after that comes with `dx serve`.
-async fn fetch(space: &Space) -> Result<SpaceReport> {
-    let mut watch = space.watch().await?;
-    loop {
-        let report = watch.borrow_and_update().clone();
-        let whole = !report.peers.is_empty() && report.missing_blocks == 0;
-        let patience = if whole { SETTLED } else { PATIENCE };
-        if !matches!(
-            tokio::time::timeout(patience, watch.changed()).await,
-            Ok(Ok(()))
-        ) {
-            return Ok(report);
-        }
-    }
-}
-
-pub(crate) async fn join(session: &Session, options: &JoinOptions, output: Output) -> Result<()> {
-    let invitation: Invitation = options.invitation.parse()?;
-    let client = session.online().await?;
-    let result = accept(&client, invitation, options, output).await;
-    end(&client).await?;
-    result
-}
-
-async fn accept(
-    client: &Client,
-    invitation: Invitation,
-    options: &JoinOptions,
-    output: Output,
-) -> Result<()> {
-    let asks = invitation.authentication == Authentication::SharedSecret;
-    let flow = client.echo().accept_invitation(invitation).await?;
-    let joined = async {
-        if asks {
-            authenticate(&flow, options, output).await?;
-        }
-        anyhow::Ok(flow.joined().await?)
-    };
-    let space = tokio::select! {
-        biased;
-        () = stop_signal() => {
-            flow.cancel();
-            bail!("cancelled; the invitation can be used again");
-        }
-        space = joined => space?,
-    };
-    output.note("joined; fetching what there is");
-    // The host stays online for a while.
-    let report = tokio::select! {
-        biased;
-        () = stop_signal() => space.report().await?,
-        report = fetch(&space) => report?,
-    };
-    output.result(&json!(report), || {
-        crate::space::list_text(std::slice::from_ref(&report))
-    });
-    Ok(())
-}
-
-async fn authenticate(flow: &InvitationFlow, options: &JoinOptions, output: Output) -> Result<()> {
-    if let Some(code) = &options.code {
-        let status = flow.authenticate(code).await?;
-        if status.state == InvitationState::ReadyForAuthentication {
-            let left = status.attempts_left.unwrap_or_default();
-            flow.cancel();
-            bail!("the code is wrong; {left} attempts are left; ask the host and try again");
-        }
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        flow.cancel();
-        bail!("the invitation asks for a code; give it with --code");
-    }
-    // Ask only once there is somebody to check it.
-    let mut watch = flow.watch();
-    let ready = |state| state == InvitationState::ReadyForAuthentication;
-    let ended = watch
-        .wait_for(|s| ready(s.state) || s.state.is_final())
-        .await;
-    drop(ended.context("the client has stopped")?);
-    loop {
-        if flow.status().state.is_final() {
-            return Ok(());
-        }
-        let code = ask("code: ").await?;
-        match flow.authenticate(&code).await {
-            Ok(status) if ready(status.state) => {
-                let left = status.attempts_left.unwrap_or_default();
-                output.note(&format!("wrong code, {left} attempts left"));
-            }
-            Ok(_) => return Ok(()),
-            Err(error @ dxos_client::InvitationError::BadCode) => output.note(&error.to_string()),
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-async fn ask(question: &'static str) -> Result<String> {
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut line = String::new();
-        let mut err = std::io::stderr();
-        write!(err, "{question}")?;
-        err.flush()?;
-        std::io::stdin().read_line(&mut line)?;
-        std::io::Result::Ok(line)
-    });
-    let line = asked
-        .await
-        .context("nothing was read")?
-        .context("cannot read the terminal")?;
-    if line.is_empty() {
-        bail!("no code was typed");
-    }
-    Ok(line.trim().to_owned())
 }
 
 impl Output {

@@ -1,11 +1,17 @@
 //! `dx`, the program: a profile on the command line.
 //!
 //! ```text
+//! dx                            the console, in a browser on this machine
 //! dx demo                       two peers, real disk, real network, the whole path
 //! dx identity create Ann
 //! dx space create Garden
 //! dx space invite Garden        prints an invitation and its code
 //! dx space join dx1_...         on the other machine
+//! dx invitation create Garden --delegated --qr
+//! dx device invite              a second device of the same identity
+//! dx device list                the devices of the identity, and its recovery phrases
+//! dx member list Garden         who is in it
+//! dx recover                    an identity comes back with its recovery phrase
 //! dx serve                      stay online
 //! dx trace FILE                 replay a recorded editing trace, and say whether it ends right
 //! ```
@@ -17,12 +23,21 @@
 
 mod arguments;
 mod demo;
+mod device;
 mod filter;
+mod host;
+mod identity;
 mod import;
+mod invitation;
 mod invite;
+mod join;
 mod lockfile;
+mod member;
 mod output;
+mod qr;
 mod records;
+mod recover;
+mod select;
 mod serve;
 mod session;
 mod signal;
@@ -31,13 +46,16 @@ mod trace;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 
-use crate::arguments::{Arguments, Command, IdentityCommand, SpaceCommand};
+use crate::arguments::{Arguments, Command, HostOptions, InvitationCommand, SpaceCommand};
 use crate::output::Output;
 use crate::session::Session;
 
 fn main() -> ExitCode {
+    // Everything that is written here is for this user alone.
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let arguments = Arguments::parse();
     start_log();
     let output = Output::new(arguments.json);
@@ -65,19 +83,19 @@ fn start_log() {
 
 async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
     let session = Session::new(&arguments.profile);
-    let Some(command) = arguments.command else {
-        Arguments::command().print_help()?;
-        return Ok(ExitCode::SUCCESS);
-    };
+    let command = arguments
+        .command
+        .unwrap_or_else(|| Command::Host(HostOptions::default()));
     match command {
         Command::Demo(options) => return demo::run(&options, output).await,
         Command::Trace(options) => return trace::run(&options, output).await,
         Command::Config => session.config(output)?,
         Command::Status => session.status(output).await?,
-        Command::Identity(IdentityCommand::Create { name }) => {
-            session.create_identity(name, output).await?;
-        }
-        Command::Identity(IdentityCommand::Show) => session.show_identity(output).await?,
+        Command::Host(options) => host::run(&session, &options, output).await?,
+        Command::Identity(command) => identity::run(&session, command, output).await?,
+        Command::Device(command) => device::run(&session, command, output).await?,
+        Command::Member(command) => member::run(&session, command, output).await?,
+        Command::Recover(options) => recover::run(&session, &options, output).await?,
         Command::Space(SpaceCommand::Create { name }) => {
             space::create(&session, name, output).await?;
         }
@@ -89,7 +107,11 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
             invite::host(&session, &options, output).await?;
         }
         Command::Space(SpaceCommand::Join(options)) => {
-            invite::join(&session, &options, output).await?;
+            join::join(&session, &options, output).await?;
+        }
+        Command::Invitation(command) => invitation_command(&session, command, output).await?,
+        Command::Space(SpaceCommand::Leave(options)) => {
+            member::leave(&session, options, output).await?;
         }
         Command::Import(options) => import::run(&session, &options, output).await?,
         Command::Query(options) => space::query(&session, &options, output).await?,
@@ -98,4 +120,17 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
         Command::Signal(options) => signal::run(&session, &options, output).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn invitation_command(
+    session: &Session,
+    command: InvitationCommand,
+    output: Output,
+) -> anyhow::Result<()> {
+    match command {
+        InvitationCommand::Accept(options) => join::accept(session, &options, output).await,
+        InvitationCommand::Cancel { id } => invitation::cancel(session, id, output).await,
+        InvitationCommand::Create(options) => invite::create(session, &options, output).await,
+        InvitationCommand::List { space } => invitation::list(session, &space, output).await,
+    }
 }

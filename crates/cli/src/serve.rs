@@ -1,9 +1,12 @@
 //! `dx serve`: stay online and replicate.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use dxos_client::{Client, SpaceReport};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -42,10 +45,6 @@ async fn stay(client: &Client, options: &ServeOptions, output: Output) -> Result
         &json,
         &format!("serving {} spaces as\n{place}", spaces.len()),
     );
-    let mut watches = Vec::new();
-    for space in &spaces {
-        watches.push(space.watch().await?);
-    }
     let host = match &options.invite {
         Some(space) => {
             let space = find_space(client, space).await?;
@@ -64,28 +63,34 @@ async fn stay(client: &Client, options: &ServeOptions, output: Output) -> Result
         () = stop_signal() => {}
         () = invited => {}
         failure = client.failed() => bail!("the client stopped: {}", failure?),
-        () = follow(watches, output) => {}
+        gone = follow(client, output) => gone?,
     }
     output.event(&json!({ "event": "stopping" }), "stopping");
     Ok(())
 }
 
-/// Tells what changes in the spaces, for ever.
-async fn follow(watches: Vec<watch::Receiver<SpaceReport>>, output: Output) {
-    let follows = watches
-        .into_iter()
-        .map(|watch| Box::pin(follow_one(watch, output)));
-    let mut follows: Vec<_> = follows.collect();
-    std::future::poll_fn(|context| {
-        for follow in &mut follows {
-            // None of them ends before its space does.
-            let _ = follow.as_mut().poll(context);
+/// Tells what changes in the spaces, those that come later too, until the client is gone.
+async fn follow(client: &Client, output: Output) -> Result<()> {
+    let mut spaces = client.echo().watch_spaces().await?;
+    let mut known = BTreeSet::new();
+    let mut follows = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            Some(()) = follows.next(), if !follows.is_empty() => {}
+            all = spaces.next() => {
+                for space in all? {
+                    if known.insert(space.key()) {
+                        let watch = space.watch().await?;
+                        follows.push(follow_one(watch, output));
+                    }
+                }
+            }
         }
-        std::task::Poll::<()>::Pending
-    })
-    .await;
+    }
 }
 
+/// Tells what changes in one space, until it is gone.
 async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
     loop {
         let report = watch.borrow_and_update().clone();
@@ -109,7 +114,7 @@ async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
         output.event(&json, &human);
         tokio::time::sleep(EVENT_INTERVAL).await;
         if watch.changed().await.is_err() {
-            return std::future::pending().await;
+            return;
         }
     }
 }

@@ -70,26 +70,6 @@ impl Session {
         output.result(&json, || status_text(&profile, identity.as_ref(), &reports));
         Ok(())
     }
-
-    pub(crate) async fn create_identity(&self, name: Option<String>, output: Output) -> Result<()> {
-        let client = self.local().await?;
-        let created = client.halo().create_identity(name.as_deref()).await;
-        end(&client).await?;
-        let identity = created?;
-        output.result(&json!(identity), || identity_text(&identity));
-        Ok(())
-    }
-
-    pub(crate) async fn show_identity(&self, output: Output) -> Result<()> {
-        let client = self.local().await?;
-        let identity = client.halo().identity().await;
-        end(&client).await?;
-        let Some(identity) = identity? else {
-            bail!("this profile has no identity yet; create one with `dx identity create NAME`");
-        };
-        output.result(&json!(identity), || identity_text(&identity));
-        Ok(())
-    }
 }
 
 async fn open(options: ClientOptions) -> Result<Client> {
@@ -146,8 +126,8 @@ pub(crate) fn name_of(report: &SpaceReport) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn identity_text(identity: &Identity) -> String {
-    let name = identity.display_name.clone().unwrap_or_default();
+pub(crate) fn identity_text(identity: &Identity) -> String {
+    let name = identity.profile.display_name.clone().unwrap_or_default();
     table(
         &["name", "identity", "device"],
         [vec![
@@ -163,6 +143,7 @@ fn status_text(profile: &Path, identity: Option<&Identity>, reports: &[SpaceRepo
         || "none yet; `dx identity create NAME` makes one".to_owned(),
         |identity| {
             let name = identity
+                .profile
                 .display_name
                 .as_deref()
                 .map(printable)

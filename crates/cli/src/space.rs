@@ -85,11 +85,11 @@ pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
     table(&["space", "name", "role", "objects", "blocks"], rows)
 }
 
-fn members_text(members: &[MemberReport]) -> String {
+pub(crate) fn members_text(members: &[MemberReport]) -> String {
     let rows = members.iter().map(|member| {
         vec![
             member.identity.short(),
-            member.display_name.clone().unwrap_or_default(),
+            member.profile.display_name.clone().unwrap_or_default(),
             member.role.to_string(),
             member.devices.len().to_string(),
         ]

@@ -54,6 +54,6 @@ async fn client(
         .listen(([127, 0, 0, 1], 0).into())
         .build();
     client.initialize().await?;
-    client.halo().create_identity(Some(name)).await?;
+    client.halo().create_identity(name).await?;
     Ok(client)
 }

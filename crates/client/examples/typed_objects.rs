@@ -39,7 +39,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let home = tempfile::tempdir()?;
     let client = Client::new(ClientOptions::new().profile(home.path()).offline());
     client.initialize().await?;
-    client.halo().create_identity(Some("Ann")).await?;
+    client.halo().create_identity("Ann").await?;
     let space = client
         .echo()
         .create_space(map! { "name" => "Home" })

@@ -11,18 +11,18 @@ use dxos_actors::{
 };
 use dxos_echo::{Echo, EchoConfig};
 use dxos_halo::{Halo, HaloConfig, OpenHaloError};
-use dxos_keys::{ObjectId, Protection, Signer};
+use dxos_keys::{ObjectId, Protection, ProtectionKind, Signer};
 use dxos_mesh::{InvitationHandler, Mesh, MeshConfig, MeshPorts, ReplicationPorts};
-use dxos_protocol::echo::UseAuthority;
-use dxos_protocol::halo::{GetAuthority, GetIdentity};
-use dxos_protocol::mesh::{EndSession, JoinSwarm, Wake};
+use dxos_protocol::mesh::{DeliverGossip, EndSession, JoinSwarm, MembersChanged, Wake};
 use dxos_quic::BindError;
 use dxos_store::{Store, StoreError};
 use dxos_transport::{Discovery, PeerAddress, Transport};
 
-use crate::PathDisplay;
 use crate::address_book::AddressBook;
-use crate::invitation::Invitations;
+use crate::identity::{Devices, Keeper, Streams};
+use crate::invitation::{DeviceAuthority, EchoPorts, Invitations};
+use crate::presence::GossipService;
+use crate::{KeyringProtection, PathDisplay};
 
 /// What a node is made of.
 pub struct Parts {
@@ -97,9 +97,42 @@ pub enum NodeError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// The keychain of the operating system cannot be used: there is none, it is locked, or this
+    /// program was built without it.
+    #[error(
+        "the keychain of the operating system cannot be used: {reason}; a profile can be protected by a passphrase or a key file instead (keyring.protection)"
+    )]
+    Keychain {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The keychain does not have the key of this profile.
+    #[error(
+        "the keychain has no entry {service:?} for {entry:?}, and the profile was encrypted with it; restore the entry, or move the profile back to where it was made"
+    )]
+    KeychainEntry {
+        /// The service that the entry belongs to.
+        service: &'static str,
+        /// The entry.
+        entry: String,
+    },
     /// The keyring is protected by a passphrase and none was given.
-    #[error("this profile asks for a passphrase; give it in code or in DX_PASSPHRASE")]
+    #[error(
+        "this profile asks for a passphrase; give it in code, with unlock() or in DX_PASSPHRASE"
+    )]
     NoPassphrase,
+    /// The keyring is protected in another way than the configuration says.
+    #[error(
+        "the keyring of this profile is protected by {found}, and keyring.protection is {configured}; {how}"
+    )]
+    OtherProtection {
+        /// What the configuration says.
+        configured: KeyringProtection,
+        /// What protects it.
+        found: ProtectionKind,
+        /// How to open it.
+        how: &'static str,
+    },
     /// The operating system gave no randomness.
     #[error("{reason}")]
     Randomness {
@@ -132,6 +165,8 @@ pub struct Node {
     pub(crate) halo: Halo,
     pub(crate) network: Option<Network>,
     pub(crate) invitations: Arc<Invitations>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) devices: Arc<dyn DeviceAuthority>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) spawner: SpawnerHandle,
@@ -146,9 +181,18 @@ pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) discovery: Arc<dyn Discovery>,
     pub(crate) signal: Vec<String>,
+    pub(crate) gossip: Arc<GossipService>,
 }
 
 impl Network {
+    /// Tells the others that this device goes offline.
+    pub(crate) async fn leave(&self, spawner: &SpawnerHandle) {
+        let network = self.clone();
+        let told = spawner.run(move || async move { network.gossip.leave(&network.mesh).await });
+        // Without its threads nobody can be told.
+        drop(told.await);
+    }
+
     /// Where this device can be reached.
     pub(crate) fn addresses(&self) -> Vec<String> {
         self.transport
@@ -173,8 +217,11 @@ impl Node {
     /// Ends everything in order: invitations, network, spaces, identity, store.
     pub(crate) async fn shut_down(&self, deadline: Duration) -> Result<(), NodeError> {
         self.invitations.close();
+        self.keeper.close();
         let mut stages = Vec::new();
         if let Some(network) = &self.network {
+            network.leave(&self.spawner).await;
+            network.gossip.close();
             stages.push(("mesh", network.mesh.shutdown()));
         }
         stages.push(("echo", self.echo.shutdown()));
@@ -189,6 +236,7 @@ impl Node {
 /// The ports by which ECHO reaches MESH, which starts after it.
 struct LateMesh {
     join: LatePort<JoinSwarm>,
+    members_changed: LatePort<MembersChanged>,
     wake: LatePort<Wake>,
     end: LatePort<EndSession>,
 }
@@ -197,6 +245,7 @@ impl LateMesh {
     fn new() -> Self {
         Self {
             join: LatePort::new(),
+            members_changed: LatePort::new(),
             wake: LatePort::new(),
             end: LatePort::new(),
         }
@@ -205,6 +254,7 @@ impl LateMesh {
     fn ports(&self) -> dxos_echo::MeshPorts {
         dxos_echo::MeshPorts {
             join: self.join.port(),
+            members_changed: self.members_changed.port(),
             wake: self.wake.port(),
             end: self.end.port(),
         }
@@ -212,6 +262,7 @@ impl LateMesh {
 
     fn bind(self, mesh: &Mesh) {
         self.join.bind(mesh.join());
+        self.members_changed.bind(mesh.members_changed());
         self.wake.bind(mesh.wake());
         self.end.bind(mesh.end_session());
     }
@@ -249,17 +300,38 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
         &seeds,
     );
     let device = halo.signer().device();
-    let admit = echo.admit_member();
-    let rng = seeds.rng_of("invitations");
-    let invitations = Arc::new(Invitations::new(device, admit, clock.clone(), rng));
+    let keeper = Arc::new(Keeper::new(
+        Arc::clone(&store),
+        echo.clone(),
+        halo.clone(),
+        clock.clone(),
+        spawner.clone(),
+    ));
+    let devices: Arc<dyn DeviceAuthority> = Arc::new(Devices(Arc::clone(&keeper)));
+    let invitations = Invitations::new(
+        (device, halo.authority()),
+        echo_ports(&echo),
+        Arc::clone(&devices),
+        Arc::clone(&store),
+        clock.clone(),
+        seeds.rng_of("invitations"),
+        spawner.clone(),
+    );
+    let gossip = GossipService::new(echo.clone(), halo.signer(), clock.clone(), spawner.clone());
+    let gossip = Arc::new(gossip);
     let network = network.map(|parts| {
-        let handler: Arc<dyn InvitationHandler> = Arc::<Invitations>::clone(&invitations);
+        let handler: Arc<dyn InvitationHandler> = Arc::new(Streams {
+            invitations: Arc::clone(&invitations),
+            echo: echo.clone(),
+            device,
+            clock: clock.clone(),
+        });
         let mesh = Mesh::start(
             spawner,
             parts.mesh,
             Arc::clone(&parts.transport),
             Arc::clone(&parts.discovery),
-            mesh_ports(&echo),
+            mesh_ports(&echo, gossip.port()),
             Some(handler),
             clock.clone(),
             &seeds,
@@ -275,33 +347,54 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
             transport,
             discovery,
             signal,
+            gossip,
         }
     });
     if let (Some(late), Some(network)) = (late, &network) {
         late.bind(&network.mesh);
     }
+    if let Some(network) = &network {
+        keeper.use_network(network.clone());
+    }
+    let address_book = keeper.address_book.clone();
     let node = Node {
         echo,
         halo,
         network,
         invitations,
-        address_book: AddressBook::new(Arc::clone(&store)),
+        keeper,
+        devices,
+        address_book,
         store,
         clock,
         spawner: spawner.clone(),
         rng: Mutex::new(seeds.rng_of("client")),
     };
     open_spaces(&node).await?;
+    if let Some(network) = &node.network {
+        network.gossip.start(&network.mesh)?;
+    }
+    node.invitations.restore().await?;
     Ok(node)
 }
 
-/// How MESH reaches ECHO.
-fn mesh_ports(echo: &Echo) -> MeshPorts {
+/// How invitations reach ECHO.
+fn echo_ports(echo: &Echo) -> EchoPorts {
+    EchoPorts {
+        admit: echo.admit_member(),
+        spaces: echo.list_spaces(),
+        delegate: echo.delegate_invitation(),
+        cancel: echo.cancel_delegated(),
+        delegated: echo.list_delegated(),
+    }
+}
+
+/// How MESH reaches ECHO, and those who listen to gossip.
+fn mesh_ports(echo: &Echo, gossip: Port<DeliverGossip>) -> MeshPorts {
     MeshPorts {
         present: echo.present_evidence(),
         judge: echo.judge_evidence(),
-        // No application listens for ephemeral messages of a space yet.
-        gossip: Port::stub(|_| ()),
+        gossip,
         replication: Some(ReplicationPorts {
             open_session: echo.open_session(),
             receive: echo.receive(),
@@ -313,34 +406,11 @@ fn mesh_ports(echo: &Echo) -> MeshPorts {
 
 /// Opens the spaces of a profile that has an identity, and tells MESH of devices met before.
 async fn open_spaces(node: &Node) -> Result<(), NodeError> {
-    let failed = |part| {
-        move |error: &dyn fmt::Display| NodeError::Start {
-            part,
-            reason: error.to_string(),
-        }
-    };
-    let (halo_failed, echo_failed) = (failed("HALO"), failed("ECHO"));
-    let identity = node
-        .halo
-        .identity()
-        .ask(GetIdentity)
-        .await
-        .map_err(|e| halo_failed(&e))?;
-    if identity.is_none() {
-        return Ok(());
-    }
-    let authority = node.halo.authority().ask(GetAuthority).await;
-    let authority = authority
-        .map_err(|e| halo_failed(&e))?
-        .map_err(|e| halo_failed(&e))?;
-    let opened = node
-        .echo
-        .use_authority()
-        .ask(UseAuthority { authority })
-        .await;
-    opened
-        .map_err(|e| echo_failed(&e))?
-        .map_err(|e| echo_failed(&e))?;
+    let begun = node.keeper.begin().await;
+    begun.map_err(|error| NodeError::Start {
+        part: "the identity",
+        reason: error.to_string(),
+    })?;
     if let Some(network) = &node.network {
         for peer in node.address_book.peers()? {
             // An address that was good once and cannot be read any more is of no use.

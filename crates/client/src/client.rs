@@ -2,17 +2,22 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use dxos_actors::{Failures, NodeFailure, Spawner};
+use dxos_halo::OpenHaloError;
+use dxos_keys::{ContentKey, KeyringError};
+use dxos_protocol::halo::ChangeProtection;
 use serde_json::json;
 use tokio::sync::{Mutex, watch};
+use zeroize::Zeroizing;
 
 use crate::assemble::{Network, Node, assemble};
+use crate::protection::Vaults;
 use crate::{
-    ClientError, ClientOptions, Config, EchoProxy, HaloProxy, MeshProxy, NodeError, VERSION,
-    profile,
+    ClientError, ClientOptions, Config, EchoProxy, HaloProxy, KeyringConfig, KeyringProtection,
+    MeshProxy, NewProtection, NodeError, VERSION, profile,
 };
 
 /// How long a client may take to end.
@@ -27,6 +32,8 @@ pub enum Status {
     Active,
     /// It is not initialized, or not any more.
     Inactive,
+    /// It was locked, or its profile asks for a passphrase and none or a wrong one was given.
+    Locked,
 }
 
 /// The word that [`Client::reset`] asks for.
@@ -46,7 +53,12 @@ pub struct Client {
 }
 
 struct Inner {
+    /// Without the passphrase.
     options: ClientOptions,
+    /// As given in code; gone when the client is locked.
+    passphrase: StdMutex<Option<Zeroizing<String>>>,
+    /// What protects the keyring, when this client was told otherwise than by its options.
+    protection: StdMutex<Option<KeyringProtection>>,
     /// Held while the client is brought up or down.
     running: Mutex<Option<Running>>,
     node: RwLock<Option<Arc<Node>>>,
@@ -88,8 +100,10 @@ impl Client {
         client
     }
 
-    fn with(options: ClientOptions, running: Option<Running>) -> Self {
+    fn with(mut options: ClientOptions, running: Option<Running>) -> Self {
         let inner = Inner {
+            passphrase: StdMutex::new(options.take_passphrase()),
+            protection: StdMutex::new(None),
             options,
             running: Mutex::new(running),
             node: RwLock::new(None),
@@ -130,6 +144,49 @@ impl Client {
     ///
     /// [`ClientError::Config`], [`ClientError::Node`], [`ClientError::Reset`].
     pub async fn initialize(&self) -> Result<(), ClientError> {
+        let given = guard(&self.inner.passphrase).clone();
+        let from_environment = || std::env::var("DX_PASSPHRASE").ok().map(Zeroizing::new);
+        let protection = *guard(&self.inner.protection);
+        self.open(given.or_else(from_environment), protection).await
+    }
+
+    /// Ends everything as [`Client::destroy`] does and keeps no secret in memory, not even a
+    /// passphrase that was given in the options. Everything then answers with
+    /// [`ClientError::Locked`] until [`Client::unlock`], or [`Client::initialize`] where what
+    /// opens the profile is a file, the keychain or `DX_PASSPHRASE`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::destroy`]; it is locked all the same.
+    pub async fn lock(&self) -> Result<(), ClientError> {
+        drop(guard(&self.inner.passphrase).take());
+        let ended = self.destroy().await;
+        self.inner.status.send_replace(Status::Locked);
+        ended
+    }
+
+    /// Opens the profile with this passphrase, which is not kept. A new profile is protected by
+    /// it from then on. When the client is open already nothing is done, and the passphrase not
+    /// looked at.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Client::initialize`]. A wrong passphrase is
+    /// [`KeyringError::WrongKey`](dxos_keys::KeyringError::WrongKey) within
+    /// [`ClientError::Node`], however wrong it is; another may be tried at once.
+    pub async fn unlock(&self, passphrase: impl Into<String>) -> Result<(), ClientError> {
+        let passphrase = Zeroizing::new(passphrase.into());
+        let protection = KeyringProtection::Passphrase;
+        self.open(Some(passphrase), Some(protection)).await?;
+        *guard(&self.inner.protection) = Some(protection);
+        Ok(())
+    }
+
+    async fn open(
+        &self,
+        passphrase: Option<Zeroizing<String>>,
+        protection: Option<KeyringProtection>,
+    ) -> Result<(), ClientError> {
         let mut running = self.inner.running.lock().await;
         if self.inner.reset.load(Ordering::Acquire) {
             return Err(ClientError::Reset);
@@ -137,22 +194,31 @@ impl Client {
         if running.is_some() && self.initialized() {
             return Ok(());
         }
-        let config = self.inner.options.load()?;
-        let passphrase = self.inner.options.given_passphrase();
+        let mut config = self.inner.options.load()?;
+        config.keyring.protection = protection.unwrap_or(config.keyring.protection);
         let failures = Failures::new();
         let spawner = Spawner::thread("dxos", &failures).map_err(NodeError::from)?;
         let (handle, used) = (spawner.handle(), config.clone());
         let assembled = spawner.run(move || async move {
-            let parts = profile::open(&used, passphrase, &handle)?;
+            let (parts, settle) = profile::open(&used, passphrase, &handle)?;
             let store = Arc::clone(&parts.store);
             let assembled = assemble(parts, &handle).await;
-            if assembled.is_err() {
+            match &assembled {
+                Ok(_) => Vaults::of_profile(&used.profile).settle_or_say(settle),
                 // Whoever tries next finds it closed.
-                drop(store.close());
+                Err(_) => drop(store.close()),
             }
             assembled
         });
-        let node = assembled.await.map_err(NodeError::from)??;
+        let node = match assembled.await.map_err(NodeError::from)? {
+            Ok(node) => node,
+            Err(error) => {
+                if asks_for_passphrase(&error, &config) {
+                    self.inner.status.send_replace(Status::Locked);
+                }
+                return Err(error.into());
+            }
+        };
         *self
             .inner
             .config
@@ -294,7 +360,49 @@ impl Client {
             .node
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        node.clone().ok_or(ClientError::NotInitialized)
+        node.clone().ok_or_else(|| match self.status() {
+            Status::Locked => ClientError::Locked,
+            _ => ClientError::NotInitialized,
+        })
+    }
+
+    /// Encrypts the keyring in another way. See [`crate::HaloProxy::change_protection`].
+    pub(crate) async fn change_protection(&self, new: NewProtection) -> Result<(), ClientError> {
+        // Nobody locks or destroys the client meanwhile, or changes it too.
+        let running = self.inner.running.lock().await;
+        let node = self.node()?;
+        let config = self.inner.config.read();
+        let config = config.unwrap_or_else(PoisonError::into_inner).clone();
+        // A node of somebody else, whose profile is not known here.
+        let config = config.ok_or(ClientError::NotInitialized)?;
+        let setting = new.setting();
+        let key = node.with_rng(ContentKey::generate);
+        let before = config.keyring.protection.into();
+        let vaults = Vaults::of_profile(&config.profile);
+        let prepare = {
+            let vaults = vaults.clone();
+            move || vaults.prepare(new, before, || key)
+        };
+        let prepared = node.spawner.blocking(prepare).await;
+        let (protection, settle) = prepared.map_err(NodeError::from)??;
+        let change = ChangeProtection { protection };
+        let changed = node.halo.change_protection().ask(change).await;
+        // Where that failed, whoever opens the profile next finds out how far it came.
+        changed.map_err(ClientError::unanswered("HALO"))??;
+        let config = Config {
+            keyring: KeyringConfig {
+                protection: setting,
+            },
+            ..config
+        };
+        let used = self.inner.config.write();
+        *used.unwrap_or_else(PoisonError::into_inner) = Some(config);
+        *guard(&self.inner.protection) = Some(setting);
+        drop(guard(&self.inner.passphrase).take());
+        let settled = node.spawner.blocking(move || vaults.settle_or_say(settle));
+        settled.await.map_err(NodeError::from)?;
+        drop(running);
+        Ok(())
     }
 
     pub(crate) fn network(&self) -> Result<Network, ClientError> {
@@ -319,6 +427,21 @@ impl Client {
     }
 }
 
+fn guard<T>(mutex: &StdMutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a profile did not open for want of the right passphrase.
+fn asks_for_passphrase(error: &NodeError, config: &Config) -> bool {
+    match error {
+        NodeError::NoPassphrase => true,
+        NodeError::Halo(OpenHaloError::Keyring(KeyringError::WrongKey)) => {
+            config.keyring.protection == KeyringProtection::Passphrase
+        }
+        _ => false,
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
@@ -334,6 +457,7 @@ impl fmt::Display for Client {
         let status = match self.status() {
             Status::Active => "active",
             Status::Inactive => "inactive",
+            Status::Locked => "locked",
         };
         write!(formatter, "DXOS client {VERSION}, {status}")?;
         if let Ok(config) = self.config() {

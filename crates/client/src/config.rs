@@ -52,10 +52,24 @@ pub enum KeyringProtection {
     /// copy of the database alone gives nothing away.
     #[default]
     KeyFile,
+    /// A random key in the keychain of the operating system, where the program was built with
+    /// that (feature `keychain`).
+    Keychain,
     /// Nothing.
     None,
     /// A passphrase, given in code or in `DX_PASSPHRASE`.
     Passphrase,
+}
+
+impl fmt::Display for KeyringProtection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::KeyFile => "key-file",
+            Self::Keychain => "keychain",
+            Self::None => "none",
+            Self::Passphrase => "passphrase",
+        })
+    }
 }
 
 /// How a device takes part in the network.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use dxos_document::Map;
 use dxos_echo::Usage;
-use dxos_protocol::echo::{CreateSpace, GetSpace, ListSpaces, SpaceReport};
+use dxos_protocol::echo::{CreateSpace, GetSpace, ListSpaces, SpaceReport, WatchSpaces};
+use tokio::sync::watch;
 
 use crate::{Client, ClientError, Invitation, InvitationFlow, NodeError, Space, SpaceKey};
 
@@ -38,6 +39,7 @@ impl EchoProxy {
             .ask(CreateSpace { properties })
             .await
             .map_err(ClientError::unanswered(ECHO))??;
+        node.keeper.nudge();
         Ok(Space::new(self.client.clone(), report.space))
     }
 
@@ -70,18 +72,33 @@ impl EchoProxy {
             .collect())
     }
 
-    /// Reports on all spaces on this device.
+    /// Follows which spaces are on this device.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotInitialized`].
+    pub async fn watch_spaces(&self) -> Result<SpacesWatch, ClientError> {
+        let node = self.client.node()?;
+        let here = node.echo.watch_spaces().ask(WatchSpaces).await;
+        Ok(SpacesWatch {
+            echo: self.clone(),
+            here: here.map_err(ClientError::unanswered(ECHO))?,
+            last: None,
+        })
+    }
+
+    /// Reports on all spaces on this device. The one in which the identity keeps its devices is
+    /// none of them: see [`HaloProxy::halo_space`](crate::HaloProxy::halo_space).
     ///
     /// # Errors
     ///
     /// [`ClientError::NotInitialized`].
     pub async fn reports(&self) -> Result<Vec<SpaceReport>, ClientError> {
         let node = self.client.node()?;
-        node.echo
-            .list_spaces()
-            .ask(ListSpaces)
-            .await
-            .map_err(ClientError::unanswered(ECHO))
+        let listed = node.echo.list_spaces().ask(ListSpaces).await;
+        let mut reports = listed.map_err(ClientError::unanswered(ECHO))?;
+        reports.retain(|report| !node.keeper.is_halo(report));
+        Ok(reports)
     }
 
     /// How many bytes of the store blocks and objects take, over all spaces. It reads the whole
@@ -109,6 +126,49 @@ impl EchoProxy {
         &self,
         invitation: Invitation,
     ) -> Result<InvitationFlow, ClientError> {
-        InvitationFlow::start(&self.client, invitation).await
+        InvitationFlow::to_space(&self.client, invitation).await
+    }
+
+    /// The same as [`EchoProxy::accept_invitation`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn join(&self, invitation: Invitation) -> Result<InvitationFlow, ClientError> {
+        self.accept_invitation(invitation).await
+    }
+}
+
+/// The spaces on this device, followed. See [`EchoProxy::watch_spaces`].
+#[derive(Debug)]
+pub struct SpacesWatch {
+    echo: EchoProxy,
+    here: watch::Receiver<Vec<SpaceKey>>,
+    last: Option<Vec<SpaceKey>>,
+}
+
+impl SpacesWatch {
+    /// All spaces: at first those that there are, then each time that one was created, joined or
+    /// taken up from another device of the identity. Intermediate lists may be skipped.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`] when the client is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn next(&mut self) -> Result<Vec<Space>, ClientError> {
+        loop {
+            self.here.borrow_and_update();
+            let spaces = self.echo.spaces().await?;
+            let keys = spaces.iter().map(Space::key).collect();
+            if self.last.as_ref() != Some(&keys) {
+                self.last = Some(keys);
+                return Ok(spaces);
+            }
+            let gone = |_| ClientError::NotInitialized;
+            self.here.changed().await.map_err(gone)?;
+        }
     }
 }

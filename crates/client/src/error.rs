@@ -6,7 +6,7 @@ use dxos_protocol::halo::HaloError;
 use dxos_protocol::mesh::MeshError;
 use dxos_schema::MigrationError;
 
-use crate::{ConfigError, InvitationError, NodeError};
+use crate::{ConfigError, InvitationError, MessageError, NodeError, RecoverError};
 
 /// Why a client did not do what it was asked to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,9 +24,15 @@ pub enum ClientError {
     /// An invitation failed.
     #[error(transparent)]
     Invitation(#[from] InvitationError),
+    /// The client is locked, or could not be unlocked.
+    #[error("the client is locked; call unlock() with the passphrase of its profile")]
+    Locked,
     /// MESH refused.
     #[error(transparent)]
     Mesh(#[from] MeshError),
+    /// A message cannot be sent.
+    #[error(transparent)]
+    Message(#[from] MessageError),
     /// A migration cannot be registered.
     #[error(transparent)]
     Migration(#[from] MigrationError),
@@ -39,6 +45,9 @@ pub enum ClientError {
     /// The client has no network.
     #[error("the network is disabled in the configuration; set network.enabled to use it")]
     NoNetwork,
+    /// The identity was not recovered.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     /// The profile was wiped.
     #[error("this client was reset and must not be used any more; make a new one")]
     Reset,

@@ -16,7 +16,7 @@
 //! let directory = tempfile::tempdir()?;
 //! let client = Client::new(ClientOptions::new().profile(directory.path()).offline());
 //! client.initialize().await?;
-//! client.halo().create_identity(Some("Ann")).await?;
+//! client.halo().create_identity("Ann").await?;
 //!
 //! let space = client.echo().create_space(map! { "name" => "Home" }).await?;
 //! let db = space.db();
@@ -52,13 +52,16 @@ mod forks;
 mod graph;
 mod halo;
 mod history;
+mod identity;
 mod invitation;
 mod live;
 mod mesh;
 mod meta;
 mod migration;
 mod options;
+mod presence;
 mod profile;
+mod protection;
 mod query;
 mod schema;
 mod space;
@@ -72,26 +75,33 @@ pub use config::{
     StorageConfig,
 };
 pub use database::{Database, DatabaseError, TransactionError};
-pub use echo::EchoProxy;
+pub use echo::{EchoProxy, SpacesWatch};
 pub use error::ClientError;
 pub use forks::Forks;
 pub use graph::ResolveError;
-pub use halo::HaloProxy;
+pub use halo::{Contact, HaloProxy};
 pub use history::{History, SpaceAt};
+pub use identity::{DeviceKind, DeviceReport, RecoverError, RecoveryOptions};
 pub use invitation::{
-    Invitation, InvitationCode, InvitationError, InvitationFlow, InvitationHost, InvitationOptions,
-    InvitationState, InvitationStatus, ParseInvitationError,
+    HostAddress, Invitation, InvitationCode, InvitationError, InvitationFlow, InvitationHost,
+    InvitationKey, InvitationOptions, InvitationProof, InvitationReport, InvitationState,
+    InvitationStatus, InvitationWatch, ParseInvitationError,
 };
 pub use live::Live;
 pub use mesh::MeshProxy;
 pub use migration::{MigrationReport, RegisteredMigration};
 pub use options::ClientOptions;
+pub use presence::{CHANNEL_BYTES_MAX, MESSAGE_BYTES_MAX, Message, MessageError, Messages};
+pub use protection::NewProtection;
 pub use query::{LiveQuery, PendingQuery};
 pub use space::Space;
-pub use text::{TextError, TextHandle, TextOptions, TextUpdate, TextUpdates};
+pub use text::{Mirrored, TextError, TextHandle, TextMirror, TextOptions, TextUpdate, TextUpdates};
 pub use typed_query::{LiveObjects, TypedQuery, TypedResults};
 
-pub use dxos_credentials::{Presentation, Role};
+pub use dxos_credentials::{
+    Credential, Departure, DeviceChain, ParseProofError, Presentation, PresentationError, Profile,
+    Role,
+};
 /// What a [`Text`] holds: its characters and marks.
 pub use dxos_document::Text as TextContent;
 pub use dxos_document::{
@@ -100,21 +110,22 @@ pub use dxos_document::{
     Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName, Value,
 };
 pub use dxos_echo::Usage;
+pub use dxos_halo::OpenHaloError;
 pub use dxos_keys::{
-    BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, Protection, SpaceKey,
-    StateHash, Topic,
+    BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, KeyPlace, KeyringError, ObjectId,
+    PhraseError, Protection, ProtectionKind, RecoveryPhrase, SpaceKey, StateHash, Topic,
 };
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Committed, Durability, ForkReport, MemberReport, SpaceReport, SpaceState,
+    Committed, Durability, ForkReport, MemberReport, SpaceCredential, SpaceReport, SpaceState,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{
     Author, Change, ChangeKind, HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, KeptPart, KeptReason,
     Loser, ObjectDifference, PropertyDifference, UndoPart, Undone,
 };
-pub use dxos_protocol::invitation::{Authentication, Refusal};
+pub use dxos_protocol::invitation::{Authentication, InvitationKind, InvitationType, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
 pub use dxos_quic::BindError;
 pub use dxos_schema::{

@@ -54,13 +54,19 @@ impl MeshProxy {
     /// [`ClientError::NotInitialized`], [`ClientError::NoNetwork`].
     pub async fn set_connection_state(&self, state: ConnectionState) -> Result<(), ClientError> {
         let network = self.client.network()?;
+        if state == ConnectionState::Offline {
+            network.leave(&self.client.node()?.spawner).await;
+        }
         let set = SetConnectionState { state };
-        network
+        let set = network
             .mesh
             .set_state()
             .ask_within(set, Duration::from_secs(30))
-            .await
-            .map_err(ClientError::unanswered(MESH))
+            .await;
+        if state == ConnectionState::Online {
+            network.gossip.come_back();
+        }
+        set.map_err(ClientError::unanswered(MESH))
     }
 
     /// Tells where a device of a space can be reached, when no server is to tell it.

@@ -74,7 +74,8 @@ impl ClientOptions {
         self.with(move |config| config.network.listen = address)
     }
 
-    /// Protects the keyring with this passphrase.
+    /// Protects the keyring with this passphrase. To ask for it while the program runs, use
+    /// [`crate::Client::unlock`].
     #[must_use]
     pub fn passphrase(mut self, passphrase: impl Into<String>) -> Self {
         self.passphrase = Some(Zeroizing::new(passphrase.into()));
@@ -102,10 +103,8 @@ impl ClientOptions {
         Ok(config)
     }
 
-    /// The passphrase, from code or from `DX_PASSPHRASE`.
-    pub(crate) fn given_passphrase(&self) -> Option<Zeroizing<String>> {
-        self.passphrase
-            .clone()
-            .or_else(|| std::env::var("DX_PASSPHRASE").ok().map(Zeroizing::new))
+    /// Takes the passphrase that was given in code out.
+    pub(crate) fn take_passphrase(&mut self) -> Option<Zeroizing<String>> {
+        self.passphrase.take()
     }
 }

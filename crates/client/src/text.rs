@@ -2,6 +2,7 @@
 //! batches, and what others type comes in between.
 
 mod driver;
+mod mirror;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 use dxos_document::{Anchor, Expand, Key, Path, Text, TextDelta, TextDraft, TxError, Value};
 use dxos_protocol::echo::WatchText;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+
+pub use mirror::{Mirrored, TextMirror};
 
 use crate::{ClientError, Database, ObjectId};
 

@@ -8,10 +8,11 @@
 use std::error::Error;
 
 use dxos_credentials::{
-    Assertion, ControlBlock, Credential, DeviceChain, Membership, Presentation, Right, Role,
+    Assertion, ControlBlock, Credential, DeviceChain, Issuer, Membership, Presentation, Profile,
+    Right, Role, Seen,
 };
 use dxos_feed::{Append, Dag, Designation, FeedDescriptor, FeedLimits};
-use dxos_keys::{DeviceSecret, IdentitySecret, Keyring, SpaceKey, SpaceSecret};
+use dxos_keys::{DeviceKey, DeviceSecret, IdentitySecret, Keyring, SpaceKey, SpaceSecret};
 use rand_core::SeedableRng;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -32,39 +33,70 @@ fn main() -> Result<(), Box<dyn Error>> {
     let phone_chain = laptop_chain.authorize(&laptop.device, key, sealing)?;
     println!("phone           {key}");
 
-    // The phone signs in at a server, which drew the challenge and needs nobody to verify it.
-    let shown = Presentation::sign(
-        &phone.device,
-        phone_chain,
-        b"drawn by the server",
-        "example.com",
+    // A server has a page for members of a club, and knows which device may say who is one.
+    let club = Keyring::generate(&mut rng).device;
+    let card = Credential::by_device(
+        &club,
+        Assertion::SpaceMember {
+            space: SpaceSecret::generate(&mut rng).space(),
+            identity: ann,
+            role: Role::Reader,
+            profile: Profile::named("Ann"),
+            chain: None,
+            invitation: None,
+            seen: Seen::new(),
+        },
     );
-    let bytes = shown.encode()?;
-    let verified = Presentation::decode(&bytes)?.verify(b"drawn by the server", "example.com")?;
+    // It draws a challenge for each login, and the phone answers with what the page asks for. The
+    // text can be pasted, or sent in a header.
+    let challenge = b"drawn by the server";
+    let login = Presentation::sign(&phone.device, phone_chain, vec![card], challenge, HOST)?;
+    let text = login.to_string();
+    let begin = text.get(..12).ok_or("a presentation is longer")?;
+    println!("login           {} characters, {begin}...", text.len());
     println!(
-        "presentation    {} bytes, acts for {}",
-        bytes.len(),
-        verified.identity.short()
+        "server          {}",
+        log_in(&text, challenge, &club.device())?
     );
-    assert_eq!((verified.identity, verified.device), (ann, key));
 
-    // Shown to another server, or altered, it proves nothing.
-    let replayed = Presentation::decode(&bytes)?.verify(b"drawn by another", "example.org");
-    println!(
-        "replayed        {}",
-        replayed.err().ok_or("a replay was accepted")?
-    );
-    let mut tampered = bytes;
+    // Shown once more, shown to another server, or altered, it proves nothing.
+    let again = log_in(&text, b"drawn later", &club.device());
+    println!("replayed        {}", again.err().ok_or("a replay")?);
+    let elsewhere = login.verify(challenge, "example.org");
+    println!("elsewhere       {}", elsewhere.err().ok_or("a replay")?);
+    let mut tampered = login.encode()?;
     if let Some(byte) = tampered.get_mut(40) {
         *byte ^= 1;
     }
     let tampered = Presentation::decode(&tampered);
-    println!(
-        "tampered        {}",
-        tampered.err().ok_or("a forgery was accepted")?
-    );
+    println!("tampered        {}", tampered.err().ok_or("a forgery")?);
+
+    // The chain alone can be handed out as well: it shows which devices belong to whom.
+    let chain: DeviceChain = login.chain().to_string().parse()?;
+    println!("chain           {} links", chain.credentials().len());
 
     membership(&laptop.device, &laptop_chain, &mut rng)
+}
+
+/// Whom the presentations are for.
+const HOST: &str = "example.com";
+
+/// What the server does: it has the text, the challenge that it drew, and the key of the club;
+/// no network, no runtime, no database of users.
+fn log_in(text: &str, challenge: &[u8], club: &DeviceKey) -> Result<String, Box<dyn Error>> {
+    let login: Presentation = text.parse()?;
+    let user = login.verify(challenge, HOST)?;
+    let card = login.credentials().iter().find_map(|credential| {
+        let by_club = *credential.issuer() == Issuer::Device(*club);
+        match credential.assertion() {
+            Assertion::SpaceMember {
+                identity, profile, ..
+            } if by_club && *identity == user.identity => profile.display_name.clone(),
+            _ => None,
+        }
+    });
+    let name = card.ok_or("not a member of the club")?;
+    Ok(format!("welcome, {name} ({})", user.identity.short()))
 }
 
 /// Ann creates a space, admits Ben and removes him again.
@@ -88,16 +120,22 @@ fn membership(
         by_ann(Assertion::DevicePresented {
             space,
             chain: chain.clone(),
+            halo: None,
         }),
         by_ann(Assertion::SpaceMember {
             space,
             identity,
             role: Role::Editor,
-            display_name: Some("Ben".to_owned()),
+            profile: Profile::named("Ben"),
             chain: Some(ben),
             invitation: None,
+            seen: Seen::new(),
         }),
-        by_ann(Assertion::MemberRemoved { space, identity }),
+        by_ann(Assertion::MemberRemoved {
+            space,
+            identity,
+            seen: Seen::new(),
+        }),
     ];
     let blocks = write(laptop, space, &credentials)?;
 
@@ -111,7 +149,7 @@ fn membership(
             .map(|member| {
                 format!(
                     "{} ({})",
-                    member.display_name.as_deref().unwrap_or("Ann"),
+                    member.profile.display_name.as_deref().unwrap_or("Ann"),
                     member.role
                 )
             })

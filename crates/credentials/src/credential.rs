@@ -1,14 +1,16 @@
 //! Credentials: what is asserted, by whom, with a signature.
 
+use std::collections::BTreeMap;
+
 use dxos_keys::{
-    BlockHash, ContentKeyId, DeviceKey, Domain, IdentityKey, IdentitySecret, InvitationId,
-    RecoveryKey, RecoverySecret, SealedKey, SealingKey, Signature, Signer, SpaceKey, SpaceSecret,
-    StateHash,
+    BlockHash, ContentKeyId, DeviceKey, Domain, FeedId, IdentityKey, IdentitySecret, InvitationId,
+    SealedKey, SealingKey, Signature, Signer, SpaceKey, SpaceSecret, StateHash,
 };
-use dxos_wire::limits::{CREDENTIAL_BYTES_MAX, DISPLAY_NAME_BYTES_MAX};
+use dxos_wire::limits::{CREDENTIAL_BYTES_MAX, PROFILE_BYTES_MAX};
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceChain, Role};
+use crate::profile::check_display_name;
+use crate::{DeviceChain, Profile, Role};
 
 const VERSION: u8 = 1;
 
@@ -21,9 +23,12 @@ pub enum Issuer {
     Identity(IdentityKey),
     /// A device, on behalf of its identity.
     Device(DeviceKey),
-    /// A recovery key.
-    Recovery(RecoveryKey),
 }
+
+/// The data feeds of somebody from whom something is taken away, with their lengths: what was
+/// known of them then goes on counting. It is said here, and not by the causes of the block, so
+/// that who is a member can be worked out without any data.
+pub type Seen = BTreeMap<FeedId, u64>;
 
 /// What a credential says. The order of the variants is their number in the encoding: new ones
 /// go to the end.
@@ -46,11 +51,13 @@ pub enum Assertion {
         /// What it may do.
         role: Role,
         /// What others are shown.
-        display_name: Option<String>,
+        profile: Profile,
         /// The device with which it came, so that every replica knows it at once.
         chain: Option<DeviceChain>,
-        /// The invitation that was used for it.
+        /// The invitation for one guest that was used up by it.
         invitation: Option<InvitationId>,
+        /// Of somebody who was a member before, what it had written.
+        seen: Seen,
     },
     /// The identity is no member any more. By an admin's device, or a device of its own.
     MemberRemoved {
@@ -58,13 +65,15 @@ pub enum Assertion {
         space: SpaceKey,
         /// Who is removed.
         identity: IdentityKey,
+        /// What it had written.
+        seen: Seen,
     },
     /// What a member wants others to be shown. By a device of its own.
     MemberProfile {
         /// The space.
         space: SpaceKey,
         /// What others are shown.
-        display_name: Option<String>,
+        profile: Profile,
     },
     /// The identity exists and this is its first device. By the identity.
     IdentityGenesis {
@@ -74,8 +83,6 @@ pub enum Assertion {
         device: DeviceKey,
         /// That device's encryption key.
         sealing: SealingKey,
-        /// The key that may bring the identity back when all devices are lost.
-        recovery: Option<RecoveryKey>,
     },
     /// The device belongs to the identity. By a device that does.
     AuthorizedDevice {
@@ -92,6 +99,11 @@ pub enum Assertion {
         identity: IdentityKey,
         /// The device.
         device: DeviceKey,
+        /// What the devices of the identity had written.
+        seen: Seen,
+        /// Of one that repeats here what another device of the identity said in a space of their
+        /// own: that device. It weighs no more than if that one had said it here.
+        repeats: Option<DeviceKey>,
     },
     /// What a device is called. By a device of the identity.
     DeviceProfile {
@@ -100,7 +112,7 @@ pub enum Assertion {
         /// Its name.
         name: String,
     },
-    /// The device takes over for an identity that lost all others. By the recovery key.
+    /// The device belongs to the identity, which had lost the others. By a recovery key.
     IdentityRecovery {
         /// The identity.
         identity: IdentityKey,
@@ -109,7 +121,8 @@ pub enum Assertion {
         /// Its encryption key.
         sealing: SealingKey,
     },
-    /// A content key, sealed for each device that may read. By an admin's device.
+    /// A content key, sealed for devices that may read. By an admin's device; one that an admin
+    /// made is handed on by any device that may read.
     ContentKey {
         /// The space.
         space: SpaceKey,
@@ -139,8 +152,12 @@ pub enum Assertion {
         role: Role,
         /// Whether one guest only may use it.
         single_use: bool,
+        /// Whether they get to read what was written before.
+        history: bool,
         /// When it ends, in milliseconds since 1970.
         expires_ms: u64,
+        /// How a guest proves that it was meant.
+        proof: GuestProof,
     },
     /// The invitation is off. By an admin's device.
     InvitationCancelled {
@@ -149,13 +166,48 @@ pub enum Assertion {
         /// The invitation.
         invitation: InvitationId,
     },
-    /// The writing device shows its chain. By that device.
+    /// A chain is shown: that of the writing device, or of another device or recovery key of the
+    /// same identity.
     DevicePresented {
         /// The space.
         space: SpaceKey,
-        /// How it belongs to its identity.
+        /// How the device belongs to its identity.
         chain: DeviceChain,
+        /// The space in which the identity keeps its devices, sealed for the one that is shown.
+        halo: Option<SealedKey>,
     },
+    /// The key that a phrase on paper stands for belongs to the identity: it may authorize a
+    /// device when all others are lost. By a device of the identity.
+    AuthorizedRecoveryKey {
+        /// The identity.
+        identity: IdentityKey,
+        /// The key.
+        key: DeviceKey,
+        /// Its encryption key.
+        sealing: SealingKey,
+    },
+    /// What revoked the device, as far as the issuer knew and goes before it, is taken back. By
+    /// any device of the identity, also the one that was revoked.
+    DeviceRestored {
+        /// The identity.
+        identity: IdentityKey,
+        /// The device.
+        device: DeviceKey,
+    },
+}
+
+/// How the guest of a delegated invitation proves that it was meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum GuestProof {
+    /// By having the invitation.
+    None,
+    /// By a code that follows from this secret, sealed for each device that may host it.
+    Code(Vec<(DeviceKey, SealedKey)>),
+    /// By a signature with this key, whose other half is in the invitation.
+    Key(DeviceKey),
+    /// By being this identity.
+    Identity(IdentityKey),
 }
 
 /// An assertion with the signature of its issuer. One that exists has been verified: it can only
@@ -180,6 +232,12 @@ pub enum CredentialError {
     /// The issuer did not sign this.
     #[error("the credential's signature does not match its issuer")]
     Signature,
+    /// A profile is too large.
+    #[error("profile of {found} bytes besides the name, more than the {PROFILE_BYTES_MAX} allowed")]
+    Profile {
+        /// Avatar and fields together.
+        found: usize,
+    },
     /// The same credential is written in another way than the one way there is. Refuse it.
     #[error("the credential is not in its canonical form")]
     NotCanonical,
@@ -191,32 +249,16 @@ pub enum CredentialError {
     },
 }
 
-/// Checks a name that will be shown to others: at most 256 bytes, something to see, no control
-/// characters, nothing that breaks lines or turns the direction of text.
-///
-/// # Errors
-///
-/// [`CredentialError::DisplayName`] says what is wrong.
-pub fn check_display_name(name: &str) -> Result<(), CredentialError> {
-    if name.len() > DISPLAY_NAME_BYTES_MAX {
-        return Err(CredentialError::DisplayName("longer than 256 bytes"));
+impl Assertion {
+    /// What it says was known of somebody's data.
+    pub(crate) fn seen(&self) -> Option<&Seen> {
+        match self {
+            Self::SpaceMember { seen, .. }
+            | Self::MemberRemoved { seen, .. }
+            | Self::DeviceRevoked { seen, .. } => Some(seen),
+            _ => None,
+        }
     }
-    // Letters that show nothing: joiners, fillers, variation selectors, tags.
-    let unseen = |c: char| {
-        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
-    };
-    if name.chars().all(|c| c.is_whitespace() || unseen(c)) {
-        return Err(CredentialError::DisplayName("empty"));
-    }
-    // Control characters, line breaks and the marks that turn the direction of text could
-    // disguise a name.
-    let turns = |c: char| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if name.chars().any(|c| c.is_control() || turns(c)) {
-        return Err(CredentialError::DisplayName("it holds control characters"));
-    }
-    Ok(())
 }
 
 impl Credential {
@@ -251,7 +293,6 @@ impl Credential {
         secret: IdentitySecret,
         device: DeviceKey,
         sealing: SealingKey,
-        recovery: Option<RecoveryKey>,
     ) -> Self {
         let identity = secret.identity();
         let issuer = Issuer::Identity(identity);
@@ -259,31 +300,9 @@ impl Credential {
             identity,
             device,
             sealing,
-            recovery,
         };
         let signature = secret.sign(Domain::Credential, &message(&issuer, &assertion));
         drop(secret);
-        Self {
-            issuer,
-            assertion,
-            signature,
-        }
-    }
-
-    /// Signs that a device takes over for an identity whose devices are lost.
-    pub fn identity_recovery(
-        secret: &RecoverySecret,
-        identity: IdentityKey,
-        device: DeviceKey,
-        sealing: SealingKey,
-    ) -> Self {
-        let issuer = Issuer::Recovery(secret.recovery());
-        let assertion = Assertion::IdentityRecovery {
-            identity,
-            device,
-            sealing,
-        };
-        let signature = secret.sign(Domain::Credential, &message(&issuer, &assertion));
         Self {
             issuer,
             assertion,
@@ -337,9 +356,12 @@ impl Credential {
     pub(crate) fn is_readable(&self) -> bool {
         // The others are small whatever they say.
         let fits = match &self.assertion {
-            Assertion::ContentKey { .. } | Assertion::Epoch { .. } => {
-                self.encode().len() <= CREDENTIAL_BYTES_MAX
-            }
+            Assertion::ContentKey { .. }
+            | Assertion::Epoch { .. }
+            | Assertion::DelegatedInvitation { .. }
+            | Assertion::SpaceMember { .. }
+            | Assertion::MemberRemoved { .. }
+            | Assertion::DeviceRevoked { .. } => self.encode().len() <= CREDENTIAL_BYTES_MAX,
             _ => true,
         };
         fits && check_names(&self.assertion).is_ok()
@@ -356,7 +378,6 @@ impl Credential {
             Issuer::Space(key) => key.verify(Domain::Credential, &message, &signature),
             Issuer::Identity(key) => key.verify(Domain::Credential, &message, &signature),
             Issuer::Device(key) => key.verify(Domain::Credential, &message, &signature),
-            Issuer::Recovery(key) => key.verify(Domain::Credential, &message, &signature),
         };
         verified.map_err(|_| CredentialError::Signature)?;
         Ok(Self {
@@ -369,15 +390,10 @@ impl Credential {
 
 fn check_names(assertion: &Assertion) -> Result<(), CredentialError> {
     match assertion {
-        Assertion::SpaceMember {
-            display_name: Some(name),
-            ..
+        Assertion::SpaceMember { profile, .. } | Assertion::MemberProfile { profile, .. } => {
+            profile.check()
         }
-        | Assertion::MemberProfile {
-            display_name: Some(name),
-            ..
-        }
-        | Assertion::DeviceProfile { name, .. } => check_display_name(name),
+        Assertion::DeviceProfile { name, .. } => check_display_name(name),
         _ => Ok(()),
     }
 }

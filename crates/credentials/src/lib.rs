@@ -17,9 +17,10 @@
 //! let chain = DeviceChain::genesis(secret, keyring.device.device(), keyring.sealing.sealing_key());
 //!
 //! // The device proves to a third party that it acts for the identity.
-//! let shown = Presentation::sign(&keyring.device, chain, b"challenge", "example.com");
-//! let bytes = shown.encode().unwrap();
-//! let verified = Presentation::decode(&bytes).unwrap().verify(b"challenge", "example.com").unwrap();
+//! let shown = Presentation::sign(&keyring.device, chain, Vec::new(), b"challenge", "example.com").unwrap();
+//! let text = shown.to_string();
+//! let shown: Presentation = text.parse().unwrap();
+//! let verified = shown.verify(b"challenge", "example.com").unwrap();
 //! assert_eq!(verified.identity, identity);
 //! ```
 
@@ -27,13 +28,21 @@ mod chain;
 mod credential;
 mod membership;
 mod presentation;
+mod profile;
 mod role;
+mod summary;
+mod text;
 
 #[cfg(test)]
 mod tests;
 
-pub use chain::{ChainError, DeviceChain, VerifiedDevice};
-pub use credential::{Assertion, Credential, CredentialError, Issuer, check_display_name};
-pub use membership::{Authority, Change, ControlBlock, Member, Membership, Refused};
+pub use chain::{ChainError, DeviceChain, LinkKind, VerifiedDevice};
+pub use credential::{Assertion, Credential, CredentialError, GuestProof, Issuer, Seen};
+pub use membership::{
+    Authority, Change, ControlBlock, Delegated, Departure, Member, Membership, Refused, Revocation,
+};
 pub use presentation::{Presentation, PresentationError};
+pub use profile::{Profile, check_display_name};
 pub use role::{Right, Role};
+pub use summary::Summary;
+pub use text::ParseProofError;

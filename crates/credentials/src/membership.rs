@@ -24,41 +24,65 @@
 //!    strong security guarantees", 2021.) Of the acts of one identity, leaving goes first, then
 //!    revocations: who has left removes nobody in the past. Against a senior, who may object at
 //!    any time, a junior's removal stands only while it does not.
+//!    What revoked a device can be taken back by whoever issued it and by a device that goes
+//!    before it, in knowledge of it, also by the one that was revoked: whoever may object in the
+//!    past may do so openly. A revocation that repeats another device's word weighs no more than
+//!    that one's, so that it can be taken back along with it.
 //! 5. **Among concurrent acts about one member** a removal wins over an admission, and the lesser
 //!    role over the greater: what was taken away on purpose is not given back by accident. It is
 //!    taken away from those too who do not know of it: knowing less never allows more.
 //! 6. **A device acts for one identity**, the first whose chain it showed itself or else that was
 //!    shown of it, because anyone can authorize anyone's device for an identity of its own.
-//! 7. **A genesis knows nothing.** Anyone can copy it into a feed; a copy gives nobody anything
-//!    back. (Whoever kept the key of the space can do more: it must be destroyed.)
+//! 7. **An invitation for one guest admits one.** An admission does not count when its issuer knew
+//!    that another guest was admitted with the same invitation. Of admissions that did not know of
+//!    each other the one of the senior issuer counts, by the order of rule 4; what the other guest
+//!    wrote stops counting with its membership, as if it had never been admitted. When the one that
+//!    counted falls with its issuer's right, the next takes its place. An admission that does not
+//!    count takes nothing away either.
+//! 8. **A recovery key authorizes devices and does nothing else.** It is shown by a device of its
+//!    identity and gets the content keys. See [`DeviceChain`] for where it stands in the order.
+//! 9. **Keys are made by admins** and handed on by whoever may read.
+//! 10. **A genesis knows nothing.** Anyone can copy it into a feed; a copy gives nobody anything
+//!     back. (Whoever kept the key of the space can do more: it must be destroyed.)
+//! 11. **An identity has room for [`DEVICES_PER_IDENTITY_MAX`] devices**, recovery keys included.
+//!     Of more, those that go first by rule 4 are its devices here: they are listed and get keys.
+//!     For the others there is room once some are revoked. Blocks of a device count whether or
+//!     not it has room, or else devices that come and go would change again and again what counts.
+//!
+//! [`DEVICES_PER_IDENTITY_MAX`]: dxos_wire::limits::DEVICES_PER_IDENTITY_MAX
+//!
+//! `docs/access-control.md` says the same at length, with sources and with the tests that hold it.
 //!
 //! Adding a block costs little unless it takes something away from somebody who issued blocks
-//! that it did not know; then everything is computed again, in time linear in the number of
-//! blocks, for each restriction that cancels acts. A block that could not count even if nobody
-//! had ever been restricted costs next to nothing.
+//! that it did not know, or uses an invitation again; then everything is computed again, in time
+//! linear in the number of blocks, for each restriction that cancels acts and each invitation that
+//! was used for several guests. A block that could not count even if nobody had ever been
+//! restricted costs next to nothing.
 
 mod authority;
 mod derived;
 mod evaluate;
 mod hope;
 mod insert;
+mod report;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dxos_feed::{Designation, FeedDescriptor, Timeframe};
 use dxos_keys::{
     BlockHash, ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, SealingKey, SpaceKey,
 };
+use serde::{Deserialize, Serialize};
 
 use self::derived::Derived;
 use self::hope::Hope;
-use self::view::View;
-use crate::{Credential, CredentialError, DeviceChain, Right, Role};
+use self::view::{Place, View};
+use crate::{Credential, CredentialError, DeviceChain, GuestProof, LinkKind, Profile, Right, Role};
 
 /// Where a block stands in the causal order that is the same everywhere: logical time, feed,
 /// place in the feed.
@@ -118,11 +142,65 @@ pub struct Member {
     /// What it may do.
     pub role: Role,
     /// What others are shown.
-    pub display_name: Option<String>,
+    pub profile: Profile,
     /// Its distance from genesis in the tree of admissions.
     pub rank: u32,
-    /// Its devices and their encryption keys.
+    /// Its devices that have room, and their encryption keys.
     pub devices: BTreeMap<DeviceKey, SealingKey>,
+    /// Its recovery keys that have room.
+    pub recovery_keys: BTreeMap<DeviceKey, SealingKey>,
+}
+
+/// How an identity stopped being a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Departure {
+    /// It left.
+    Left,
+    /// It was removed.
+    Removed {
+        /// The identity that did it.
+        by: IdentityKey,
+    },
+    /// Another guest was admitted with the same invitation, and that admission is the one that
+    /// counts.
+    InvitationLost {
+        /// The invitation.
+        invitation: InvitationId,
+    },
+}
+
+/// An invitation that any admin's device may host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delegated {
+    /// Its name.
+    pub invitation: InvitationId,
+    /// What its guests may do.
+    pub role: Role,
+    /// Whether one guest only may use it.
+    pub single_use: bool,
+    /// Whether they get to read what was written before.
+    pub history: bool,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_ms: u64,
+    /// How a guest proves that it was meant.
+    pub proof: GuestProof,
+    /// Who made it.
+    pub by: IdentityKey,
+}
+
+/// The revocation of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// The device or recovery key.
+    pub device: DeviceKey,
+    /// The device that issued it.
+    pub by: DeviceKey,
+    /// The device whose word it repeats, if `by` says so.
+    pub repeats: Option<DeviceKey>,
+    /// Whether it takes effect.
+    pub stands: bool,
 }
 
 /// What a device may do at some point of the history.
@@ -170,6 +248,8 @@ pub struct Membership {
     space: SpaceKey,
     /// All control blocks, in a causal order that is the same everywhere.
     blocks: BTreeMap<Order, Arc<ControlBlock>>,
+    /// Their feeds.
+    control: BTreeSet<FeedId>,
     /// What could count if nobody had ever been restricted.
     hope: Hope,
     derived: Derived,
@@ -181,6 +261,7 @@ impl Membership {
         Self {
             space,
             blocks: BTreeMap::new(),
+            control: BTreeSet::new(),
             hope: Hope::default(),
             derived: Derived::default(),
         }
@@ -201,14 +282,14 @@ impl Membership {
     /// Adds a block whose causes were added before. Gives what [`Membership::evaluate`] of all
     /// would give.
     pub fn insert(&mut self, block: ControlBlock) -> Change {
-        let key = block.order();
-        if self.blocks.contains_key(&key) {
-            return Change::default();
-        }
-        match self.keep(block) {
-            Some(block) => self.take_in(&block),
-            None => Change::default(),
-        }
+        self.insert_all([block])
+    }
+
+    /// Adds blocks, each after its causes, and tells what they changed together. What would have
+    /// to be computed again after several of them is computed once: use it for blocks that came
+    /// together, so that nobody makes each of them costly.
+    pub fn insert_all(&mut self, blocks: impl IntoIterator<Item = ControlBlock>) -> Change {
+        self.take_in_all(blocks.into_iter())
     }
 
     fn keep(&mut self, block: ControlBlock) -> Option<Arc<ControlBlock>> {
@@ -220,6 +301,7 @@ impl Membership {
         }
         let block = Arc::new(block);
         self.blocks.insert(block.order(), Arc::clone(&block));
+        self.control.insert(block.feed);
         Some(block)
     }
 
@@ -228,6 +310,7 @@ impl Membership {
     pub fn cut(&mut self, feed: &FeedId, seq: u64) {
         self.blocks
             .retain(|_, block| block.feed != *feed || block.seq < seq);
+        self.control = self.blocks.values().map(|block| block.feed).collect();
         self.evaluate_again();
     }
 
@@ -261,19 +344,34 @@ impl Membership {
 
     /// One member.
     pub fn member(&self, identity: &IdentityKey) -> Option<Member> {
-        let (role, rank) = self.derived.role_at(identity, View::all())?;
-        let name = self.derived.names.get(identity);
+        let (role, rank) = self.derived.role_now(identity)?;
+        let of_kind = |kind| {
+            let devices = self.derived.devices_of(identity);
+            let devices = devices.filter(move |device| device.kind == kind);
+            devices
+                .map(|device| (device.device, device.sealing))
+                .collect()
+        };
         Some(Member {
             role,
-            display_name: name.and_then(|(_, name)| name.clone()),
+            profile: self.profile(identity).cloned().unwrap_or_default(),
             rank,
-            devices: self.derived.devices_of(identity).collect(),
+            devices: of_kind(LinkKind::Device),
+            recovery_keys: of_kind(LinkKind::RecoveryKey),
         })
+    }
+
+    /// What others are shown of an identity, also when it is no member any more.
+    pub fn profile(&self, identity: &IdentityKey) -> Option<&Profile> {
+        self.derived
+            .profiles
+            .get(identity)
+            .map(|(_, profile)| profile)
     }
 
     /// The role of an identity, as of now.
     pub fn role_of(&self, identity: &IdentityKey) -> Option<Role> {
-        let found = self.derived.role_at(identity, View::all());
+        let found = self.derived.role_now(identity);
         found.map(|(role, _)| role)
     }
 
@@ -281,8 +379,11 @@ impl Membership {
     /// member any more: to tell who wrote something.
     pub fn author(&self, device: &DeviceKey) -> Option<(IdentityKey, Option<&str>)> {
         let identity = self.derived.acting(device, View::all())?;
-        let name = self.derived.names.get(&identity);
-        Some((identity, name.and_then(|(_, name)| name.as_deref())))
+        let profile = self.profile(&identity);
+        Some((
+            identity,
+            profile.and_then(|profile| profile.display_name.as_deref()),
+        ))
     }
 
     /// What a device may do, as of now: what [`Membership::judge`] would say of a block that knows
@@ -310,6 +411,12 @@ impl Membership {
     /// is one, and no device in the chain was revoked before it was known here to have authorized
     /// the next.
     pub fn accepts(&self, chain: &DeviceChain) -> bool {
+        chain.device().kind == LinkKind::Device && self.holds_up(chain)
+    }
+
+    /// The same for a chain that another device of the identity shows, which may be that of a
+    /// recovery key.
+    pub fn holds_up(&self, chain: &DeviceChain) -> bool {
         self.role_of(&chain.device().identity).is_some() && self.derived.would_hold_up(chain)
     }
 
@@ -328,10 +435,13 @@ impl Membership {
         right: Right,
     ) -> Result<Authority, Refused> {
         let view = View::before((*feed, seq), past);
-        self.derived.judge(device, (feed, seq), view, right)
+        let data = !self.control.contains(feed);
+        let place = Place { feed, seq, data };
+        self.derived.judge(device, place, view, right)
     }
 
-    /// Every device that may read, with the key to seal for.
+    /// Every device that may read, and every recovery key of somebody who may, with the key to
+    /// seal for: at most 128 of one identity.
     pub fn readers(&self) -> BTreeMap<DeviceKey, SealingKey> {
         let readers = self.derived.acts.keys().filter(|identity| {
             self.role_of(identity)
@@ -339,18 +449,32 @@ impl Membership {
         });
         readers
             .flat_map(|identity| self.derived.devices_of(identity))
+            .map(|device| (device.device, device.sealing))
             .collect()
     }
 
-    /// The content key that seals what is written now: of those whose issuers knew of the most
-    /// removals and revocations, the one issued last. A key that was issued concurrently with a
-    /// removal may have been sealed for the removed, so it does not replace one issued after.
+    /// Every device of an admin, with the key to seal for.
+    pub fn admin_devices(&self) -> BTreeMap<DeviceKey, SealingKey> {
+        let identities = self.derived.acts.keys();
+        let admins = identities.filter(|identity| self.role_of(identity) == Some(Role::Admin));
+        admins
+            .flat_map(|identity| self.derived.devices_of(identity))
+            .filter(|device| device.kind == LinkKind::Device)
+            .map(|device| (device.device, device.sealing))
+            .collect()
+    }
+
+    /// The content key that seals what is written now: of those whose makers knew of the most
+    /// removals and revocations, the one made last. A key that was made concurrently with a
+    /// removal may have been sealed for the removed, so it does not replace one made after; and
+    /// one that is handed on, as to a new device, does not get any newer.
     pub fn content_key(&self) -> Option<ContentKeyId> {
-        self.derived.content_key.map(|(_, _, key)| key)
+        self.derived.content_key().map(|(key, _)| key)
     }
 
     /// Whether an invitation was used by an admission that counts.
     pub fn invitation_used(&self, invitation: &InvitationId) -> bool {
-        self.derived.invitations.contains(invitation)
+        let uses = self.derived.uses.get(invitation);
+        uses.is_some_and(|uses| !uses.is_empty())
     }
 }

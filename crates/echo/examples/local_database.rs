@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dxos_actors::{Clock, Failures, SeedTree, Shutdown, Spawner};
-use dxos_credentials::DeviceChain;
+use dxos_credentials::{DeviceChain, Profile};
 use dxos_document::{Filter, Query, Transaction};
 use dxos_echo::{Echo, EchoConfig};
 use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret};
@@ -33,8 +33,9 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let identity = IdentitySecret::generate(&mut rng);
     let authority = Authority {
         chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-        display_name: Some("Ann".to_owned()),
+        profile: Profile::named("Ann"),
         sealing,
+        recovery: None,
         signer: Arc::new(device),
     };
 

@@ -1,5 +1,7 @@
 //! The actor that keeps the spaces of a profile and passes requests on to the one concerned.
 
+mod devices;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +10,9 @@ use std::time::Duration;
 use dxos_actors::{
     Address, Answer, Behaviour, Clock, Context, Port, Receive, Shutdown, ShutdownError,
 };
-use dxos_credentials::Credential;
+use dxos_credentials::{Credential, Delegated};
 use dxos_document::{Op, Transaction};
-use dxos_keys::{SpaceKey, SpaceSecret, Topic};
+use dxos_keys::{ContentKey, SpaceKey, SpaceSecret, Topic};
 use dxos_protocol::auth::{JudgeEvidence, Judgement, NoEvidence, PresentEvidence, SwarmSecret};
 #[allow(
     clippy::wildcard_imports,
@@ -28,11 +30,12 @@ use dxos_protocol::replicate::{
 };
 use dxos_store::{Direction, Durability as StoreDurability, KeyRange, Read, Store};
 use rand_chacha::ChaCha20Rng;
+use tokio::sync::watch;
 
 use crate::api::MeshPorts;
+use crate::core::Space;
 use crate::core::layout::{SPACES, SpaceNumber, SpaceRecord};
 use crate::core::space::{decode_row, store_failed};
-use crate::core::{PROPERTIES_TYPE, Space};
 use crate::space_actor::{SpaceActor, Start};
 
 /// How long a space may take to answer what was passed on to it.
@@ -55,7 +58,11 @@ pub(crate) struct EchoActor {
     rng: ChaCha20Rng,
     sync_interval: Duration,
     authority: Option<Authority>,
+    /// The devices of the identity, told to every space.
+    devices: OwnDevices,
     spaces: BTreeMap<SpaceKey, Address<SpaceActor>>,
+    /// Their keys, for those who watch.
+    listed: watch::Sender<Vec<SpaceKey>>,
     topics: BTreeMap<Topic, SpaceKey>,
     sessions: BTreeMap<SessionId, SpaceKey>,
     next_number: u32,
@@ -69,7 +76,9 @@ impl EchoActor {
             rng,
             sync_interval,
             authority: None,
+            devices: OwnDevices::default(),
             spaces: BTreeMap::new(),
+            listed: watch::Sender::default(),
             topics: BTreeMap::new(),
             sessions: BTreeMap::new(),
             next_number: 0,
@@ -112,7 +121,13 @@ impl EchoActor {
         let address = ctx.start_child(move || SpaceActor::new(space, start, shared, rng));
         let topic = Topic::of_space(&space);
         self.topics.insert(topic, space);
+        if !self.devices.chains.is_empty() {
+            let devices = self.devices.clone();
+            Self::tell_devices(address.port(), devices, ctx);
+        }
         self.spaces.insert(space, address);
+        self.listed
+            .send_replace(self.spaces.keys().copied().collect());
         if let Some(mesh) = &self.shared.mesh {
             let join = mesh.join.clone();
             ctx.spawn(async move {
@@ -151,22 +166,21 @@ impl EchoActor {
         let now_ms = self.shared.clock.wall_ms();
         let number = self.number();
         let store: &dyn Read = &self.shared.store;
-        let (mut created, outcome) = Space::create(
+        let (mut created, mut outcome) = Space::create(
             (number, space),
             authority,
             &genesis,
             now_ms,
             (store, &mut self.rng),
         )?;
+        if let Some(op) = properties_op(&created, message.properties) {
+            let (committed, named) = created.commit(vec![op], now_ms, (store, &mut self.rng))?;
+            committed?;
+            // All at once: a space without its properties would be nobody's.
+            outcome.batch.append(named.batch);
+        }
         self.commit(&created, outcome.batch)?;
         created.written(&self.shared.store)?;
-        if let Some(op) = properties_op(&created, message.properties) {
-            let store: &dyn Read = &self.shared.store;
-            let (committed, outcome) = created.commit(vec![op], now_ms, (store, &mut self.rng))?;
-            committed?;
-            self.commit(&created, outcome.batch)?;
-            created.written(&self.shared.store)?;
-        }
         self.start(space, Start::Ready(Box::new(created)), ctx);
         Ok(space)
     }
@@ -290,7 +304,8 @@ impl Receive<UseAuthority> for EchoActor {
         if let Err(error) = self.running() {
             return Answer::Now(Err(error));
         }
-        if self.authority.is_some() {
+        if let Some(authority) = &mut self.authority {
+            *authority = message.authority;
             return Answer::Now(Ok(()));
         }
         let records = match self.stored_spaces() {
@@ -331,6 +346,16 @@ impl Receive<JoinSpace> for EchoActor {
             Ok(space) => self.report(space),
             Err(error) => Answer::Now(Err(error)),
         }
+    }
+}
+
+impl Receive<WatchSpaces> for EchoActor {
+    fn receive(
+        &mut self,
+        _: WatchSpaces,
+        _: &Context<Self>,
+    ) -> Answer<watch::Receiver<Vec<SpaceKey>>> {
+        Answer::Now(self.listed.subscribe())
     }
 }
 
@@ -393,24 +418,38 @@ macro_rules! pass_to_space {
 
 pass_to_space! {
     AdmitMember => AdmissionTicket,
+    CancelDelegated => (),
+    DelegateInvitation => (),
+    LeaveSpace => (),
+    ListDelegated => Vec<(Delegated, Option<ContentKey>)>,
+    ListDevices => OwnDevices,
+    QueryCredentials => Vec<SpaceCredential>,
+    RemoveMember => (),
+    RestoreDevice => (),
+    RevokeDevice => (),
+    SetMemberProfile => (),
+    SetRole => (),
     Commit => Committed,
     Compare => ComparePage,
     ComputeStateHash => dxos_keys::StateHash,
     FindDangling => Vec<dxos_document::Dangling>,
+    GetTicket => AdmissionTicket,
     GetObject => Option<dxos_document::Object>,
     GetObjectAt => Option<dxos_document::Object>,
     GetSpace => SpaceReport,
     GetTimeframe => dxos_document::Timeframe,
     ListConflicts => BTreeMap<dxos_document::Path, Vec<Loser>>,
     ListMembers => Vec<MemberReport>,
+    OpenMessage => Option<Vec<u8>>,
     ReadHistory => HistoryPage,
     RunQuery => Vec<dxos_document::Object>,
     RunQueryAt => Vec<dxos_document::Object>,
+    SealMessage => bytes::Bytes,
     Subscribe => LiveQuery,
     Transact => Option<Committed>,
     Undo => Undone,
     WatchText => Option<TextWatch>,
-    WatchSpace => tokio::sync::watch::Receiver<SpaceReport>,
+    WatchSpace => watch::Receiver<SpaceReport>,
 }
 
 impl Receive<OpenSession> for EchoActor {
@@ -486,7 +525,7 @@ impl Receive<PresentEvidence> for EchoActor {
         &mut self,
         message: PresentEvidence,
         _: &Context<Self>,
-    ) -> Answer<Result<dxos_protocol::auth::Evidence, NoEvidence>> {
+    ) -> Answer<Result<dxos_protocol::auth::Presented, NoEvidence>> {
         let space = self
             .topics
             .get(&message.topic)

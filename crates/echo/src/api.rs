@@ -7,14 +7,17 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
-    AdmitMember, Commit, ComputeStateHash, CreateSpace, FindDangling, Flush, GetObject, GetSpace,
-    JoinSpace, ListMembers, ListSpaces, RunQuery, Subscribe, Transact, UseAuthority, WatchSpace,
-    WatchText,
+    AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CreateSpace,
+    DelegateInvitation, FindDangling, FindRecovery, Flush, GetObject, GetSpace, GetTicket,
+    JoinSpace, LeaveSpace, ListDelegated, ListDevices, ListMembers, ListRecoveryKeys, ListSpaces,
+    OpenMessage, QueryCredentials, RemoveMember, RestoreDevice, RevokeDevice, RunQuery,
+    SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, UseAuthority, UseDevices,
+    WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt, Undo,
 };
-use dxos_protocol::mesh::{EndSession, JoinSwarm, Wake};
+use dxos_protocol::mesh::{EndSession, JoinSwarm, MembersChanged, Wake};
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
 use dxos_store::Store;
 
@@ -26,6 +29,8 @@ use crate::space_actor::READS_MAX;
 pub struct MeshPorts {
     /// A space was opened: its swarm is to be joined.
     pub join: Port<JoinSwarm>,
+    /// The members of a space have changed: whoever was refused may be admitted now.
+    pub members_changed: Port<MembersChanged>,
     /// A session has something to send.
     pub wake: Port<Wake>,
     /// A session is to be ended.
@@ -94,10 +99,48 @@ ports! {
     create_space: CreateSpace,
     /// Takes up a space to which this identity was admitted.
     join_space: JoinSpace,
+    /// Takes up a space by its key alone.
+    adopt_space: AdoptSpace,
     /// Admits an identity.
     admit_member: AdmitMember,
+    /// Removes a member.
+    remove_member: RemoveMember,
+    /// Gives a member another role.
+    set_role: SetRole,
+    /// Ends the membership of this profile's identity.
+    leave_space: LeaveSpace,
+    /// Says what others are to be shown of it.
+    set_member_profile: SetMemberProfile,
+    /// Lists its devices, as a space knows them.
+    list_devices: ListDevices,
+    /// Has every space know its devices.
+    use_devices: UseDevices,
+    /// Gives the control blocks of a space.
+    get_ticket: GetTicket,
+    /// Revokes one of them in one space.
+    revoke_device: RevokeDevice,
+    /// Takes that back.
+    restore_device: RestoreDevice,
+    /// Makes an invitation that any admin's device may host.
+    delegate_invitation: DelegateInvitation,
+    /// Ends one.
+    cancel_delegated: CancelDelegated,
+    /// Lists those that are open.
+    list_delegated: ListDelegated,
+    /// Lists the credentials of a space.
+    query_credentials: QueryCredentials,
+    /// Tells where a recovery key is known.
+    find_recovery: FindRecovery,
+    /// Lists the recovery keys of all members.
+    list_recovery_keys: ListRecoveryKeys,
+    /// Seals an ephemeral message.
+    seal_message: SealMessage,
+    /// Opens one.
+    open_message: OpenMessage,
     /// Lists the spaces.
     list_spaces: ListSpaces,
+    /// Follows which there are.
+    watch_spaces: WatchSpaces,
     /// Reports on one space.
     get_space: GetSpace,
     /// Follows the report on one space.

@@ -23,7 +23,7 @@
 //!     let (device, sealing) = (DeviceSecret::generate(&mut rng), SealingSecret::generate(&mut rng));
 //!     let identity = IdentitySecret::generate(&mut rng);
 //!     let chain = DeviceChain::genesis(identity, device.device(), sealing.sealing_key());
-//!     let authority = Authority { chain, display_name: None, sealing, signer: Arc::new(device) };
+//!     let authority = Authority { chain, profile: Default::default(), sealing, recovery: None, signer: Arc::new(device) };
 //!
 //!     let (store, config) = (Arc::new(MemStore::new()), EchoConfig::default());
 //!     let echo = Echo::start(&world.spawner, store, config, None, world.clock.clone(), &world.seeds);

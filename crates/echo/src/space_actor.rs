@@ -1,7 +1,9 @@
 //! The actor of one space: messages in, state machine, store and network out.
 
 mod durable;
+mod members;
 mod past;
+mod reopen;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +11,14 @@ use std::time::Duration;
 
 use dxos_actors::{Answer, Behaviour, Context, Receive, Shutdown, ShutdownError};
 use dxos_keys::{SpaceKey, Topic};
-use dxos_protocol::auth::{Evidence, JudgeEvidence, Judgement, NoEvidence, PresentEvidence};
+use dxos_protocol::auth::{JudgeEvidence, Judgement, NoEvidence, PresentEvidence, Presented};
 #[allow(
     clippy::wildcard_imports,
     reason = "this is where all requests of ECHO are answered"
 )]
 use dxos_protocol::echo::*;
 use dxos_protocol::halo::Authority;
-use dxos_protocol::mesh::{EndSession, Wake};
+use dxos_protocol::mesh::{EndSession, MembersChanged, Wake};
 use dxos_protocol::replicate::{
     CloseSession, OpenSession, Produce, Produced, Receive as ReceiveMessage, SessionError,
 };
@@ -52,6 +54,7 @@ pub(crate) struct SpaceActor {
     report: watch::Sender<SpaceReport>,
     report_due: bool,
     waiting: durable::Waiting,
+    aside: reopen::Aside,
 }
 
 impl SpaceActor {
@@ -70,43 +73,13 @@ impl SpaceActor {
             report,
             report_due: false,
             waiting: durable::Waiting::default(),
+            aside: reopen::Aside::default(),
         }
     }
 
     fn space(&mut self) -> Result<&mut Space, EchoError> {
+        self.try_again();
         self.space.as_deref_mut().map_err(|error| error.clone())
-    }
-
-    fn open(&mut self) {
-        let store: &dyn Read = &self.shared.store;
-        self.space = match self.start.take() {
-            Some(Start::Ready(space)) => Ok(space),
-            Some(Start::Stored(record, authority)) => {
-                Space::open(record, *authority, store).map(Box::new)
-            }
-            None => return,
-        };
-        self.rebuild();
-    }
-
-    fn rebuild(&mut self) {
-        if let Ok(space) = &mut self.space
-            && space.is_stale()
-            && let Err(error) = space.rebuild(&self.shared.store)
-        {
-            tracing::error!(%error, "the state could not be rebuilt");
-            self.space = Err(error);
-        }
-    }
-
-    fn refresh_live(&mut self) {
-        let store: &dyn Read = &self.shared.store;
-        if let Ok(space) = &mut self.space
-            && let Err(error) = space.refresh_live(store)
-        {
-            tracing::error!(%error, "the live queries could not be answered again");
-            self.space = Err(error);
-        }
     }
 
     /// Carries out what a step wants.
@@ -193,38 +166,6 @@ impl SpaceActor {
         Ok(())
     }
 
-    /// The store refused a batch: what is in memory is ahead of it, so it is read again.
-    fn begin_again(&mut self, error: &EchoError, ctx: &Context<Self>) -> EchoError {
-        tracing::error!(%error, space = %self.key.short(), "the space is opened again");
-        if let Ok(space) = &self.space {
-            let reason = SessionError::SpaceClosed {
-                reason: error.to_string(),
-            };
-            let end = space
-                .sessions()
-                .map(|session| (session, reason.clone()))
-                .collect();
-            self.tell_mesh(Effects {
-                wake: std::collections::BTreeSet::new(),
-                end,
-            });
-        }
-        let store: &dyn Read = &self.shared.store;
-        let opening = EchoError::Stopped {
-            reason: "the space is being opened".to_owned(),
-        };
-        self.space = match std::mem::replace(&mut self.space, Err(opening)) {
-            Ok(space) => match space.open_again(store) {
-                Ok(space) => Ok(Box::new(space)),
-                Err((_, error)) => Err(error),
-            },
-            Err(error) => Err(error),
-        };
-        self.rebuild();
-        self.report_soon(ctx);
-        error.clone()
-    }
-
     fn tell_mesh(&self, effects: Effects) {
         let Some(mesh) = &self.shared.mesh else {
             return;
@@ -234,6 +175,13 @@ impl SpaceActor {
             // with what fills the queue.
             if let Err(error) = mesh.wake.tell(Wake { session }) {
                 tracing::debug!(%error, "wake");
+            }
+        }
+        if effects.members_changed {
+            let topic = Topic::of_space(&self.key);
+            if let Err(error) = mesh.members_changed.tell(MembersChanged { topic }) {
+                // Then they are asked when they would have been anyway.
+                tracing::debug!(%error, "change of members");
             }
         }
         for (session, reason) in effects.end {
@@ -272,12 +220,16 @@ impl SpaceActor {
     fn tick_later(ctx: &Context<Self>) {
         drop(ctx.run_later(TICK, |actor, ctx| {
             let now_ms = actor.shared.clock.wall_ms();
+            if actor.try_again() {
+                actor.report_soon(ctx);
+            }
             if let Ok(space) = &mut actor.space {
                 space.retry_live();
                 space.retry_texts(&actor.shared.store);
                 let effects = space.tick(now_ms);
                 let burst = space.end_burst(now_ms);
                 actor.tell_mesh(effects);
+                actor.do_duties(now_ms, ctx);
                 if let Some(batch) = burst
                     && let Err(error) = actor.write(batch, false)
                 {
@@ -286,6 +238,20 @@ impl SpaceActor {
             }
             Self::tick_later(ctx);
         }));
+    }
+
+    /// Does for the space what nobody asked for.
+    fn do_duties(&mut self, now_ms: u64, ctx: &Context<Self>) {
+        let store = Arc::clone(&self.shared.store);
+        let Ok(space) = &mut self.space else { return };
+        let done = match space.do_duties(now_ms, (&store, &mut self.rng)) {
+            Ok(Some(outcome)) => self.carry_out(outcome, ctx),
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.begin_again(&error, ctx)),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, space = %self.key.short(), "a duty of this device is not done yet");
+        }
     }
 
     /// Runs a step that may write, and carries out what it wants.
@@ -299,6 +265,7 @@ impl SpaceActor {
         ) -> Result<(T, Outcome), EchoError>,
     ) -> Result<T, EchoError> {
         let now_ms = self.shared.clock.wall_ms();
+        self.try_again();
         let store: &dyn Read = &self.shared.store;
         let space = self.space.as_deref_mut().map_err(|error| error.clone())?;
         match step(space, now_ms, (store, &mut self.rng)) {
@@ -327,6 +294,9 @@ fn unready(space: SpaceKey, state: SpaceState, error: Option<String>) -> SpaceRe
         missing_blocks: 0,
         peers: Vec::new(),
         forks: Vec::new(),
+        departure: None,
+        revoked: false,
+        sole_creator: None,
     }
 }
 
@@ -410,30 +380,6 @@ impl Receive<Transact> for SpaceActor {
     }
 }
 
-impl Receive<AdmitMember> for SpaceActor {
-    fn receive(
-        &mut self,
-        message: AdmitMember,
-        ctx: &Context<Self>,
-    ) -> Answer<Result<AdmissionTicket, EchoError>> {
-        let AdmitMember {
-            chain,
-            role,
-            display_name,
-            invitation,
-            ..
-        } = message;
-        let result = self.step(ctx, |space, now_ms, (store, rng)| {
-            space.admit(chain, role, display_name, invitation, now_ms, store, rng)
-        });
-        // The guest is told of its admission only when it cannot be lost any more.
-        match result {
-            Ok(ticket) => self.durable(ticket, ctx),
-            Err(error) => Answer::Now(Err(error)),
-        }
-    }
-}
-
 impl Receive<GetObject> for SpaceActor {
     fn receive(
         &mut self,
@@ -509,16 +455,6 @@ impl Receive<WatchSpace> for SpaceActor {
     }
 }
 
-impl Receive<ListMembers> for SpaceActor {
-    fn receive(
-        &mut self,
-        _: ListMembers,
-        _: &Context<Self>,
-    ) -> Answer<Result<Vec<MemberReport>, EchoError>> {
-        Answer::Now(self.space().map(|space| space.members()))
-    }
-}
-
 impl Receive<ComputeStateHash> for SpaceActor {
     fn receive(
         &mut self,
@@ -535,11 +471,11 @@ impl Receive<PresentEvidence> for SpaceActor {
         &mut self,
         message: PresentEvidence,
         _: &Context<Self>,
-    ) -> Answer<Result<Evidence, NoEvidence>> {
+    ) -> Answer<Result<Presented, NoEvidence>> {
         let store = Arc::clone(&self.shared.store);
         let evidence = self
             .space()
-            .and_then(|space| space.evidence(message.full, &store));
+            .and_then(|space| space.evidence(message.full, message.rest, &store));
         Answer::Now(evidence.map_err(|_| NoEvidence))
     }
 }
@@ -549,8 +485,8 @@ impl Receive<JudgeEvidence> for SpaceActor {
         let JudgeEvidence {
             device, evidence, ..
         } = message;
-        let judged = self.step(ctx, |space, _, (store, _)| {
-            Ok(space.judge_evidence(&device, &evidence, store))
+        let judged = self.step(ctx, |space, now_ms, (store, _)| {
+            Ok(space.judge_evidence(&device, &evidence, now_ms, store))
         });
         Answer::Now(judged.unwrap_or(Judgement::Refused))
     }

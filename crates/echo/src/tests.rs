@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dxos_actors::Shutdown;
 use dxos_actors::testing::{World, run};
-use dxos_credentials::DeviceChain;
+use dxos_credentials::{DeviceChain, Profile};
 use dxos_document::{Filter, Op, Query, Transaction};
 use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret, SpaceKey};
 use dxos_protocol::echo::{
@@ -13,9 +13,9 @@ use dxos_protocol::echo::{
     RunQuery, SpaceState, Subscribe, UseAuthority,
 };
 use dxos_protocol::halo::Authority;
-use dxos_store::{CrashPlan, Direction, KeyRange, MemDisk, MemStore, Read, StoreError};
+use dxos_store::{CrashPlan, Direction, KeyRange, MemDisk, MemStore, Read, Store as _, StoreError};
 
-use crate::core::layout::MARKS;
+use crate::core::layout::{MARKS, SpaceNumber, TALLIES, derived_key};
 use crate::{Echo, EchoConfig};
 
 fn authority(world: &World) -> Authority {
@@ -25,8 +25,9 @@ fn authority(world: &World) -> Authority {
     let identity = IdentitySecret::generate(&mut rng);
     Authority {
         chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-        display_name: None,
+        profile: Profile::default(),
         sealing,
+        recovery: None,
         signer: Arc::new(device),
     }
 }
@@ -187,6 +188,48 @@ fn an_edit_that_the_disk_refused_is_not_there_and_the_next_one_is() {
         );
         disk.heal();
         commit(&echo, space, task(3, 1)).await.unwrap();
+        assert_eq!(count(&echo, space).await, 2);
+    });
+}
+
+#[test]
+fn a_space_whose_state_cannot_be_made_anew_on_a_full_disk_opens_once_there_is_room() {
+    run(6, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let space = create(&echo).await;
+        commit(&echo, space, task(1, 1)).await.unwrap();
+        close(echo).await;
+        world.clock.sleep(Duration::from_secs(1)).await;
+        // As another version of the program leaves it.
+        let store = MemStore::open(&disk).unwrap();
+        let mut batch = dxos_store::Batch::new();
+        batch.put(TALLIES, derived_key(SpaceNumber(0)), vec![0]);
+        store.commit(batch, dxos_store::Durability::Synced).unwrap();
+        drop(store);
+        let path = "(memory)".into();
+        disk.fail_after(0, StoreError::Full { path });
+        let echo = open(&world, &disk).await;
+        let state = async || {
+            let report = echo.get_space().ask(GetSpace { space }).await.unwrap();
+            report.unwrap().state
+        };
+        for _ in 0..3 {
+            let query = tasks();
+            let refused = echo.run_query().ask(RunQuery { space, query }).await;
+            let refused = refused.unwrap();
+            assert!(
+                matches!(refused, Err(EchoError::Store { .. })),
+                "{refused:?}"
+            );
+            assert_eq!(state().await, SpaceState::Error);
+            world.clock.sleep(Duration::from_secs(7)).await;
+        }
+        disk.heal();
+        world.clock.sleep(Duration::from_secs(5)).await;
+        assert_eq!(state().await, SpaceState::Ready);
+        assert_eq!(count(&echo, space).await, 1);
+        commit(&echo, space, task(2, 1)).await.unwrap();
         assert_eq!(count(&echo, space).await, 2);
     });
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dxos_actors::{Failures, SeedTree, Shutdown, Spawner};
+use dxos_credentials::Profile;
 use dxos_halo::{Halo, HaloConfig};
 use dxos_keys::Protection;
 use dxos_protocol::halo::{CreateIdentity, GetIdentity, SignPresentation};
@@ -32,8 +33,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let spawner = Spawner::thread("halo", &Failures::new())?;
     let store = Arc::new(MemStore::open(&disk)?);
     let halo = Halo::start(&spawner.handle(), store, &config, &SeedTree::from_os()?)?;
-    let display_name = Some("Ann".to_owned());
-    let create = CreateIdentity { display_name };
+    let profile = Profile::named("Ann");
+    let create = CreateIdentity { profile };
     let ann = halo.create_identity().ask(create).await??;
     println!("identity {} on device {}", ann.identity, ann.device.short());
     halo.shutdown()
@@ -56,6 +57,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let sign = SignPresentation {
         challenge: challenge.clone(),
         audience: audience.clone(),
+        credentials: Vec::new(),
     };
     let presentation = halo.presentation().ask(sign).await??;
     let proven = presentation.verify(&challenge, &audience)?;

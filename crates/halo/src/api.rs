@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use dxos_actors::{Address, Port, SeedTree, Shutdown, SpawnerHandle};
-use dxos_keys::{Protection, Signer};
-use dxos_protocol::halo::{CreateIdentity, GetAuthority, GetIdentity, SignPresentation};
-use dxos_store::{Durability, Store};
+use dxos_keys::{Protection, ProtectionKind, SealingKey, Signer};
+use dxos_protocol::halo::{
+    AdoptIdentity, ChangeProtection, CreateIdentity, DropRecoverySecret, GetAuthority, GetIdentity,
+    KeepRecoverySecret, SetProfile, SignPresentation,
+};
+use dxos_store::{Durability, Read, Store};
 
 use crate::actor::HaloActor;
 use crate::core::HaloCore;
@@ -23,6 +26,7 @@ pub struct HaloConfig {
 pub struct Halo {
     address: Address<HaloActor>,
     signer: Arc<dyn Signer>,
+    sealing: SealingKey,
 }
 
 impl Halo {
@@ -43,9 +47,38 @@ impl Halo {
         if let Some(batch) = batch {
             store.commit(batch, Durability::Synced)?;
         }
-        let signer: Arc<dyn Signer> = Arc::new(core.keyring().device.clone());
+        let (signer, sealing) = (core.signer(), core.sealing_key());
         let address = spawner.start(move || HaloActor { core, store, rng });
-        Ok(Self { address, signer })
+        Ok(Self {
+            address,
+            signer,
+            sealing,
+        })
+    }
+
+    /// The public half of this device's encryption key, which it has before there is an identity.
+    pub const fn sealing_key(&self) -> SealingKey {
+        self.sealing
+    }
+
+    /// What protects the keyring that is stored here, so that it can be asked for; `None` before
+    /// there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenHaloError`] when the keyring cannot be read at all.
+    pub fn protection_of(store: &dyn Read) -> Result<Option<ProtectionKind>, OpenHaloError> {
+        crate::core::protection_of(store)
+    }
+
+    /// Whether a protection opens the keyring that is stored here. Blocks for as long as a
+    /// passphrase takes to stretch.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenHaloError`] when it does not, or there is no keyring.
+    pub fn try_protection(store: &dyn Read, protection: &Protection) -> Result<(), OpenHaloError> {
+        crate::core::try_protection(store, protection)
     }
 
     /// Signs as this profile's device; for the transport, which needs it before there is an
@@ -56,6 +89,31 @@ impl Halo {
 
     /// Where to ask for a new identity.
     pub fn create_identity(&self) -> Port<CreateIdentity> {
+        self.address.port()
+    }
+
+    /// Where to hand in an identity that exists and that this device belongs to.
+    pub fn adopt_identity(&self) -> Port<AdoptIdentity> {
+        self.address.port()
+    }
+
+    /// Where to change what others are shown of the identity.
+    pub fn set_profile(&self) -> Port<SetProfile> {
+        self.address.port()
+    }
+
+    /// Where to hand in the secret of the recovery phrase once more.
+    pub fn keep_recovery_secret(&self) -> Port<KeepRecoverySecret> {
+        self.address.port()
+    }
+
+    /// Where to have the secret of a recovery phrase erased.
+    pub fn drop_recovery_secret(&self) -> Port<DropRecoverySecret> {
+        self.address.port()
+    }
+
+    /// Where to have the keyring encrypted in another way.
+    pub fn change_protection(&self) -> Port<ChangeProtection> {
         self.address.port()
     }
 

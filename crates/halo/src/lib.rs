@@ -7,6 +7,7 @@
 //! ```
 //! use std::sync::Arc;
 //! use dxos_actors::{Failures, SeedTree, Spawner};
+//! use dxos_credentials::Profile;
 //! use dxos_halo::{Halo, HaloConfig};
 //! use dxos_keys::Protection;
 //! use dxos_protocol::halo::{CreateIdentity, SignPresentation};
@@ -17,12 +18,11 @@
 //! let store = Arc::new(MemStore::open(&MemDisk::new()).unwrap());
 //! let config = HaloConfig { protection: Protection::None };
 //! let halo = Halo::start(&spawner.handle(), store, &config, &SeedTree::from_seed(1)).unwrap();
-//! let name = Some("Ann".to_owned());
 //! let ann = spawner.handle().run({
 //!     let create = halo.create_identity();
-//!     move || async move { create.ask(CreateIdentity { display_name: name }).await }
+//!     move || async move { create.ask(CreateIdentity { profile: Profile::named("Ann") }).await }
 //! }).await.unwrap().unwrap().unwrap();
-//! assert_eq!(ann.display_name.as_deref(), Some("Ann"));
+//! assert_eq!(ann.profile.display_name.as_deref(), Some("Ann"));
 //! # });
 //! ```
 

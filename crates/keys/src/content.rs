@@ -7,6 +7,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::hash::derive_secret;
 use crate::{ContentKeyId, HashDomain, Hasher};
 
 /// How many bytes [`ContentKey::seal`] adds: a nonce of 24 and a tag of 16.
@@ -29,9 +30,9 @@ pub struct OpenError;
 impl ContentKey {
     /// Draws a new one from `rng`.
     pub fn generate(rng: &mut (impl rand_core::CryptoRng + ?Sized)) -> Self {
-        let mut bytes = [0; 32];
-        rng.fill_bytes(&mut bytes);
-        Self(bytes)
+        let mut key = Self([0; 32]);
+        rng.fill_bytes(&mut key.0);
+        key
     }
 
     /// Takes 32 secret bytes as a key.
@@ -47,9 +48,7 @@ impl ContentKey {
     /// The name of this key; it gives nothing of the key away.
     pub fn id(&self) -> ContentKeyId {
         let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] =
-            Hasher::new(HashDomain::ContentKeyId)
-                .update(&self.0)
-                .finish();
+            *derive_secret(HashDomain::ContentKeyId, &self.0);
         ContentKeyId::from_bytes(id)
     }
 
@@ -63,7 +62,7 @@ impl ContentKey {
         let mut hasher = Hasher::new(HashDomain::Nonce);
         hasher.update(&self.0).part(associated).update(plaintext);
         let mut nonce = [0; NONCE_BYTES];
-        for (to, from) in nonce.iter_mut().zip(hasher.finish()) {
+        for (to, from) in nonce.iter_mut().zip(*hasher.finish_secret()) {
             *to = from;
         }
         let payload = Payload {

@@ -1,5 +1,7 @@
 //! Domain-separated BLAKE3.
 
+use zeroize::{Zeroize, Zeroizing};
+
 /// What is being hashed. Each domain is a key derivation context of BLAKE3 (the `derive_key`
 /// mode of its paper), so that a hash of one kind can never be passed off as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,12 +19,26 @@ pub enum HashDomain {
     Feed,
     /// The id of an object that is imported under a key of another system.
     ForeignKey,
+    /// An ephemeral message, to sign it.
+    Gossip,
     /// A block's header, to sign it.
     Header,
     /// The nonce of a sealed body.
     Nonce,
     /// The id of the object that holds the schema of a type.
     Schema,
+    /// A presentation, to sign it.
+    Presentation,
+    /// The checksum of a device chain or a presentation as text.
+    ProofText,
+    /// A space in which an identity keeps its devices, for a recovery key to agree to it.
+    HaloSpace,
+    /// What a recovery key agrees to.
+    RecoveryConsent,
+    /// The device secret of a recovery phrase.
+    RecoveryDevice,
+    /// The sealing secret of a recovery phrase.
+    RecoverySealing,
     /// A replica's state.
     State,
     /// Proof that one knows the space key of a topic.
@@ -33,6 +49,8 @@ pub enum HashDomain {
     PakeConfirmation,
     /// The checksum of an invitation's text.
     Invitation,
+    /// The code that follows from the secret of an invitation.
+    InvitationCode,
     /// The trace of a simulation.
     Trace,
     /// The seed of a child in a tree of seeds.
@@ -48,14 +66,22 @@ impl HashDomain {
             Self::Credential => "dxos-rs 2026 v1 credential",
             Self::Feed => "dxos-rs 2026 v1 feed",
             Self::ForeignKey => "dxos-rs 2026 v1 foreign key",
+            Self::Gossip => "dxos-rs 2026 v1 gossip",
             Self::Header => "dxos-rs 2026 v1 header",
             Self::Nonce => "dxos-rs 2026 v1 nonce",
             Self::Schema => "dxos-rs 2026 v1 schema",
+            Self::Presentation => "dxos-rs 2026 v1 presentation",
+            Self::ProofText => "dxos-rs 2026 v1 proof text",
+            Self::HaloSpace => "dxos-rs 2026 v1 halo space",
+            Self::RecoveryConsent => "dxos-rs 2026 v1 recovery consent",
+            Self::RecoveryDevice => "dxos-rs 2026 v1 recovery device",
+            Self::RecoverySealing => "dxos-rs 2026 v1 recovery sealing",
             Self::State => "dxos-rs 2026 v1 state",
             Self::SwarmProof => "dxos-rs 2026 v1 swarm proof",
             Self::Topic => "dxos-rs 2026 v1 topic",
             Self::PakeConfirmation => "dxos-rs 2026 v1 pake confirmation",
             Self::Invitation => "dxos-rs 2026 v1 invitation",
+            Self::InvitationCode => "dxos-rs 2026 v1 invitation code",
             Self::Trace => "dxos-rs 2026 v1 trace",
             Self::Seed => "dxos-rs 2026 v1 seed",
         }
@@ -90,6 +116,22 @@ impl Hasher {
     pub fn finish(&self) -> [u8; 32] {
         *self.0.finalize().as_bytes()
     }
+
+    /// The same, when a secret was appended: nothing of it stays behind in memory.
+    pub(crate) fn finish_secret(mut self) -> Zeroizing<[u8; 32]> {
+        let mut hash = self.0.finalize();
+        let bytes = Zeroizing::new(*hash.as_bytes());
+        hash.zeroize();
+        self.0.zeroize();
+        bytes
+    }
+}
+
+/// Derives one secret from another. Nothing of either stays behind in memory.
+pub(crate) fn derive_secret(domain: HashDomain, secret: &[u8; 32]) -> Zeroizing<[u8; 32]> {
+    let mut hasher = Hasher::new(domain);
+    hasher.update(secret);
+    hasher.finish_secret()
 }
 
 impl crate::Topic {
@@ -98,6 +140,16 @@ impl crate::Topic {
         Self::from_bytes(
             Hasher::new(HashDomain::Topic)
                 .part(space.as_bytes())
+                .finish(),
+        )
+    }
+
+    /// The topic under which devices announce themselves that know the key of a recovery phrase.
+    pub fn of_recovery_key(key: &crate::DeviceKey) -> Self {
+        Self::from_bytes(
+            Hasher::new(HashDomain::Topic)
+                .part(b"recovery")
+                .part(key.as_bytes())
                 .finish(),
         )
     }

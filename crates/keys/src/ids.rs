@@ -108,10 +108,6 @@ id!(
     SpaceKey, 32, "space key"
 );
 id!(
-    /// The public key that a recovery phrase stands for.
-    RecoveryKey, 32, "recovery key"
-);
-id!(
     /// The name of a feed: the hash of its device, space, designation and incarnation.
     FeedId, 32, "feed id"
 );

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::{ContentKey, DeviceSecret, SealingSecret};
+use crate::{ContentKey, DeviceKey, DeviceSecret, SealingSecret};
 
 /// The secrets of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,25 +14,75 @@ pub struct Keyring {
     pub device: DeviceSecret,
     /// Opens what others sealed for this device.
     pub sealing: SealingSecret,
+    /// Opens what others sealed for the recovery phrase that brought the identity here, by the
+    /// phrase's key. Kept only while something sealed for it is still to be opened.
+    pub recovery: Option<(DeviceKey, SealingSecret)>,
 }
 
 /// What protects a keyring at rest.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Protection {
-    /// A random key that the caller keeps elsewhere, such as in a file of its own or in the
-    /// operating system's keychain.
-    Key(ContentKey),
+    /// A random key that is kept elsewhere, and where, so that whoever opens the keyring can be
+    /// told. The place is written down beside the keyring; what opens it is the key alone.
+    Key(ContentKey, KeyPlace),
     /// Nothing: whoever reads the bytes has the secrets. To be chosen explicitly.
     None,
     /// A passphrase, stretched with Argon2id (RFC 9106).
     Passphrase(Zeroizing<String>, Argon2Params),
 }
 
+/// Where a key that protects a keyring is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum KeyPlace {
+    /// A file of its own.
+    File,
+    /// The operating system's keychain.
+    Keychain,
+    /// Wherever the program that embeds this keeps it.
+    Elsewhere,
+}
+
+/// What protects a stored keyring, without the secret itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProtectionKind {
+    /// A key, and where it is kept.
+    Key(KeyPlace),
+    /// Nothing.
+    None,
+    /// A passphrase.
+    Passphrase,
+}
+
+impl fmt::Display for ProtectionKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Key(KeyPlace::File) => "a key file",
+            Self::Key(KeyPlace::Keychain) => "a key in the keychain of the operating system",
+            Self::Key(KeyPlace::Elsewhere) => "a key",
+            Self::None => "nothing",
+            Self::Passphrase => "a passphrase",
+        })
+    }
+}
+
+impl Protection {
+    /// What it is, without the secret.
+    pub const fn kind(&self) -> ProtectionKind {
+        match self {
+            Self::Key(_, place) => ProtectionKind::Key(*place),
+            Self::None => ProtectionKind::None,
+            Self::Passphrase(..) => ProtectionKind::Passphrase,
+        }
+    }
+}
+
 impl fmt::Debug for Protection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
-            Self::Key(_) => "Protection::Key(..)",
+            Self::Key(..) => "Protection::Key(..)",
             Self::None => "Protection::None",
             Self::Passphrase(..) => "Protection::Passphrase(..)",
         })
@@ -84,20 +134,38 @@ pub enum KeyringError {
         known: u8,
     },
     /// The keyring is protected in another way than what was offered.
-    #[error("the keyring is protected by {expected}; provide that to open it")]
+    #[error("the keyring is protected by {expected}; give that to open it")]
     OtherProtection {
         /// What protects it.
-        expected: &'static str,
+        expected: ProtectionKind,
     },
     /// The passphrase or key is wrong (or the bytes were altered: the two look alike).
     #[error("wrong passphrase or key for the keyring")]
     WrongKey,
 }
 
-const FORMAT: u8 = 1;
+/// Format 1 knew no recovery and no place of a key.
+const FORMAT: u8 = 2;
+const FORMAT_1: u8 = 1;
+/// More than the secrets take when written down. A buffer that grows would leave copies behind.
+const SECRETS_BYTES_MAX: usize = 256;
 
 #[derive(Serialize, Deserialize)]
 enum Stored {
+    Key {
+        place: KeyPlace,
+        sealed: Vec<u8>,
+    },
+    None(Vec<u8>),
+    Passphrase {
+        params: Argon2Params,
+        salt: [u8; 16],
+        sealed: Vec<u8>,
+    },
+}
+
+#[derive(Deserialize)]
+enum Stored1 {
     Key(Vec<u8>),
     None(Vec<u8>),
     Passphrase {
@@ -107,8 +175,37 @@ enum Stored {
     },
 }
 
+impl From<Stored1> for Stored {
+    fn from(old: Stored1) -> Self {
+        match old {
+            // There was no other place then.
+            Stored1::Key(sealed) => Self::Key {
+                place: KeyPlace::File,
+                sealed,
+            },
+            Stored1::None(plain) => Self::None(plain),
+            Stored1::Passphrase {
+                params,
+                salt,
+                sealed,
+            } => Self::Passphrase {
+                params,
+                salt,
+                sealed,
+            },
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 struct Secrets {
+    device: [u8; 32],
+    sealing: [u8; 32],
+    recovery: Option<([u8; 32], [u8; 32])>,
+}
+
+#[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
+struct Secrets1 {
     device: [u8; 32],
     sealing: [u8; 32],
 }
@@ -119,10 +216,11 @@ impl Keyring {
         Self {
             device: DeviceSecret::generate(rng),
             sealing: SealingSecret::generate(rng),
+            recovery: None,
         }
     }
 
-    /// Encrypts the keyring for storage.
+    /// Encrypts the keyring for storage. To do so more than once, keep a [`KeyringLock`].
     ///
     /// # Errors
     ///
@@ -132,98 +230,206 @@ impl Keyring {
         protection: &Protection,
         rng: &mut (impl rand_core::CryptoRng + ?Sized),
     ) -> Result<Vec<u8>, KeyringError> {
-        let secrets = Secrets {
-            device: *self.device.to_seed(),
-            sealing: *self.sealing.expose(),
-        };
-        let plain =
-            Zeroizing::new(postcard::to_allocvec(&secrets).map_err(|_| KeyringError::Damaged)?);
-        let stored = match protection {
-            Protection::Key(key) => Stored::Key(key.seal(&[FORMAT], &plain)),
-            Protection::None => Stored::None(plain.to_vec()),
+        KeyringLock::new(protection, rng)?.lock(self)
+    }
+
+    /// Decrypts a stored keyring, of this format or an older one.
+    ///
+    /// # Errors
+    ///
+    /// See [`KeyringError`]; a wrong passphrase and altered ciphertext are one error.
+    pub fn unlock(bytes: &[u8], protection: &Protection) -> Result<Self, KeyringError> {
+        KeyringLock::of(bytes, protection)?.unlock(bytes)
+    }
+
+    /// What protects a stored keyring. Nothing vouches for it: it says what to ask for.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::Damaged`] or [`KeyringError::Newer`] when it cannot be read at all.
+    pub fn protection_of(bytes: &[u8]) -> Result<ProtectionKind, KeyringError> {
+        decode_stored(bytes).map(|(_, stored)| stored.protection())
+    }
+}
+
+/// What a keyring is encrypted with: a passphrase is stretched already and not kept. Whoever
+/// has one can write the keyring again.
+#[derive(Clone)]
+pub struct KeyringLock(Lock);
+
+#[derive(Clone)]
+enum Lock {
+    Key(ContentKey, KeyPlace),
+    None,
+    Passphrase {
+        params: Argon2Params,
+        salt: [u8; 16],
+        key: ContentKey,
+    },
+}
+
+impl KeyringLock {
+    /// A new one. Takes as long as a passphrase takes to stretch.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::Damaged`] when the Argon2 parameters are out of their limits.
+    pub fn new(
+        protection: &Protection,
+        rng: &mut (impl rand_core::CryptoRng + ?Sized),
+    ) -> Result<Self, KeyringError> {
+        Ok(Self(match protection {
+            Protection::Key(key, place) => Lock::Key(key.clone(), *place),
+            Protection::None => Lock::None,
             Protection::Passphrase(passphrase, params) => {
                 let mut salt = [0; 16];
                 rng.fill_bytes(&mut salt);
-                let key = stretch(passphrase, &salt, *params)?;
-                Stored::Passphrase {
-                    params: *params,
-                    salt,
-                    sealed: key.seal(&[FORMAT], &plain),
-                }
+                let (params, key) = (*params, stretch(passphrase, &salt, *params)?);
+                Lock::Passphrase { params, salt, key }
             }
+        }))
+    }
+
+    /// The one of a stored keyring. Takes as long as a passphrase takes to stretch. Whether it is
+    /// the right one shows in [`KeyringLock::unlock`].
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`], but for [`KeyringError::WrongKey`].
+    pub fn of(bytes: &[u8], protection: &Protection) -> Result<Self, KeyringError> {
+        let (_, stored) = decode_stored(bytes)?;
+        Ok(Self(match (stored, protection) {
+            // The place is what was written down; the key is what opens it.
+            (Stored::Key { place, .. }, Protection::Key(key, _)) => Lock::Key(key.clone(), place),
+            (Stored::None(_), Protection::None) => Lock::None,
+            (Stored::Passphrase { params, salt, .. }, Protection::Passphrase(given, _)) => {
+                let key = stretch(given, &salt, params)?;
+                Lock::Passphrase { params, salt, key }
+            }
+            (stored, _) => {
+                let expected = stored.protection();
+                return Err(KeyringError::OtherProtection { expected });
+            }
+        }))
+    }
+
+    /// What it is, without the secret.
+    pub const fn kind(&self) -> ProtectionKind {
+        match &self.0 {
+            Lock::Key(_, place) => ProtectionKind::Key(*place),
+            Lock::None => ProtectionKind::None,
+            Lock::Passphrase { .. } => ProtectionKind::Passphrase,
+        }
+    }
+
+    /// Encrypts a keyring for storage.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::Damaged`] if it cannot be written down, which does not happen.
+    pub fn lock(&self, keyring: &Keyring) -> Result<Vec<u8>, KeyringError> {
+        let recovery = keyring.recovery.as_ref();
+        let secrets = Secrets {
+            device: *keyring.device.to_seed(),
+            sealing: *keyring.sealing.expose(),
+            recovery: recovery.map(|(key, secret)| (*key.as_bytes(), *secret.expose())),
+        };
+        let mut plain = Zeroizing::new([0; SECRETS_BYTES_MAX]);
+        let plain = postcard::to_slice(&secrets, plain.as_mut_slice())
+            .map_err(|_| KeyringError::Damaged)?;
+        let stored = match &self.0 {
+            Lock::Key(key, place) => Stored::Key {
+                place: *place,
+                sealed: key.seal(&[FORMAT], plain),
+            },
+            Lock::None => Stored::None(plain.to_vec()),
+            Lock::Passphrase { params, salt, key } => Stored::Passphrase {
+                params: *params,
+                salt: *salt,
+                sealed: key.seal(&[FORMAT], plain),
+            },
         };
         let mut bytes = vec![FORMAT];
         bytes.extend(postcard::to_allocvec(&stored).map_err(|_| KeyringError::Damaged)?);
         Ok(bytes)
     }
 
-    /// Decrypts a stored keyring.
+    /// Decrypts the stored keyring that it was made for.
     ///
     /// # Errors
     ///
     /// See [`KeyringError`]; a wrong passphrase and altered ciphertext are one error.
-    pub fn unlock(bytes: &[u8], protection: &Protection) -> Result<Self, KeyringError> {
-        let plain = match (decode_stored(bytes)?, protection) {
-            (Stored::Key(sealed), Protection::Key(key)) => key.open(&[FORMAT], &sealed),
-            (Stored::None(plain), Protection::None) => Ok(plain),
-            (
-                Stored::Passphrase {
-                    params,
-                    salt,
-                    sealed,
-                },
-                Protection::Passphrase(given, _),
-            ) => stretch(given, &salt, params)?.open(&[FORMAT], &sealed),
+    pub fn unlock(&self, bytes: &[u8]) -> Result<Keyring, KeyringError> {
+        let (format, stored) = decode_stored(bytes)?;
+        let plain = match (stored, &self.0) {
+            (Stored::None(plain), Lock::None) => Ok(plain),
+            (Stored::Key { sealed, .. }, Lock::Key(key, _))
+            | (Stored::Passphrase { sealed, .. }, Lock::Passphrase { key, .. }) => {
+                key.open(&[format], &sealed)
+            }
             (stored, _) => {
-                return Err(KeyringError::OtherProtection {
-                    expected: stored.protection(),
-                });
+                let expected = stored.protection();
+                return Err(KeyringError::OtherProtection { expected });
             }
         };
         let plain = Zeroizing::new(plain.map_err(|_| KeyringError::WrongKey)?);
-        let secrets: Secrets = postcard::from_bytes(&plain).map_err(|_| KeyringError::Damaged)?;
-        Ok(Self {
+        let secrets = if format == FORMAT_1 {
+            let old: Secrets1 = decode_all(&plain)?;
+            Secrets {
+                device: old.device,
+                sealing: old.sealing,
+                recovery: None,
+            }
+        } else {
+            decode_all(&plain)?
+        };
+        let recovery = secrets.recovery.map(|(key, secret)| {
+            let key = DeviceKey::from_bytes(key);
+            (key, SealingSecret::from_bytes(secret))
+        });
+        Ok(Keyring {
             device: DeviceSecret::from_seed(&secrets.device),
             sealing: SealingSecret::from_bytes(secrets.sealing),
+            recovery,
         })
     }
+}
 
-    /// What protects a stored keyring: `passphrase`, `key` or `nothing`.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyringError::Damaged`] or [`KeyringError::Newer`] when it cannot be read at all.
-    pub fn protection_of(bytes: &[u8]) -> Result<&'static str, KeyringError> {
-        decode_stored(bytes).map(|stored| stored.protection())
+impl fmt::Debug for KeyringLock {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "KeyringLock({:?}, ..)", self.kind())
     }
 }
 
 impl Stored {
-    const fn protection(&self) -> &'static str {
+    const fn protection(&self) -> ProtectionKind {
         match self {
-            Self::Key(_) => "key",
-            Self::None(_) => "nothing",
-            Self::Passphrase { .. } => "passphrase",
+            Self::Key { place, .. } => ProtectionKind::Key(*place),
+            Self::None(_) => ProtectionKind::None,
+            Self::Passphrase { .. } => ProtectionKind::Passphrase,
         }
     }
 }
 
-fn decode_stored(bytes: &[u8]) -> Result<Stored, KeyringError> {
+fn decode_stored(bytes: &[u8]) -> Result<(u8, Stored), KeyringError> {
     match bytes.split_first() {
-        Some((&FORMAT, rest)) => {
-            let (stored, rest) =
-                postcard::take_from_bytes(rest).map_err(|_| KeyringError::Damaged)?;
-            if rest.is_empty() {
-                Ok(stored)
-            } else {
-                Err(KeyringError::Damaged)
-            }
-        }
+        Some((&FORMAT, rest)) => Ok((FORMAT, decode_all(rest)?)),
+        Some((&FORMAT_1, rest)) => Ok((FORMAT_1, decode_all::<Stored1>(rest)?.into())),
         Some((&found, _)) if found > FORMAT => Err(KeyringError::Newer {
             found,
             known: FORMAT,
         }),
         _ => Err(KeyringError::Damaged),
+    }
+}
+
+/// Nothing may be left over.
+fn decode_all<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, KeyringError> {
+    let (value, rest) = postcard::take_from_bytes(bytes).map_err(|_| KeyringError::Damaged)?;
+    if rest.is_empty() {
+        Ok(value)
+    } else {
+        Err(KeyringError::Damaged)
     }
 }
 
@@ -240,68 +446,12 @@ fn stretch(
             argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
         })
         .map_err(|_| KeyringError::Damaged)?;
-    let mut key = [0; 32];
+    let mut key = Zeroizing::new([0; 32]);
     argon2
-        .hash_password_into(passphrase.as_bytes(), salt, &mut key)
+        .hash_password_into(passphrase.as_bytes(), salt, key.as_mut_slice())
         .map_err(|_| KeyringError::Damaged)?;
-    Ok(ContentKey::from_bytes(key))
+    Ok(ContentKey::from_bytes(*key))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rand_core::SeedableRng;
-
-    const CHEAP: Argon2Params = Argon2Params {
-        memory_kib: 64,
-        passes: 1,
-        lanes: 1,
-    };
-
-    fn passphrase(text: &str) -> Protection {
-        Protection::Passphrase(Zeroizing::new(text.into()), CHEAP)
-    }
-
-    #[test]
-    fn opens_with_what_locked_it_only() {
-        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(1);
-        let keyring = Keyring::generate(&mut rng);
-        let key = |byte| Protection::Key(ContentKey::from_bytes([byte; 32]));
-        for (right, wrong) in [
-            (passphrase("čeština 🔑"), passphrase("cestina")),
-            (passphrase(""), passphrase(" ")),
-            (key(1), key(2)),
-        ] {
-            let bytes = keyring.lock(&right, &mut rng).unwrap();
-            assert_eq!(Keyring::unlock(&bytes, &right).as_ref(), Ok(&keyring));
-            assert_eq!(Keyring::unlock(&bytes, &wrong), Err(KeyringError::WrongKey));
-            assert!(matches!(
-                Keyring::unlock(&bytes, &Protection::None),
-                Err(KeyringError::OtherProtection { .. })
-            ));
-            let seed = *keyring.device.to_seed();
-            assert!(!bytes.windows(32).any(|window| window == seed));
-        }
-    }
-
-    #[test]
-    fn damage_is_an_error_wherever_it_is() {
-        let mut rng = rand_chacha::ChaCha20Rng::seed_from_u64(2);
-        let protection = passphrase("p");
-        let bytes = Keyring::generate(&mut rng)
-            .lock(&protection, &mut rng)
-            .unwrap();
-        for length in 0..bytes.len() {
-            assert!(Keyring::unlock(&bytes[..length], &protection).is_err());
-        }
-        for at in 0..bytes.len() {
-            let mut altered = bytes.clone();
-            altered[at] ^= 0x81;
-            assert!(Keyring::unlock(&altered, &protection).is_err());
-        }
-        assert_eq!(
-            Keyring::unlock(&[9, 0], &protection),
-            Err(KeyringError::Newer { found: 9, known: 1 })
-        );
-    }
-}
+mod tests;

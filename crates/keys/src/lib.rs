@@ -25,6 +25,7 @@ mod content;
 mod hash;
 mod ids;
 mod keyring;
+mod recovery;
 mod sealing;
 mod sign;
 mod text;
@@ -33,12 +34,14 @@ pub use content::{ContentKey, OpenError, SEAL_OVERHEAD_BYTES};
 pub use hash::{HashDomain, Hasher};
 pub use ids::{
     BlockHash, BodyHash, ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId,
-    RecoveryKey, SpaceKey, StateHash, Topic,
+    SpaceKey, StateHash, Topic,
 };
-pub use keyring::{Argon2Params, Keyring, KeyringError, Protection};
+pub use keyring::{
+    Argon2Params, KeyPlace, Keyring, KeyringError, KeyringLock, Protection, ProtectionKind,
+};
+pub use recovery::{PhraseError, RecoveryKeys, RecoveryPhrase};
 pub use sealing::{SealedKey, SealingKey, SealingSecret};
 pub use sign::{
-    DeviceSecret, Domain, IdentitySecret, RecoverySecret, Signature, SignatureError, Signer,
-    SpaceSecret,
+    DeviceSecret, Domain, IdentitySecret, Signature, SignatureError, Signer, SpaceSecret,
 };
 pub use text::ParseKeyError;

@@ -76,7 +76,12 @@ impl SealingSecret {
     pub fn generate(rng: &mut (impl rand_core::CryptoRng + ?Sized)) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(seed.as_mut());
-        let (secret, _) = X25519HkdfSha256::derive_keypair(seed.as_ref());
+        Self::from_seed(&seed)
+    }
+
+    /// Derives one from 32 bytes of entropy (`DeriveKeyPair` of RFC 9180 §7.1.3).
+    pub fn from_seed(seed: &[u8; 32]) -> Self {
+        let (secret, _) = X25519HkdfSha256::derive_keypair(seed);
         Self(secret.to_bytes().into())
     }
 

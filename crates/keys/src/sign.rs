@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::{DeviceKey, IdentityKey, RecoveryKey, SpaceKey};
+use crate::{DeviceKey, IdentityKey, SpaceKey};
 
 /// What a signature is for. A signature made for one domain never verifies in another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,8 +17,15 @@ pub enum Domain {
     Block,
     /// A credential.
     Credential,
+    /// An ephemeral message to the devices of a space.
+    Gossip,
+    /// A proof that one has the key of an invitation.
+    Invitation,
     /// A presentation of credentials to a third party.
     Presentation,
+    /// What the key of a recovery phrase signs: which identity it belongs to, and that it asks
+    /// for it.
+    Recovery,
     /// A TLS 1.3 handshake: the bytes are signed as they are, and are refused unless they
     /// begin with the 64 spaces of RFC 8446 §4.4.3, which no other domain begins with.
     TlsHandshake,
@@ -31,7 +38,10 @@ impl Domain {
         match self {
             Self::Block => b"dxos-rs v1 block\0",
             Self::Credential => b"dxos-rs v1 credential\0",
+            Self::Gossip => b"dxos-rs v1 gossip\0",
+            Self::Invitation => b"dxos-rs v1 invitation\0",
             Self::Presentation => b"dxos-rs v1 presentation\0",
+            Self::Recovery => b"dxos-rs v1 recovery\0",
             Self::TlsHandshake => b"",
         }
     }
@@ -225,10 +235,6 @@ secret!(
     /// The secret of a space. It signs the genesis and is then dropped.
     SpaceSecret, SpaceKey, space
 );
-secret!(
-    /// The secret that a recovery phrase stands for.
-    RecoverySecret, RecoveryKey, recovery
-);
 
 /// Something that signs as a device: the secret itself, or whatever guards it.
 pub trait Signer: Send + Sync + fmt::Debug {
@@ -267,6 +273,7 @@ mod tests {
         );
         for domain in [
             Domain::Credential,
+            Domain::Gossip,
             Domain::Presentation,
             Domain::TlsHandshake,
         ] {

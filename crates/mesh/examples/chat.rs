@@ -65,7 +65,13 @@ async fn chat(world: World) -> Result<(), Box<dyn Error>> {
     for (mesh, text) in [(ann, "hello?"), (bob, "hello, Ann"), (eve, "let me in")] {
         let payload = text.as_bytes().to_vec().into();
         let topic = ROOM;
-        mesh.broadcast().ask(Broadcast { topic, payload }).await??;
+        mesh.broadcast()
+            .ask(Broadcast {
+                topic,
+                payload,
+                except: None,
+            })
+            .await??;
     }
     let patience = std::time::Duration::from_secs(60);
     let mut said = Vec::new();

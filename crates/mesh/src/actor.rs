@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use dxos_actors::{
     Answer, Behaviour, ChaCha20Rng, Clock, Context, Receive, SeedTree, Shutdown, ShutdownError,
     Task, Timer,
@@ -15,8 +14,8 @@ use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::auth::{Hello, SwarmSecret};
 use dxos_protocol::mesh::ConnectionState;
 use dxos_protocol::mesh::{
-    AddPeer, Broadcast, ConnectionReport, EndSession, JoinSwarm, LeaveSwarm, MeshError,
-    NetworkReport, NetworkStatus, SetConnectionState, SwarmReport, Wake,
+    AddPeer, Broadcast, ConnectionReport, EndSession, JoinSwarm, LeaveSwarm, MembersChanged,
+    MeshError, NetworkReport, NetworkStatus, SetConnectionState, SwarmReport, Wake,
 };
 use dxos_protocol::replicate::SessionId;
 use dxos_transport::{Connection, Discovery, PeerAddress, Stream, Transport};
@@ -364,6 +363,17 @@ impl Receive<AddPeer> for MeshActor {
     }
 }
 
+impl Receive<MembersChanged> for MeshActor {
+    fn receive(
+        &mut self,
+        MembersChanged { topic }: MembersChanged,
+        ctx: &Context<Self>,
+    ) -> Answer<()> {
+        self.apply(Input::MembersChanged { topic }, ctx);
+        Answer::Now(())
+    }
+}
+
 impl Receive<Wake> for MeshActor {
     fn receive(&mut self, Wake { session }: Wake, _: &Context<Self>) -> Answer<()> {
         if let Some(entry) = self.sessions.get(&session) {
@@ -389,7 +399,11 @@ impl Receive<EndSession> for MeshActor {
 impl Receive<Broadcast> for MeshActor {
     fn receive(
         &mut self,
-        Broadcast { topic, payload }: Broadcast,
+        Broadcast {
+            topic,
+            payload,
+            except,
+        }: Broadcast,
         _: &Context<Self>,
     ) -> Answer<Result<(), MeshError>> {
         let found = payload.len();
@@ -400,8 +414,11 @@ impl Receive<Broadcast> for MeshActor {
         if !self.secrets.contains_key(&topic) {
             return Answer::Now(Err(MeshError::UnknownSwarm { topic }));
         }
-        let payload: Bytes = payload;
-        for session in self.sessions.values().filter(|entry| entry.topic == topic) {
+        let meant = self.sessions.values().filter(|entry| {
+            // One that the payload came from has it.
+            entry.topic == topic && Some(entry.device) != except
+        });
+        for session in meant {
             let dropped = session.gossip.push(payload.clone());
             if dropped > 0 {
                 tracing::debug!(peer = %session.device.short(), dropped, "gossip dropped");

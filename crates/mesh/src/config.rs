@@ -97,6 +97,7 @@ impl MeshConfig {
                 base: Duration::from_millis(500),
                 max: Duration::from_secs(300),
             },
+            reconsider: Duration::from_secs(2),
             settled: self.settled_after,
             dial_grace: Duration::from_millis(50),
             auth_grace: Duration::from_secs(1),

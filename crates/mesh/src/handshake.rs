@@ -7,15 +7,20 @@ use bytes::Bytes;
 use dxos_actors::{Clock, Port};
 use dxos_keys::{DeviceKey, Topic};
 use dxos_protocol::auth::{
-    Evidence, Hello, HelloReply, JudgeEvidence, Judgement, PresentEvidence, Side, SwarmSecret,
+    Evidence, Hello, HelloReply, JudgeEvidence, Judgement, PresentEvidence, Presented, Side,
+    SwarmSecret,
 };
-use dxos_transport::{Connection, Stream};
+use dxos_transport::{Connection, FrameReceiver, FrameSender, Stream};
+use dxos_wire::limits::{EVIDENCE_PARTS_MAX, TICKET_BYTES_MAX};
 use subtle::ConstantTimeEq as _;
 
 use crate::core::AuthOutcome;
 
 /// Binds proofs to the TLS session.
 pub(crate) const BINDING_LABEL: &[u8] = b"dxos swarm proof";
+
+/// How many times as long as one step evidence in parts may take.
+const EVIDENCE_STEPS: u32 = 12;
 
 /// One side of a handshake.
 pub(crate) struct Handshake {
@@ -104,21 +109,28 @@ impl Handshake {
     /// Both show and judge evidence. Both sides send in the same order: evidence, judgement,
     /// then more evidence if it was asked for, then the second judgement if more was asked for.
     async fn exchange(&self, stream: &mut Stream) -> Step<()> {
-        self.show(stream, false).await?;
-        let ours = self.judge_next(stream).await?;
+        self.show(&mut stream.sender, false).await?;
+        let ours = self.judge_next(&mut stream.receiver).await?;
         let theirs = self.tell_and_hear(stream, Some(&ours), true).await?;
-        if theirs == Some(Judgement::NeedMore) {
-            self.show(stream, true).await?;
-        }
-        let second = if ours == Judgement::NeedMore {
-            // Who cannot show enough now is refused for now.
-            Some(match self.judge_next(stream).await? {
-                Judgement::Admitted => Judgement::Admitted,
-                _ => Judgement::Refused,
-            })
-        } else {
-            None
+        let Stream { sender, receiver } = stream;
+        let show = async {
+            match theirs {
+                Some(Judgement::NeedMore) => self.show(sender, true).await,
+                _ => Ok(()),
+            }
         };
+        let judge = async {
+            if ours != Judgement::NeedMore {
+                return Ok(None);
+            }
+            // Who cannot show enough now is refused for now.
+            Ok(Some(match self.judge_next(receiver).await? {
+                Judgement::NeedMore => Judgement::Refused,
+                judgement => judgement,
+            }))
+        };
+        // Both at once: neither side could send much while the other does not read.
+        let ((), second) = tokio::try_join!(show, judge)?;
         let again = theirs == Some(Judgement::NeedMore);
         let heard = self.tell_and_hear(stream, second.as_ref(), again).await?;
         if heard == Some(Judgement::NeedMore) {
@@ -134,29 +146,64 @@ impl Handshake {
         let _ = self.timed(stream.sender.finish()).await;
     }
 
-    async fn show(&self, stream: &mut Stream, full: bool) -> Step<()> {
-        let request = PresentEvidence {
-            topic: self.topic,
-            full,
-        };
-        let evidence = self.present.ask_within(request, self.step_timeout).await;
-        let Ok(Ok(evidence)) = evidence else {
-            tracing::debug!(topic = %self.topic.short(), "no evidence to show: {evidence:?}");
-            return Err(AuthOutcome::Broken);
-        };
-        self.send(stream, evidence.encode().ok()).await
+    async fn show(&self, sender: &mut FrameSender, full: bool) -> Step<()> {
+        let mut rest = None;
+        loop {
+            let request = PresentEvidence {
+                topic: self.topic,
+                full,
+                rest,
+            };
+            let presented = self.present.ask_within(request, self.step_timeout).await;
+            let Ok(Ok(presented)) = presented else {
+                tracing::debug!(topic = %self.topic.short(), "no evidence to show: {presented:?}");
+                return Err(AuthOutcome::Broken);
+            };
+            let Presented {
+                evidence,
+                rest: next,
+            } = presented;
+            let frame = evidence.encode().map_err(|_| AuthOutcome::Broken)?;
+            self.timed(sender.send(frame)).await?;
+            if next.is_none() {
+                return Ok(());
+            }
+            rest = next;
+        }
     }
 
-    async fn judge_next(&self, stream: &mut Stream) -> Step<Judgement> {
-        let bytes = self.receive(stream).await?;
-        let evidence = Evidence::decode(&bytes).map_err(|_| AuthOutcome::Broken)?;
-        let request = JudgeEvidence {
-            topic: self.topic,
-            device: self.connection.peer(),
-            evidence,
-        };
-        let judged = self.judge.ask_within(request, self.step_timeout).await;
-        judged.map_err(|_| AuthOutcome::Broken)
+    /// Judges what the peer shows, in time.
+    async fn judge_next(&self, receiver: &mut FrameReceiver) -> Step<Judgement> {
+        let judged = self.judge_parts(receiver);
+        let within = self.step_timeout.saturating_mul(EVIDENCE_STEPS);
+        let judged = self.clock.timeout(within, judged).await;
+        judged.map_err(|_| AuthOutcome::Broken)?
+    }
+
+    /// Judges what the peer shows, part by part. Each is taken in before the next is read.
+    async fn judge_parts(&self, receiver: &mut FrameReceiver) -> Step<Judgement> {
+        let mut bytes = 0;
+        for _ in 0..EVIDENCE_PARTS_MAX {
+            let frame = self.timed(receiver.receive()).await?;
+            let frame = frame.ok_or(AuthOutcome::Broken)?;
+            bytes += frame.len();
+            let evidence = Evidence::decode(&frame).map_err(|_| AuthOutcome::Broken)?;
+            let more = evidence.more;
+            let request = JudgeEvidence {
+                topic: self.topic,
+                device: self.connection.peer(),
+                evidence,
+            };
+            let judged = self.judge.ask_within(request, self.step_timeout).await;
+            let judged = judged.map_err(|_| AuthOutcome::Broken)?;
+            if !more {
+                return Ok(judged);
+            }
+            if bytes > TICKET_BYTES_MAX {
+                break;
+            }
+        }
+        Err(AuthOutcome::Broken)
     }
 
     /// Sends a judgement, if there is one, and receives the peer's, if there will be one.
@@ -168,7 +215,7 @@ impl Handshake {
     ) -> Step<Option<Judgement>> {
         if let Some(judgement) = tell {
             self.send(stream, judgement.encode().ok()).await?;
-            if *judgement == Judgement::Refused {
+            if matches!(judgement, Judgement::Refused | Judgement::Departed(_)) {
                 self.finish(stream).await;
                 return Err(AuthOutcome::RefusedByUs);
             }
@@ -179,6 +226,16 @@ impl Handshake {
         let bytes = self.receive(stream).await?;
         match Judgement::decode(&bytes) {
             Ok(Judgement::Refused) => Err(AuthOutcome::RefusedByPeer),
+            Ok(Judgement::Departed(evidence)) => {
+                // Whatever is made of it, the peer has refused.
+                let request = JudgeEvidence {
+                    topic: self.topic,
+                    device: self.connection.peer(),
+                    evidence,
+                };
+                drop(self.judge.ask_within(request, self.step_timeout).await);
+                Err(AuthOutcome::RefusedByPeer)
+            }
             Ok(judgement) => Ok(Some(judgement)),
             Err(_) => Err(AuthOutcome::Broken),
         }

@@ -15,6 +15,12 @@ pub trait InvitationHandler: Send + Sync {
     /// connection stays open meanwhile. What a stranger may cost is its concern: it sets the
     /// time limits.
     async fn accepted(&self, connection: Arc<dyn Connection>, stream: Stream);
+
+    /// The same for a stream of [`StreamKind::Recovery`]; refuses it unless something else is
+    /// said.
+    async fn recovery(&self, connection: Arc<dyn Connection>, stream: Stream) {
+        drop((connection, stream));
+    }
 }
 
 /// A connection with the promise not to close it as unused while this is there.

@@ -67,7 +67,9 @@ impl MeshActor {
         ctx: &Context<Self>,
     ) {
         match kind {
-            StreamKind::Invitation => self.invitation(id, stream, ctx),
+            StreamKind::Invitation | StreamKind::Recovery => {
+                self.invitation(id, kind, stream, ctx);
+            }
             StreamKind::Auth | StreamKind::Gossip | StreamKind::Replicate => {
                 self.first_frame(id, kind, stream, ctx);
             }
@@ -169,7 +171,13 @@ impl MeshActor {
             .retain(|(connection, of, _), _| (*connection, *of) != (id, topic));
     }
 
-    fn invitation(&mut self, id: ConnectionId, stream: Stream, ctx: &Context<Self>) {
+    fn invitation(
+        &mut self,
+        id: ConnectionId,
+        kind: StreamKind,
+        stream: Stream,
+        ctx: &Context<Self>,
+    ) {
         let Some(handler) = self.invitations.clone() else {
             return;
         };
@@ -182,7 +190,12 @@ impl MeshActor {
         };
         self.invitations_served += 1;
         ctx.spawn_then(
-            async move { handler.accepted(connection, stream).await },
+            async move {
+                match kind {
+                    StreamKind::Recovery => handler.recovery(connection, stream).await,
+                    _ => handler.accepted(connection, stream).await,
+                }
+            },
             |actor, (), _| actor.invitations_served = actor.invitations_served.saturating_sub(1),
         );
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_keys::DeviceKey;
 use dxos_protocol::mesh::{
-    AddPeer, Broadcast, EndSession, JoinSwarm, LeaveSwarm, NetworkReport, NetworkStatus,
-    SetConnectionState, Wake,
+    AddPeer, Broadcast, EndSession, JoinSwarm, LeaveSwarm, MembersChanged, NetworkReport,
+    NetworkStatus, SetConnectionState, Wake,
 };
 use dxos_transport::{Connection, Discovery, PeerAddress, Transport};
 use tokio::sync::watch;
@@ -83,6 +83,11 @@ impl Mesh {
 
     /// To tell where a device may be reached.
     pub fn add_peer(&self) -> Port<AddPeer> {
+        self.address.port()
+    }
+
+    /// To say that the members of a space have changed.
+    pub fn members_changed(&self) -> Port<MembersChanged> {
         self.address.port()
     }
 

@@ -1,7 +1,7 @@
 //! What a mesh asks of others.
 
 use dxos_actors::Port;
-use dxos_protocol::auth::{Evidence, JudgeEvidence, Judgement, PresentEvidence};
+use dxos_protocol::auth::{JudgeEvidence, Judgement, PresentEvidence, Presented};
 use dxos_protocol::mesh::DeliverGossip;
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
 
@@ -24,11 +24,7 @@ impl MeshPorts {
     /// The ports of a swarm without a database or members: who knows the secret belongs to it.
     pub fn open(gossip: Port<DeliverGossip>) -> Self {
         Self {
-            present: Port::stub(|_| {
-                Ok(Evidence {
-                    bytes: bytes::Bytes::new(),
-                })
-            }),
+            present: Port::stub(|_| Ok(Presented::whole(bytes::Bytes::new()))),
             judge: Port::stub(|_| Judgement::Admitted),
             gossip,
             replication: None,

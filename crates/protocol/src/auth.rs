@@ -8,10 +8,12 @@
 //!    and learns nothing.
 //! 2. Each shows [`Evidence`] that its device belongs to a member; each answers with a
 //!    [`Judgement`]. A device that was admitted while the other was away shows the control
-//!    blocks that admitted it when asked for more.
+//!    blocks that admitted it when asked for more, in as many parts as it takes.
+
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dxos_keys::{DeviceKey, HashDomain, Hasher, Topic};
+use dxos_keys::{DeviceKey, FeedId, HashDomain, Hasher, Topic};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -98,6 +100,8 @@ pub enum HelloReply {
 pub struct Evidence {
     /// Opaque to MESH.
     pub bytes: Bytes,
+    /// Whether the next message is evidence, too: what does not fit into a frame is shown in parts.
+    pub more: bool,
 }
 
 /// What a device makes of the other's evidence.
@@ -110,6 +114,8 @@ pub enum Judgement {
     NeedMore,
     /// It does not belong.
     Refused,
+    /// It does not belong any more: this shows what took it away.
+    Departed(Evidence),
 }
 
 wire_message!(Hello, 1);
@@ -124,7 +130,32 @@ pub struct PresentEvidence {
     pub topic: Topic,
     /// Whether the peer asked for more.
     pub full: bool,
+    /// Where to go on: [`Presented::rest`] of the part before.
+    pub rest: Option<EvidenceRest>,
 }
+
+/// What to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    /// The next part.
+    pub evidence: Evidence,
+    /// How to ask for the one after it, if there is one.
+    pub rest: Option<EvidenceRest>,
+}
+
+impl Presented {
+    /// Evidence in one part.
+    pub const fn whole(bytes: Bytes) -> Self {
+        Self {
+            evidence: Evidence { bytes, more: false },
+            rest: None,
+        }
+    }
+}
+
+/// What was not shown yet of evidence in parts: of each feed the place to go on at, and the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvidenceRest(pub BTreeMap<FeedId, (u64, u64)>);
 
 /// MESH asks what to make of a peer's evidence.
 #[derive(Clone, Debug)]
@@ -143,6 +174,6 @@ pub struct JudgeEvidence {
 pub struct NoEvidence;
 
 request! {
-    PresentEvidence => Result<Evidence, NoEvidence>,
+    PresentEvidence => Result<Presented, NoEvidence>,
     JudgeEvidence => Judgement,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dxos_credentials::{DeviceChain, Role};
+use dxos_credentials::{Departure, DeviceChain, Profile, Role};
 use dxos_document::{
     Dangling, Difference, Object, Op, Path, Query, TextChange, TextSnapshot, Tx, TypeName, Value,
 };
@@ -15,8 +15,21 @@ use tokio::sync::{mpsc, watch};
 
 use crate::request;
 
+mod members;
+mod message;
+mod properties;
+
+pub use self::members::{
+    AdoptSpace, CancelDelegated, DelegateInvitation, DelegatedProof, FindRecovery, GetTicket,
+    LeaveSpace, ListDelegated, ListDevices, ListRecoveryKeys, OwnDevices, QueryCredentials,
+    Recovery, RemoveMember, RestoreDevice, RevokeDevice, SetMemberProfile, SetRole,
+    SpaceCredential, UseDevices,
+};
+pub use self::message::{MessageContext, OpenMessage, SealMessage};
+pub use self::properties::{PROPERTIES_TYPE, properties_object};
+
 /// Hands ECHO what this device signs and opens with, and opens the spaces of the profile. Sent
-/// once an identity exists; sending it again changes nothing.
+/// once an identity exists. Sent again it is used for spaces that are taken up from then on.
 #[derive(Clone, Debug)]
 pub struct UseAuthority {
     /// The authority.
@@ -56,9 +69,13 @@ pub struct AdmitMember {
     /// What it may do.
     pub role: Role,
     /// What others are shown.
-    pub display_name: Option<String>,
-    /// The invitation that is used up by this; a second admission with it is refused.
+    pub profile: Profile,
+    /// The invitation for one guest that is used up by this; a second admission with it is
+    /// refused.
     pub invitation: Option<InvitationId>,
+    /// Whether it gets the keys of what was written before. Without, a new key is made for what
+    /// comes.
+    pub history: bool,
 }
 
 /// Asks for all spaces of the profile.
@@ -112,6 +129,13 @@ pub struct SpaceReport {
     pub peers: Vec<DeviceKey>,
     /// Feeds whose writers forked them.
     pub forks: Vec<ForkReport>,
+    /// How this identity stopped being a member, if it has.
+    pub departure: Option<Departure>,
+    /// Whether this device was revoked by another of its identity.
+    pub revoked: bool,
+    /// The device that created it, where that is one of this identity and nobody else was ever a
+    /// member: what an identity keeps for itself alone is told by that from what others say it is.
+    pub sole_creator: Option<DeviceKey>,
 }
 
 /// A forked feed.
@@ -135,10 +159,11 @@ pub struct MemberReport {
     /// What it may do.
     pub role: Role,
     /// What others are shown.
-    pub display_name: Option<String>,
+    #[serde(flatten)]
+    pub profile: Profile,
     /// Its devices that are known in the space.
     pub devices: Vec<DeviceKey>,
-    /// Whether one of them is replicating with this device now, or is this device.
+    /// Whether one of them is online: as ECHO knows, this device or replicating with it now.
     pub online: bool,
 }
 
@@ -310,6 +335,10 @@ pub enum TextEvent {
     Replaced(Box<TextSnapshot>),
 }
 
+/// Follows which spaces are on this device; intermediate lists may be skipped.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchSpaces;
+
 /// Follows a space's report; intermediate reports may be skipped.
 #[derive(Clone, Copy, Debug)]
 pub struct WatchSpace {
@@ -362,6 +391,13 @@ pub enum EchoError {
         /// What is wrong.
         reason: String,
     },
+    /// The identity would be the last admin to go, and others are still there. Name one of them
+    /// as the next admin.
+    #[error("you are the last admin of space {space}; name another before you leave")]
+    LastAdmin {
+        /// The space.
+        space: SpaceKey,
+    },
     /// The key that seals new content has not arrived yet. Wait until the space has synchronised.
     #[error("the content key of space {space} has not arrived yet; wait for a peer")]
     NoContentKey {
@@ -371,6 +407,14 @@ pub enum EchoError {
     /// The profile has no identity yet.
     #[error("this profile has no identity yet; create one first")]
     NoIdentity,
+    /// The identity is no member.
+    #[error("{identity} is no member of space {space}")]
+    NotMember {
+        /// The identity.
+        identity: IdentityKey,
+        /// The space.
+        space: SpaceKey,
+    },
     /// The role does not allow it.
     #[error("role {role:?} may not {action} in space {space}")]
     NotPermitted {
@@ -407,6 +451,15 @@ pub enum EchoError {
         /// Why.
         reason: String,
     },
+    /// A device was not revoked, or by one that goes before this one.
+    #[error(
+        "{device} cannot be taken back from here: it was not revoked, or by a device that goes \
+         before this one; ask for it on that device, or on one that goes before it"
+    )]
+    NotRestorable {
+        /// The device.
+        device: DeviceKey,
+    },
     /// The store failed.
     #[error("the store failed: {reason}")]
     Store {
@@ -425,6 +478,12 @@ pub enum EchoError {
     /// The code of a transaction panicked; nothing was written. The log has the message.
     #[error("the code of the transaction panicked; nothing of it was written: see the log")]
     TransactionPanicked,
+    /// There is no such device of this identity, or it is this one.
+    #[error("{device} is no other device of your identity")]
+    UnknownDevice {
+        /// The device.
+        device: DeviceKey,
+    },
     /// There is no such transaction, or it does not count.
     #[error("there is no transaction {seq} in feed {feed} that counts")]
     UnknownTransaction {
@@ -447,6 +506,7 @@ request! {
     JoinSpace => Result<SpaceReport, EchoError>,
     AdmitMember => Result<AdmissionTicket, EchoError>,
     ListSpaces => Vec<SpaceReport>,
+    WatchSpaces => watch::Receiver<Vec<SpaceKey>>,
     GetSpace => Result<SpaceReport, EchoError>,
     WatchText => Result<Option<TextWatch>, EchoError>,
     WatchSpace => Result<watch::Receiver<SpaceReport>, EchoError>,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use dxos_credentials::{DeviceChain, Presentation};
-use dxos_keys::{DeviceKey, IdentityKey, SealingSecret, Signer};
+use dxos_credentials::{Credential, DeviceChain, Presentation, PresentationError, Profile};
+use dxos_keys::{DeviceKey, IdentityKey, Protection, SealingSecret, Signer};
 use serde::{Deserialize, Serialize};
 
 use crate::request;
@@ -11,8 +11,50 @@ use crate::request;
 /// Creates the identity of this profile: the one device it has so far signs for it.
 #[derive(Clone, Debug)]
 pub struct CreateIdentity {
-    /// Shown to others; at most [`dxos_wire::limits::DISPLAY_NAME_BYTES_MAX`].
-    pub display_name: Option<String>,
+    /// What others are to be shown.
+    pub profile: Profile,
+}
+
+/// Takes over an identity that exists, by a chain that ends in this device: another device of
+/// the identity authorized it, or a recovery phrase did.
+#[derive(Clone, Debug)]
+pub struct AdoptIdentity {
+    /// How this device belongs to the identity.
+    pub chain: DeviceChain,
+    /// What others are to be shown.
+    pub profile: Profile,
+    /// What opens the content keys that were sealed for the recovery phrase, by the phrase's key;
+    /// it is kept until [`DropRecoverySecret`].
+    pub recovery: Option<(DeviceKey, SealingSecret)>,
+}
+
+/// Keeps once more what opens the content keys that were sealed for the recovery phrase by which
+/// this device came to its identity, until [`DropRecoverySecret`].
+#[derive(Clone, Debug)]
+pub struct KeepRecoverySecret {
+    /// The phrase's key.
+    pub key: DeviceKey,
+    /// What opens.
+    pub secret: SealingSecret,
+}
+
+/// Changes what others are to be shown of the identity.
+#[derive(Clone, Debug)]
+pub struct SetProfile {
+    /// What they are shown from now on.
+    pub profile: Profile,
+}
+
+/// Erases the sealing secret of a recovery phrase once nothing is left to open with it. Does
+/// nothing when there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct DropRecoverySecret;
+
+/// Encrypts the keyring in another way from now on. Until that is stored the old way holds.
+#[derive(Clone, Debug)]
+pub struct ChangeProtection {
+    /// What protects it from now on.
+    pub protection: Protection,
 }
 
 /// Asks who this profile is.
@@ -27,7 +69,8 @@ pub struct Identity {
     /// This device.
     pub device: DeviceKey,
     /// What others are shown.
-    pub display_name: Option<String>,
+    #[serde(flatten)]
+    pub profile: Profile,
 }
 
 /// Asks for what this device signs and opens with. Only ECHO and the transport get it.
@@ -40,9 +83,12 @@ pub struct Authority {
     /// The identity and how this device belongs to it.
     pub chain: DeviceChain,
     /// What others are shown.
-    pub display_name: Option<String>,
+    pub profile: Profile,
     /// Opens what was sealed for this device.
     pub sealing: SealingSecret,
+    /// Opens what was sealed for the recovery phrase that brought the identity to this device,
+    /// while there is something left: the phrase's key and secret.
+    pub recovery: Option<(DeviceKey, SealingSecret)>,
     /// Signs for this device.
     pub signer: Arc<dyn Signer>,
 }
@@ -63,15 +109,29 @@ pub struct SignPresentation {
     pub challenge: Vec<u8>,
     /// Whom it is for, such as a host name, so that it cannot be passed on.
     pub audience: String,
+    /// Further credentials to show with it.
+    pub credentials: Vec<Credential>,
 }
 
 /// Why HALO did not do it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HaloError {
-    /// The display name is too long or holds control characters.
-    #[error("display name cannot be used: {reason}")]
-    BadDisplayName {
+    /// The profile is too large, or its name cannot be shown.
+    #[error("the profile cannot be used: {reason}")]
+    BadProfile {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The chain does not end in this device, or does not lead over the recovery phrase.
+    #[error("the device chain is not one of this device: {reason}; have this device authorized")]
+    ForeignChain {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// Another device cannot be authorized.
+    #[error("the device cannot be added: {reason}")]
+    NotAuthorized {
         /// What is wrong.
         reason: String,
     },
@@ -90,6 +150,9 @@ pub enum HaloError {
     /// The profile has no identity yet.
     #[error("this profile has no identity yet; create one first")]
     NoIdentity,
+    /// What was to be presented is too much.
+    #[error(transparent)]
+    Presentation(#[from] PresentationError),
     /// The store failed.
     #[error("the identity cannot be stored: {reason}")]
     Store {
@@ -99,8 +162,13 @@ pub enum HaloError {
 }
 
 request! {
+    AdoptIdentity => Result<Identity, HaloError>,
+    ChangeProtection => Result<(), HaloError>,
     CreateIdentity => Result<Identity, HaloError>,
+    DropRecoverySecret => Result<(), HaloError>,
+    KeepRecoverySecret => Result<(), HaloError>,
     GetIdentity => Option<Identity>,
     GetAuthority => Result<Authority, HaloError>,
+    SetProfile => Result<Identity, HaloError>,
     SignPresentation => Result<Presentation, HaloError>,
 }

@@ -8,19 +8,27 @@
 //!   Pake { message }                  ->                               (shared secret only)
 //!                                     <-  PakeReply { message }
 //!   PakeConfirm { confirmation }      ->
+//!   Prove { signature }               ->                               (a known key only)
 //!                                     <-  Authenticated { confirmation }
 //!                                         | WrongCode { attempts_left } | Refused
-//!   Request { chain, display_name }   ->
-//!                                     <-  Admitted { ticket } | Refused
+//!   Request { chain, profile }        ->                               (to join a space)
+//!                                     <-  Admitted { ticket, addresses } | Refused
+//!   RequestDevice { device, .. }      ->                               (to add a device)
+//!                                     <-  DeviceAdmitted { chain, ticket, .. } | Refused
 //! ```
+//!
+//! A ticket of more than half a frame is sent in `TicketPart`s before the message that admits.
 //!
 //! The exchange is SPAKE2, bound to the TLS session by its exported keying material and to both
 //! device keys: a man in the middle gets one guess an exchange and three in all, counted on the
 //! invitation. The guest confirms first, so that a host that is not asked for the third time
-//! has shown nothing that could be guessed against.
+//! has shown nothing that could be guessed against. A signature with a known key is bound to the
+//! same things: a host that gets one can show it to nobody else. A known identity is proven by
+//! the chain in the request: it ends in the device that TLS has shown.
 
-use dxos_credentials::DeviceChain;
-use dxos_keys::InvitationId;
+use dxos_credentials::{DeviceChain, Profile};
+use dxos_feed::{FeedDescriptor, Run};
+use dxos_keys::{DeviceKey, InvitationId, SealingKey, Signature};
 use serde::{Deserialize, Serialize};
 
 use crate::echo::AdmissionTicket;
@@ -35,6 +43,33 @@ pub enum Authentication {
     None,
     /// By a code of six digits that the host tells over another channel.
     SharedSecret,
+    /// By a signature with a key that was made for the invitation, or by being an identity that
+    /// the host named.
+    KnownPublicKey,
+}
+
+/// What an invitation is to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InvitationKind {
+    /// An identity becomes a member of a space.
+    #[default]
+    Space,
+    /// A device becomes one of the host's own identity.
+    Device,
+}
+
+/// Who may host an invitation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum InvitationType {
+    /// The device that made it.
+    #[default]
+    Interactive,
+    /// Every device of every admin of the space.
+    Delegated,
 }
 
 /// Why a host refuses.
@@ -65,6 +100,9 @@ pub enum Refusal {
     /// The host knows no such invitation, or it was used.
     #[error("the host knows no such invitation, or it was used; ask for a new one")]
     Unknown,
+    /// The guest did not prove that it has the key, or is the identity, that is invited.
+    #[error("the invitation is for somebody else; ask for one of your own")]
+    NotInvited,
 }
 
 /// A message of the guest.
@@ -91,15 +129,31 @@ pub enum GuestMessage {
         /// Who the guest is.
         chain: DeviceChain,
         /// What others are to be shown.
-        display_name: Option<String>,
+        profile: Profile,
     },
     /// The guest gives up.
     Cancel,
+    /// Shows that the guest has the key of the invitation.
+    Prove {
+        /// Over [`proof_message`], in [`dxos_keys::Domain::Invitation`].
+        signature: Signature,
+    },
+    /// Asks to become a device of the host's identity.
+    RequestDevice {
+        /// The device, which TLS has shown.
+        device: DeviceKey,
+        /// Its encryption key.
+        sealing: SealingKey,
+        /// What is shown of it: `display_name` is what it is called, the field `platform` what
+        /// it runs on.
+        profile: Profile,
+    },
 }
 
 /// A message of the host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum HostMessage {
     /// The invitation is good so far.
     Ready {
@@ -133,6 +187,40 @@ pub enum HostMessage {
         /// Why.
         refusal: Refusal,
     },
+    /// The guest is a device of the host's identity.
+    DeviceAdmitted {
+        /// How it belongs to it.
+        chain: DeviceChain,
+        /// The space in which the identity keeps its devices.
+        ticket: AdmissionTicket,
+        /// What others are shown of the identity.
+        profile: Profile,
+        /// Where the host can be reached for replication, in text form.
+        addresses: Vec<String>,
+    },
+    /// A part of a ticket that does not fit into one frame; the end of it comes with the message
+    /// that admits.
+    TicketPart {
+        /// Control feeds with the next of their blocks, in causal order.
+        control: Vec<(FeedDescriptor, Vec<Run>)>,
+    },
+}
+
+/// What the guest signs with the key of an invitation: this guest at this host, in one TLS
+/// session.
+pub fn proof_message(
+    invitation: &InvitationId,
+    guest: &DeviceKey,
+    host: &DeviceKey,
+    binding: &[u8; 32],
+) -> Vec<u8> {
+    let parts: [&[u8]; 4] = [
+        invitation.as_bytes(),
+        guest.as_bytes(),
+        host.as_bytes(),
+        binding,
+    ];
+    parts.concat()
 }
 
 wire_message!(GuestMessage, 1);

@@ -16,10 +16,12 @@
 
 pub mod auth;
 pub mod echo;
+pub mod gossip;
 pub mod halo;
 pub mod history;
 pub mod invitation;
 pub mod mesh;
+pub mod recovery;
 pub mod replicate;
 
 /// Declares messages with their replies.

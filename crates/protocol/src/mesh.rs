@@ -43,8 +43,17 @@ pub enum ConnectionState {
     Online,
 }
 
+/// ECHO tells MESH that the members of a space have changed: devices that refused this one, or
+/// that it refused, may decide otherwise now, and are not made to wait until they would have been
+/// asked again. A device that broke the rules stays out for its time.
+#[derive(Clone, Copy, Debug)]
+pub struct MembersChanged {
+    /// The swarm of the space.
+    pub topic: Topic,
+}
+
 /// Tells where a device may be reached, such as one met through an invitation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddPeer {
     /// The device.
     pub device: DeviceKey,
@@ -79,6 +88,8 @@ pub struct Broadcast {
     pub topic: Topic,
     /// The payload.
     pub payload: Bytes,
+    /// A device that is not to get it, such as the one it came from.
+    pub except: Option<DeviceKey>,
 }
 
 /// MESH delivers an ephemeral message.
@@ -168,6 +179,7 @@ request! {
     LeaveSwarm => Result<(), MeshError>,
     SetConnectionState => (),
     AddPeer => Result<(), MeshError>,
+    MembersChanged => (),
     Wake => (),
     EndSession => (),
     Broadcast => Result<(), MeshError>,

@@ -147,7 +147,7 @@ impl World {
             let seen = match chosen {
                 Some(object) if !self.draw.percent(25) => {
                     let peer = self.peer(index)?;
-                    peer.answered("read an object", db.get(object)).await?
+                    peer.see(db, object).await?.object()
                 }
                 _ => None,
             };
@@ -200,7 +200,7 @@ impl World {
                 Ok(())
             }
             Err(TransactionError::Client(ClientError::Echo(EchoError::Store { .. })))
-                if self.peer(index)?.disk_full =>
+                if self.peer(index)?.lacks_room() =>
             {
                 self.counts.commits_full += 1;
                 Ok(())

@@ -23,10 +23,11 @@ impl World {
                 self.toggle_online(index).await?;
             }
         }
+        self.cast_all_out().await?;
         let began = self.around.clock.now();
         loop {
             let shown = self.show_all().await?;
-            if is_one_state(&shown, self.peers.len()) {
+            if is_one_state(&shown, self.honest) {
                 return Ok(self.around.clock.now() - began);
             }
             if self.around.clock.now() - began >= patience {
@@ -44,7 +45,7 @@ impl World {
 
     async fn show_all(&self) -> Result<Vec<Shown>, Violation> {
         let mut all = Vec::new();
-        for peer in &self.peers {
+        for peer in self.peers.iter().take(self.honest) {
             let Some(space) = peer.open_space().await? else {
                 continue;
             };
@@ -58,7 +59,8 @@ impl World {
 
     /// Checks everything that has to hold once there is one state.
     pub(crate) async fn check_all(&mut self) -> Result<(), Violation> {
-        let durable: Vec<Mark> = (self.peers.iter())
+        self.check_outcasts().await?;
+        let durable: Vec<Mark> = (self.peers.iter().take(self.honest))
             .flat_map(|peer| peer.durable.iter().chain(&peer.acknowledged))
             .copied()
             .collect();
@@ -74,7 +76,7 @@ impl World {
             }
             hashes.push(hash);
         }
-        for peer in &mut self.peers {
+        for peer in self.peers.iter_mut().take(self.honest) {
             check_live(peer).await?;
         }
         for hash in &hashes {

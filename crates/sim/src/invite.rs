@@ -15,7 +15,7 @@ const TRY_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// An invitation that was used.
 #[derive(Debug)]
-struct Used {
+pub(crate) struct Used {
     by: usize,
     invitation: Invitation,
     code: String,
@@ -32,7 +32,7 @@ impl World {
             let peer = self.peer(index)?;
             let Some(life) = &peer.life else { continue };
             let (halo, name) = (life.client.halo(), format!("peer {index}"));
-            peer.answered("create an identity", halo.create_identity(Some(&name)))
+            peer.answered("create an identity", halo.create_identity(name.as_str()))
                 .await?;
         }
         let first = self.peer(0)?;
@@ -59,7 +59,7 @@ impl World {
             self.flush(guest).await?;
         }
         drop(used.map(|used| used.host));
-        Ok(())
+        self.gather_outcasts().await
     }
 
     fn client(&self, index: usize) -> Result<Client, Violation> {
@@ -72,7 +72,7 @@ impl World {
         Ok(life.client.clone())
     }
 
-    async fn invite(&mut self, guest: usize, space: &Space) -> Result<Used, Violation> {
+    pub(crate) async fn invite(&mut self, guest: usize, space: &Space) -> Result<Used, Violation> {
         let client = self.client(guest)?;
         let mut host = None;
         let mut reason = String::new();

@@ -28,6 +28,7 @@ mod edits;
 mod faults;
 mod finish;
 mod invite;
+mod outcasts;
 mod peer;
 mod report;
 mod scenario;

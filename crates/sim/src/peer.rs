@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use dxos_actors::{Clock, Failures, SeedTree, Spawner};
 use dxos_client::{
-    Client, ConnectionState, Database, DeviceKey, Filter, LiveQuery, NetworkFactory, NetworkParts,
-    NodeError, ObjectId, Parts, Protection, Query, Space, SpaceKey, Value, assemble,
+    Client, ClientError, ConnectionState, Database, DatabaseError, DeviceKey, EchoError, Filter,
+    LiveQuery, NetworkFactory, NetworkParts, NodeError, Object, ObjectId, Parts, Protection, Query,
+    Space, SpaceKey, Value, assemble,
 };
 use dxos_store::{CrashPlan, CrashReport, MemDisk, MemStore};
 use dxos_transport::mem::{MemDiscovery, MemNetwork};
@@ -57,8 +58,31 @@ pub(crate) struct Peer {
     pub(crate) durable: Vec<Mark>,
     pub(crate) clock: Clock,
     pub(crate) disk_full: bool,
+    freed_at: Option<Duration>,
     seeds: SeedTree,
     lives: u64,
+}
+
+/// How long a space that could not be opened rests at most before it is tried again.
+const REOPENS_WITHIN: Duration = Duration::from_secs(6);
+
+/// What a peer sees of an object.
+pub(crate) enum Sight {
+    /// The object, if there is one.
+    Clear(Option<Box<Object>>),
+    /// Nothing, for want of room: after a removal objects are made again, and an error is better
+    /// than what does not count any more.
+    DiskFull,
+}
+
+impl Sight {
+    /// The object that is seen.
+    pub(crate) fn object(self) -> Option<Object> {
+        match self {
+            Self::Clear(object) => object.map(|object| *object),
+            Self::DiskFull => None,
+        }
+    }
 }
 
 impl Peer {
@@ -74,6 +98,7 @@ impl Peer {
             durable: Vec::new(),
             clock,
             disk_full: false,
+            freed_at: None,
             seeds,
             lives: 0,
         }
@@ -175,6 +200,20 @@ impl Peer {
         }
     }
 
+    /// An object as it is seen here.
+    pub(crate) async fn see(&self, db: &Database, object: ObjectId) -> Result<Sight, Violation> {
+        let full = self.lacks_room();
+        let seen = async {
+            match db.get(object).await {
+                Err(DatabaseError::Client(ClientError::Echo(EchoError::Store { .. }))) if full => {
+                    Ok(Sight::DiskFull)
+                }
+                seen => seen.map(|object| Sight::Clear(object.map(Box::new))),
+            }
+        };
+        self.answered("read an object", seen).await
+    }
+
     /// The space, when the client runs and has joined it.
     pub(crate) async fn open_space(&self) -> Result<Option<Space>, Violation> {
         let (Some(life), Some(key)) = (&self.life, self.space) else {
@@ -228,7 +267,15 @@ impl Peer {
     /// Makes place on the disk.
     pub(crate) fn free_disk(&mut self) {
         self.disk.heal();
-        self.disk_full = false;
+        if std::mem::take(&mut self.disk_full) {
+            self.freed_at = Some(self.clock.now());
+        }
+    }
+
+    /// Whether requests may fail for want of room: also for a moment after there is some again.
+    pub(crate) fn lacks_room(&self) -> bool {
+        let rests = |freed: Duration| self.clock.now() < freed + REOPENS_WITHIN;
+        self.disk_full || self.freed_at.is_some_and(rests)
     }
 
     async fn end(&mut self, life: Life) -> Result<(), Violation> {
@@ -297,7 +344,10 @@ impl Peer {
         }
         let mut checked = 0;
         for (object, numbers) in by_object {
-            let found = self.answered("read an object", db.get(object)).await?;
+            let Sight::Clear(found) = self.see(&db, object).await? else {
+                // Whether it is there shows once there is room.
+                continue;
+            };
             let set = match found.as_ref().and_then(|found| found.get("marks")) {
                 Some(Value::Set(set)) => Some(set),
                 _ => None,

@@ -97,6 +97,16 @@ pub enum Violation {
         /// One line for each peer.
         details: String,
     },
+    /// What somebody wrote after it was thrown out is seen, or it sees what was written then.
+    #[error("peer {peer} shows edit {edit}, which peer {outcast} and it have no part in any more")]
+    Outcast {
+        /// Who shows it.
+        peer: usize,
+        /// Who was thrown out, or did that.
+        outcast: usize,
+        /// The number of the edit.
+        edit: i64,
+    },
     /// A device was found to have forked although all are honest.
     #[error("peer {peer} holds that device {device} has forked its feed at {seq}")]
     Forked {
@@ -204,6 +214,10 @@ counts! {
     link_changes,
     /// Connections broken on purpose.
     drops_forced,
+    /// Members removed and devices revoked.
+    cast_out,
+    /// Edits that they wrote afterwards, of which none may be seen.
+    banned_edits,
     /// Edits checked for having survived a crash.
     edits_checked,
     /// Connections made.

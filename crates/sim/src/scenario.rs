@@ -69,6 +69,9 @@ impl Scenario {
                 92..=97 => world.crash(index).await?,
                 _ => world.restart(index).await?,
             }
+            if world.draw.percent(25) {
+                world.step_outcast().await?;
+            }
         }
         let pause = match world.draw.below(20) {
             0..=5 => Duration::ZERO,

@@ -8,6 +8,7 @@ use dxos_keys::{HashDomain, Hasher};
 use dxos_transport::mem::{LinkConfig, MemConfig, MemDiscovery, MemNetwork};
 
 use crate::draw::Draw;
+use crate::outcasts::Outcast;
 use crate::peer::{Peer, Surroundings};
 use crate::{Counts, Options, Violation};
 
@@ -20,6 +21,10 @@ pub struct World {
     pub(crate) counts: Counts,
     pub(crate) objects: Vec<dxos_client::ObjectId>,
     pub(crate) next_mark: i64,
+    /// How many of the peers stay; those after them are thrown out.
+    pub(crate) honest: usize,
+    pub(crate) outcasts: Vec<Outcast>,
+    seeds: SeedTree,
     trace: Arc<Mutex<Hasher>>,
 }
 
@@ -50,8 +55,11 @@ impl World {
             let seeds = seeds.child_n("peer", index as u64);
             Peer::new(index, seeds, clock.skewed(skew_ms))
         });
-        let peers = peers.collect();
+        let peers: Vec<_> = peers.collect();
         Self {
+            honest: peers.len(),
+            outcasts: Vec::new(),
+            seeds: seeds.clone(),
             around: Surroundings {
                 network,
                 discovery: MemDiscovery::default(),
@@ -95,7 +103,8 @@ impl World {
     /// The peers whose client runs and has joined.
     pub(crate) fn running(&self) -> Vec<usize> {
         let runs = |peer: &&Peer| peer.life.is_some() && peer.space.is_some();
-        self.peers.iter().filter(runs).map(|p| p.index).collect()
+        let honest = self.peers.iter().take(self.honest);
+        honest.filter(runs).map(|p| p.index).collect()
     }
 
     pub(crate) fn peer(&self, index: usize) -> Result<&Peer, Violation> {
@@ -104,6 +113,15 @@ impl World {
 
     pub(crate) fn peer_mut(&mut self, index: usize) -> Result<&mut Peer, Violation> {
         self.peers.get_mut(index).ok_or_else(|| no_peer(index))
+    }
+
+    /// Another peer; its number.
+    pub(crate) fn add_peer(&mut self) -> usize {
+        let index = self.peers.len();
+        let seeds = self.seeds.child_n("peer", index as u64);
+        let clock = self.around.clock.skewed(0);
+        self.peers.push(Peer::new(index, seeds, clock));
+        index
     }
 
     pub(crate) async fn start(&mut self, index: usize) -> Result<(), Violation> {

@@ -46,17 +46,42 @@ pub const PATH_PART_BYTES_MAX: usize = 1024;
 /// Credentials in a device chain: 32.
 pub const CHAIN_LENGTH_MAX: usize = 32;
 
+/// Active devices and recovery keys of one identity in one space, together: 128.
+pub const DEVICES_PER_IDENTITY_MAX: usize = 128;
+
 /// One credential, encoded: 512 KiB.
 pub const CREDENTIAL_BYTES_MAX: usize = 512 * 1024;
+
+/// A device chain, as text: 16 KiB.
+pub const CHAIN_TEXT_BYTES_MAX: usize = 16 * 1024;
+
+/// A presentation, encoded: 256 KiB.
+pub const PRESENTATION_BYTES_MAX: usize = 256 * 1024;
+
+/// Credentials that one presentation may show: 64.
+pub const PRESENTATION_CREDENTIALS_MAX: usize = 64;
 
 /// A display name: 256 bytes.
 pub const DISPLAY_NAME_BYTES_MAX: usize = 256;
 
+/// A profile, besides the display name: 4 KiB.
+pub const PROFILE_BYTES_MAX: usize = 4096;
+
 /// An invitation, as text: 4 KiB.
 pub const INVITATION_TEXT_BYTES_MAX: usize = 4096;
 
+/// Devices named in an invitation as its hosts: eight.
+pub const INVITATION_HOSTS_MAX: usize = 8;
+
 /// Wrong codes that an invitation survives, over all connections: three.
 pub const INVITATION_ATTEMPTS_MAX: u8 = 3;
+
+/// Parts of what a device shows to be let into a swarm: 512.
+pub const EVIDENCE_PARTS_MAX: usize = 512;
+
+/// Blocks in the ticket that a new member gets, over all its parts: 64 MiB. What a device shows to
+/// be let in is bounded by the same.
+pub const TICKET_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Malformed or refused messages after which a session is ended: four.
 pub const OFFENCES_MAX: u32 = 4;

@@ -10,6 +10,8 @@ pub enum StreamKind {
     Gossip,
     /// Joining a space or adding a device.
     Invitation,
+    /// Bringing an identity back with its recovery phrase.
+    Recovery,
     /// Blocks of a space.
     Replicate,
     /// Rendezvous with a signalling server.
@@ -43,14 +45,19 @@ impl StreamKind {
     /// The version of this kind that this program speaks.
     pub const fn version(self) -> u8 {
         match self {
-            Self::Auth | Self::Gossip | Self::Invitation | Self::Replicate | Self::Signal => 1,
+            Self::Auth
+            | Self::Gossip
+            | Self::Invitation
+            | Self::Recovery
+            | Self::Replicate
+            | Self::Signal => 1,
         }
     }
 
     /// The default priority of a stream of this kind.
     pub const fn priority(self) -> Priority {
         match self {
-            Self::Auth | Self::Invitation | Self::Signal => Priority::Control,
+            Self::Auth | Self::Invitation | Self::Recovery | Self::Signal => Priority::Control,
             Self::Gossip | Self::Replicate => Priority::Live,
         }
     }
@@ -63,6 +70,7 @@ impl StreamKind {
             Self::Gossip => 3,
             Self::Invitation => 4,
             Self::Signal => 5,
+            Self::Recovery => 6,
         };
         [kind, self.version()]
     }
@@ -79,6 +87,7 @@ impl StreamKind {
             3 => Self::Gossip,
             4 => Self::Invitation,
             5 => Self::Signal,
+            6 => Self::Recovery,
             _ => return Err(StreamKindError { kind, version }),
         };
         if known.version() == version {
@@ -99,6 +108,7 @@ mod tests {
             StreamKind::Auth,
             StreamKind::Gossip,
             StreamKind::Invitation,
+            StreamKind::Recovery,
             StreamKind::Replicate,
             StreamKind::Signal,
         ] {

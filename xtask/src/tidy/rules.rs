@@ -29,7 +29,7 @@ pub(super) struct Finding {
     pub(super) text: String,
 }
 
-fn error(line: usize, text: impl Into<String>) -> Finding {
+pub(super) fn error(line: usize, text: impl Into<String>) -> Finding {
     Finding {
         line,
         severity: Severity::Error,

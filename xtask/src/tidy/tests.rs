@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::{
+    names,
     rules::{Severity, check},
     source::{code_only, lines_before_tests},
 };
@@ -114,4 +115,17 @@ fn long_files_are_counted_without_their_tests() {
     assert_eq!(severity("crates/a/src/tests.rs", &long), None);
     assert_eq!(severity("crates/a/tests/a.rs", &long), None);
     assert_eq!(lines_before_tests("#[cfg(test)]\nmod tests;\na\n"), 3);
+}
+
+#[test]
+fn a_document_names_tests_that_exist() {
+    let source = "fn a_test() {} /* fn hidden() {} */ proptest! { fn within(x: u8) {} } my_fn x";
+    let functions = names::functions(source).into_iter().collect();
+    let document = "| what | shown by |\n| --- | --- |\n| x | `a_test`, `within` |\n\
+                    | y | `hidden` |\n| z | – |\n\n| a | b |\n| --- | --- |\n| x | `other` |\n";
+    let found: Vec<_> = names::check(document, &functions)
+        .into_iter()
+        .map(|finding| finding.line)
+        .collect();
+    assert_eq!(found, [4, 5]);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use dxos_actors::{Clock, SeedTree, Shutdown, SpawnerHandle};
 use dxos_client::{EchoError, Object, ObjectId, Role, SpaceKey, StateHash, Topic, Tx, TxError};
-use dxos_credentials::DeviceChain;
+use dxos_credentials::{DeviceChain, Profile};
 use dxos_echo::{Echo, EchoConfig, Usage};
 use dxos_keys::{DeviceSecret, FeedId, IdentitySecret, SealingSecret};
 use dxos_protocol::echo::{
@@ -67,8 +67,9 @@ impl Replica {
         let identity = IdentitySecret::generate(&mut rng);
         let authority = Authority {
             chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-            display_name: None,
+            profile: Profile::default(),
             sealing,
+            recovery: None,
             signer: Arc::new(device),
         };
         Self::open(home, authority, (spawner, seeds)).await
@@ -142,8 +143,9 @@ impl Replica {
             space,
             chain: guest.authority.chain.clone(),
             role: Role::Editor,
-            display_name: None,
+            profile: Profile::default(),
             invitation: None,
+            history: true,
         };
         let ticket = self.echo.admit_member().ask(admit).await??;
         guest.echo.join_space().ask(JoinSpace { ticket }).await??;

@@ -28,7 +28,7 @@ pub(crate) async fn replay(
     let mut replicas = Vec::new();
     let home_a = home.join("a");
     let ann = start(&home_a).await?;
-    ann.halo().create_identity(Some("Ann")).await?;
+    ann.halo().create_identity("Ann").await?;
     let space = ann.echo().create_space(map! { "name" => "Trace" }).await?;
     let (key, before) = (space.key(), space.report().await?.blocks);
     let document = space
@@ -76,7 +76,7 @@ pub(crate) async fn replay(
 
     bar.set_message("at a peer");
     let bob = start(&home.join("b")).await?;
-    bob.halo().create_identity(Some("Bob")).await?;
+    bob.halo().create_identity("Bob").await?;
     let theirs = join(&space, &bob).await?;
     let began = Instant::now();
     let merged = tokio::time::timeout(PATIENCE, arrive(&space, &theirs, document, &trace.end));

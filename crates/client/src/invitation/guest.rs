@@ -2,18 +2,24 @@
 
 use dxos_keys::DeviceKey;
 use dxos_protocol::echo::AdmissionTicket;
-use dxos_protocol::invitation::{Authentication, GuestMessage, HostMessage, Refusal};
+use dxos_protocol::invitation::{
+    Authentication, GuestMessage, HostMessage, InvitationKind, Refusal, proof_message,
+};
 use rand_core::CryptoRng;
 
-use super::Invitation;
+use super::device::DeviceAdmission;
 use super::pake::{Agreement, Exchange, Role, Transcript};
+use super::ticket::Parts;
+use super::{Invitation, InvitationProof};
 
 /// What a guest is doing on one connection.
 #[derive(Debug)]
 pub(crate) struct GuestExchange {
     transcript: Transcript,
-    authentication: Authentication,
+    kind: InvitationKind,
+    proof: InvitationProof,
     stage: Stage,
+    parts: Parts,
 }
 
 #[derive(Debug)]
@@ -36,11 +42,17 @@ pub(crate) enum Output {
         /// How many tries are left, when one was wrong.
         attempts_left: Option<u8>,
     },
-    /// The host is who it should be: ask it for admission with [`GuestExchange::request`].
+    /// The host is who it should be: ask it for admission, as a member or as a device, and come
+    /// back with [`GuestExchange::requested`].
     Request,
-    /// The host admitted this guest.
+    /// The host admitted this guest to a space.
     Admitted {
         ticket: AdmissionTicket,
+        addresses: Vec<String>,
+    },
+    /// The host admitted this device to its identity.
+    DeviceAdmitted {
+        admission: Box<DeviceAdmission>,
         addresses: Vec<String>,
     },
     /// It ended.
@@ -53,14 +65,17 @@ pub(crate) enum Failure {
     Refused(Refusal),
     /// The host does not know the code itself: somebody stands in its place.
     Impostor,
+    /// The host asks for another proof than the invitation says.
+    Downgrade,
     /// The host sent what no host sends here.
     Protocol,
 }
 
 impl GuestExchange {
-    /// Begins on a connection to the invitation's host.
+    /// Begins on a connection to `host`, one of the invitation's.
     pub(crate) fn start(
         invitation: &Invitation,
+        host: DeviceKey,
         guest: DeviceKey,
         binding: [u8; 32],
         out: &mut Vec<Output>,
@@ -68,17 +83,18 @@ impl GuestExchange {
         let transcript = Transcript {
             invitation: invitation.id,
             guest,
-            host: invitation.host,
+            host,
             binding,
         };
         out.push(Output::Send(GuestMessage::Introduce {
             invitation: invitation.id,
         }));
-        let authentication = invitation.authentication;
         Self {
             transcript,
-            authentication,
+            kind: invitation.kind,
+            proof: invitation.proof.clone(),
             stage: Stage::AwaitingReady,
+            parts: Parts::default(),
         }
     }
 
@@ -115,17 +131,8 @@ impl GuestExchange {
             (_, HostMessage::Refused { refusal }) => {
                 out.push(Output::Failed(Failure::Refused(refusal)));
             }
-            (Stage::AwaitingReady, HostMessage::Ready { authentication })
-                // A host that asks for less than the invitation promised is not the host.
-                if authentication == self.authentication =>
-            {
-                match authentication {
-                    Authentication::SharedSecret => {
-                        self.stage = Stage::AwaitingCode;
-                        out.push(Output::AskCode { attempts_left: None });
-                    }
-                    _ => self.stage = Stage::AwaitingAuthenticated(None),
-                }
+            (Stage::AwaitingReady, HostMessage::Ready { authentication }) => {
+                self.ready(authentication, out);
             }
             (Stage::AwaitingPakeReply(exchange), HostMessage::PakeReply { message }) => {
                 match exchange.finish(&message) {
@@ -137,9 +144,11 @@ impl GuestExchange {
                     None => out.push(Output::Failed(Failure::Protocol)),
                 }
             }
-            (Stage::AwaitingAuthenticated(_), HostMessage::WrongCode { attempts_left }) => {
+            (Stage::AwaitingAuthenticated(Some(_)), HostMessage::WrongCode { attempts_left }) => {
                 self.stage = Stage::AwaitingCode;
-                out.push(Output::AskCode { attempts_left: Some(attempts_left) });
+                out.push(Output::AskCode {
+                    attempts_left: Some(attempts_left),
+                });
             }
             (
                 Stage::AwaitingAuthenticated(agreement),
@@ -153,10 +162,69 @@ impl GuestExchange {
                     out.push(Output::Failed(Failure::Impostor));
                 }
             }
-            (Stage::AwaitingAdmission, HostMessage::Admitted { ticket, addresses }) => {
+            (Stage::AwaitingAdmission, HostMessage::TicketPart { control }) => {
+                if self.parts.add(control) {
+                    self.stage = Stage::AwaitingAdmission;
+                } else {
+                    out.push(Output::Failed(Failure::Protocol));
+                }
+            }
+            (Stage::AwaitingAdmission, HostMessage::Admitted { ticket, addresses })
+                if self.kind == InvitationKind::Space =>
+            {
+                let ticket = self.parts.complete(ticket);
                 out.push(Output::Admitted { ticket, addresses });
+            }
+            (
+                Stage::AwaitingAdmission,
+                HostMessage::DeviceAdmitted {
+                    chain,
+                    ticket,
+                    profile,
+                    addresses,
+                },
+            ) if self.kind == InvitationKind::Device
+                && chain.device().device == self.transcript.guest
+                && profile.check().is_ok() =>
+            {
+                let admission = Box::new(DeviceAdmission {
+                    chain,
+                    ticket: self.parts.complete(ticket),
+                    profile,
+                });
+                out.push(Output::DeviceAdmitted {
+                    admission,
+                    addresses,
+                });
             }
             _ => out.push(Output::Failed(Failure::Protocol)),
         }
+    }
+
+    fn ready(&mut self, authentication: Authentication, out: &mut Vec<Output>) {
+        // A host that asks for less than the invitation promised is not the host.
+        if authentication != self.proof.authentication() {
+            return out.push(Output::Failed(Failure::Downgrade));
+        }
+        match &self.proof {
+            InvitationProof::Code => {
+                self.stage = Stage::AwaitingCode;
+                return out.push(Output::AskCode {
+                    attempts_left: None,
+                });
+            }
+            InvitationProof::Key(key) => {
+                let Transcript {
+                    invitation,
+                    guest,
+                    host,
+                    binding,
+                } = &self.transcript;
+                let signature = key.prove(&proof_message(invitation, guest, host, binding));
+                out.push(Output::Send(GuestMessage::Prove { signature }));
+            }
+            InvitationProof::None | InvitationProof::Identity(_) => {}
+        }
+        self.stage = Stage::AwaitingAuthenticated(None);
     }
 }

@@ -2,69 +2,108 @@
 //! and the result of the admission in, and carries out what comes out.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-use dxos_credentials::{DeviceChain, Role as MemberRole};
-use dxos_keys::{DeviceKey, IdentityKey, InvitationId};
-use dxos_protocol::echo::{AdmissionTicket, EchoError};
-use dxos_protocol::invitation::{Authentication, GuestMessage, HostMessage, Refusal};
-use dxos_wire::limits::{DISPLAY_NAME_BYTES_MAX, INVITATION_ATTEMPTS_MAX};
+use dxos_credentials::{DeviceChain, LinkKind, Profile, Role as MemberRole};
+use dxos_keys::{DeviceKey, Domain, IdentityKey, InvitationId, Signature};
+use dxos_protocol::echo::AdmissionTicket;
+use dxos_protocol::invitation::{
+    Authentication, GuestMessage, HostMessage, InvitationKind, Refusal, proof_message,
+};
+use dxos_wire::limits::INVITATION_ATTEMPTS_MAX;
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
+use serde::{Deserialize, Serialize};
 
+use super::InvitationCode;
+use super::device::{DeviceAdmission, NewDevice};
 use super::pake::{Agreement, Exchange, Role, Transcript};
+use super::ticket;
 
 /// Guests that may be at one invitation at once.
 const EXCHANGES_MAX: usize = 8;
-
-/// The code that a host tells its guest over another channel: six digits.
-#[derive(Clone, PartialEq, Eq)]
-pub struct InvitationCode(Zeroizing<String>);
-
-impl InvitationCode {
-    /// Draws one; each of the million is as likely.
-    pub(crate) fn generate(rng: &mut dyn CryptoRng) -> Self {
-        // 2^64 is so much larger than a million that the remainder favours none noticeably.
-        Self(Zeroizing::new(format!("{:06}", rng.next_u64() % 1_000_000)))
-    }
-
-    /// The digits, to show them to the user.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for InvitationCode {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("InvitationCode(..)")
-    }
-}
+/// Guests of an invitation of many uses that are remembered, the last ones.
+const USED_BY_MAX: usize = 256;
 
 /// One guest's connection to an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExchangeId(pub(crate) u64);
 
-/// An invitation as its host keeps it.
-#[derive(Debug)]
-pub(crate) struct HostInvitation {
+/// What is settled when an invitation is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
     pub(crate) id: InvitationId,
+    pub(crate) kind: InvitationKind,
+    /// What a guest may do in a space.
     pub(crate) role: MemberRole,
-    pub(crate) code: Option<InvitationCode>,
+    /// Whether a guest reads what was written in the space before.
+    pub(crate) history: bool,
     pub(crate) single_use: bool,
     pub(crate) expires_ms: u64,
     /// How long one guest may take, from connecting to being admitted.
     pub(crate) patience_ms: u64,
+    pub(crate) challenge: Challenge,
+}
+
+/// What a guest has to prove.
+#[derive(Clone, Debug)]
+pub(crate) enum Challenge {
+    /// Nothing.
+    None,
+    /// That it was told the code.
+    Code(InvitationCode),
+    /// That it has the secret half of this key.
+    Key(DeviceKey),
+    /// That it is this identity.
+    Identity(IdentityKey),
+}
+
+impl Challenge {
+    pub(crate) const fn authentication(&self) -> Authentication {
+        match self {
+            Self::None => Authentication::None,
+            Self::Code(_) => Authentication::SharedSecret,
+            Self::Key(_) | Self::Identity(_) => Authentication::KnownPublicKey,
+        }
+    }
+}
+
+/// What became of an invitation so far: what has to outlive a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Usage {
+    pub(crate) attempts_left: u8,
+    pub(crate) ended: Option<Refusal>,
+    /// Who used it, or is about to.
+    pub(crate) used_by: Vec<GuestKey>,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self {
+            attempts_left: INVITATION_ATTEMPTS_MAX,
+            ended: None,
+            used_by: Vec::new(),
+        }
+    }
+}
+
+/// Who uses an invitation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum GuestKey {
+    Identity(IdentityKey),
+    Device(DeviceKey),
+}
+
+/// An invitation as its host keeps it.
+#[derive(Debug)]
+pub(crate) struct HostInvitation {
+    terms: Terms,
+    usage: Usage,
     host: DeviceKey,
-    attempts_left: u8,
-    ended: Option<Refusal>,
-    used_by: Vec<IdentityKey>,
     exchanges: BTreeMap<ExchangeId, GuestExchange>,
 }
 
 #[derive(Debug)]
 struct GuestExchange {
-    guest: DeviceKey,
-    binding: [u8; 32],
+    transcript: Transcript,
     deadline_ms: u64,
     stage: Stage,
 }
@@ -74,8 +113,9 @@ enum Stage {
     Connected,
     AwaitingPake,
     AwaitingConfirmation(Agreement),
+    AwaitingProof(DeviceKey),
     AwaitingRequest,
-    Admitting(IdentityKey),
+    Admitting(GuestKey),
     Done,
 }
 
@@ -90,23 +130,40 @@ pub(crate) enum Input {
     Malformed,
     /// Its stream ended.
     Closed,
-    /// ECHO has admitted it, or not.
-    Admission(Result<AdmissionTicket, EchoError>),
+    /// It has been admitted, or not.
+    Admission(Result<Admitted, Refusal>),
 }
 
-/// What is to be done.
+/// Who is to be admitted.
+#[derive(Clone, Debug)]
+pub(crate) enum Admission {
+    /// An identity, to the space.
+    Member {
+        chain: DeviceChain,
+        profile: Profile,
+    },
+    /// A device, to the identity of this profile.
+    Device(NewDevice),
+}
+
+/// What it gets.
+#[derive(Clone, Debug)]
+pub(crate) enum Admitted {
+    Member(AdmissionTicket),
+    Device(Box<DeviceAdmission>),
+}
+
+/// What is to be done, in this order.
 #[derive(Debug)]
 pub(crate) enum Output {
+    /// Store [`HostInvitation::usage`], before anything else that follows.
+    Save,
     /// Send a message to a guest.
     Send(ExchangeId, HostMessage),
     /// End a guest's stream, after what was sent.
     Close(ExchangeId),
-    /// Ask ECHO to admit this guest and come back with [`Input::Admission`].
-    Admit {
-        exchange: ExchangeId,
-        chain: DeviceChain,
-        display_name: Option<String>,
-    },
+    /// Admit this guest and come back with [`Input::Admission`].
+    Admit(ExchangeId, Admission),
     /// Something the user wants to see.
     Progress(Progress),
 }
@@ -118,37 +175,37 @@ pub(crate) enum Progress {
     ReadyForAuthentication,
     Authenticating,
     WrongCode { attempts_left: u8 },
-    Admitted(IdentityKey),
+    Admitted(GuestKey),
     Ended(Refusal),
     GuestLeft,
 }
 
 impl HostInvitation {
-    pub(crate) fn new(
-        id: InvitationId,
-        host: DeviceKey,
-        role: MemberRole,
-        code: Option<InvitationCode>,
-        (single_use, expires_ms, patience_ms): (bool, u64, u64),
-    ) -> Self {
+    pub(crate) const fn new(terms: Terms, usage: Usage, host: DeviceKey) -> Self {
         Self {
-            id,
-            role,
-            code,
-            single_use,
-            expires_ms,
-            patience_ms,
+            terms,
+            usage,
             host,
-            attempts_left: INVITATION_ATTEMPTS_MAX,
-            ended: None,
-            used_by: Vec::new(),
             exchanges: BTreeMap::new(),
         }
     }
 
+    pub(crate) const fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    pub(crate) const fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
     /// Why nobody can use it any more, if so.
-    pub(crate) fn ended(&self) -> Option<Refusal> {
-        self.ended
+    pub(crate) const fn ended(&self) -> Option<Refusal> {
+        self.usage.ended
+    }
+
+    /// Whether it was for one guest and that one has come.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.terms.single_use && !self.usage.used_by.is_empty()
     }
 
     /// Takes in what happened in one exchange.
@@ -162,7 +219,7 @@ impl HostInvitation {
     ) {
         self.tick(now_ms, out);
         if let Input::Connected { guest, binding } = input {
-            return self.connected(now_ms, exchange, guest, binding, out);
+            return self.connected(now_ms, exchange, (guest, binding), out);
         }
         let Some(state) = self.exchanges.get_mut(&exchange) else {
             return;
@@ -170,6 +227,11 @@ impl HostInvitation {
         let stage = std::mem::replace(&mut state.stage, Stage::Done);
         match (stage, input) {
             (Stage::Done, _) => {}
+            // Its admission is on its way and counts whether it waits for it or not.
+            (Stage::Admitting(guest), Input::Admission(admitted)) => {
+                self.admitted(exchange, guest, admitted, out);
+            }
+            (stage @ Stage::Admitting(_), _) => state.stage = stage,
             (_, Input::Closed) => {
                 self.exchanges.remove(&exchange);
                 out.push(Output::Progress(Progress::GuestLeft));
@@ -179,99 +241,36 @@ impl HostInvitation {
                 out.push(Output::Close(exchange));
                 out.push(Output::Progress(Progress::GuestLeft));
             }
-            (Stage::Connected, Input::Message(GuestMessage::Introduce { invitation }))
-                if invitation == self.id =>
-            {
-                let authentication = match self.code {
-                    None => Authentication::None,
-                    Some(_) => Authentication::SharedSecret,
-                };
-                state.stage = match self.code {
-                    None => Stage::AwaitingRequest,
-                    Some(_) => Stage::AwaitingPake,
-                };
-                out.push(Output::Send(
-                    exchange,
-                    HostMessage::Ready { authentication },
-                ));
-                out.push(Output::Progress(Progress::ReadyForAuthentication));
-                if self.code.is_none() {
-                    let confirmation = [0; 32];
-                    out.push(Output::Send(
-                        exchange,
-                        HostMessage::Authenticated { confirmation },
-                    ));
+            (Stage::Connected, Input::Message(GuestMessage::Introduce { invitation })) => {
+                if invitation == self.terms.id {
+                    self.ready(exchange, out);
+                } else {
+                    self.refuse(exchange, Refusal::Unknown, out);
                 }
-            }
-            (Stage::Connected, Input::Message(GuestMessage::Introduce { .. })) => {
-                self.refuse(exchange, Refusal::Unknown, out);
             }
             (Stage::AwaitingPake, Input::Message(GuestMessage::Pake { message })) => {
-                let Some(code) = &self.code else { return };
-                let transcript = Transcript {
-                    invitation: self.id,
-                    guest: state.guest,
-                    host: self.host,
-                    binding: state.binding,
-                };
-                let (pake, reply) = Exchange::start(Role::Host, code.as_str(), transcript, rng);
-                match pake.finish(&message) {
-                    Some(agreement) => {
-                        state.stage = Stage::AwaitingConfirmation(agreement);
-                        out.push(Output::Send(
-                            exchange,
-                            HostMessage::PakeReply { message: reply },
-                        ));
-                        out.push(Output::Progress(Progress::Authenticating));
-                    }
-                    None => self.refuse(exchange, Refusal::Protocol, out),
-                }
+                self.pake(exchange, &message, rng, out);
             }
             (
                 Stage::AwaitingConfirmation(agreement),
                 Input::Message(GuestMessage::PakeConfirm { confirmation }),
             ) => {
                 if agreement.confirms(Role::Guest, &confirmation) {
-                    state.stage = Stage::AwaitingRequest;
-                    let confirmation = agreement.confirmation(Role::Host);
-                    out.push(Output::Send(
-                        exchange,
-                        HostMessage::Authenticated { confirmation },
-                    ));
+                    self.authenticated(exchange, agreement.confirmation(Role::Host), out);
                 } else {
                     self.wrong_code(exchange, out);
                 }
             }
-            (
-                Stage::AwaitingRequest,
-                Input::Message(GuestMessage::Request {
-                    chain,
-                    display_name,
-                }),
-            ) => self.request(exchange, chain, display_name, out),
-            (Stage::Admitting(identity), Input::Admission(Ok(ticket))) => {
-                if !self.used_by.contains(&identity) {
-                    self.used_by.push(identity);
+            (Stage::AwaitingProof(key), Input::Message(GuestMessage::Prove { signature })) => {
+                if state.transcript.is_signed_by(&key, &signature) {
+                    self.authenticated(exchange, [0; 32], out);
+                } else {
+                    self.refuse(exchange, Refusal::NotInvited, out);
                 }
-                out.push(Output::Send(
-                    exchange,
-                    HostMessage::Admitted {
-                        ticket,
-                        addresses: Vec::new(),
-                    },
-                ));
-                out.push(Output::Close(exchange));
-                out.push(Output::Progress(Progress::Admitted(identity)));
             }
-            (Stage::Admitting(_), Input::Admission(Err(error))) => {
-                let refusal = match error {
-                    EchoError::AlreadyMember { .. } => Refusal::AlreadyMember,
-                    EchoError::InvitationUsed { .. } => Refusal::Unknown,
-                    _ => Refusal::HostFailed,
-                };
-                self.refuse(exchange, refusal, out);
+            (Stage::AwaitingRequest, Input::Message(message)) => {
+                self.request(exchange, message, out);
             }
-            (stage @ Stage::Admitting(_), _) => state.stage = stage,
             (_, Input::Message(_) | Input::Malformed | Input::Admission(_)) => {
                 self.refuse(exchange, Refusal::Protocol, out);
             }
@@ -281,13 +280,14 @@ impl HostInvitation {
 
     /// Ends the invitation when its time has come, and guests that take too long.
     pub(crate) fn tick(&mut self, now_ms: u64, out: &mut Vec<Output>) {
-        if now_ms >= self.expires_ms {
+        if now_ms >= self.terms.expires_ms {
             self.end(Refusal::Expired, out);
         }
+        let waits = |stage: &Stage| !matches!(stage, Stage::Admitting(_) | Stage::Done);
         let late: Vec<_> = self
             .exchanges
             .iter()
-            .filter(|(_, state)| state.deadline_ms <= now_ms && !matches!(state.stage, Stage::Done))
+            .filter(|(_, state)| state.deadline_ms <= now_ms && waits(&state.stage))
             .map(|(id, _)| *id)
             .collect();
         for exchange in late {
@@ -295,107 +295,14 @@ impl HostInvitation {
         }
     }
 
-    /// Ends the invitation by the host's will.
-    pub(crate) fn cancel(&mut self, out: &mut Vec<Output>) {
-        self.end(Refusal::Cancelled, out);
-    }
-
-    fn connected(
-        &mut self,
-        now_ms: u64,
-        exchange: ExchangeId,
-        guest: DeviceKey,
-        binding: [u8; 32],
-        out: &mut Vec<Output>,
-    ) {
-        let refusal = match self.ended {
-            Some(ended) => Some(ended),
-            None if self.exchanges.len() >= EXCHANGES_MAX => Some(Refusal::HostFailed),
-            None => None,
-        };
-        if let Some(refusal) = refusal {
-            out.push(Output::Send(exchange, HostMessage::Refused { refusal }));
-            out.push(Output::Close(exchange));
+    /// Ends the invitation for another reason than its own rules have.
+    pub(crate) fn end(&mut self, refusal: Refusal, out: &mut Vec<Output>) {
+        if self.usage.ended.is_some() {
             return;
         }
-        let deadline_ms = now_ms.saturating_add(self.patience_ms);
-        let stage = Stage::Connected;
-        self.exchanges.insert(
-            exchange,
-            GuestExchange {
-                guest,
-                binding,
-                deadline_ms,
-                stage,
-            },
-        );
-        out.push(Output::Progress(Progress::Connected));
-    }
-
-    fn wrong_code(&mut self, exchange: ExchangeId, out: &mut Vec<Output>) {
-        self.attempts_left = self.attempts_left.saturating_sub(1);
-        let attempts_left = self.attempts_left;
-        if let Some(state) = self.exchanges.get_mut(&exchange) {
-            state.stage = Stage::AwaitingPake;
-        }
-        if attempts_left == 0 {
-            return self.end(Refusal::TooManyAttempts, out);
-        }
-        out.push(Output::Send(
-            exchange,
-            HostMessage::WrongCode { attempts_left },
-        ));
-        out.push(Output::Progress(Progress::WrongCode { attempts_left }));
-    }
-
-    fn request(
-        &mut self,
-        exchange: ExchangeId,
-        chain: DeviceChain,
-        display_name: Option<String>,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(state) = self.exchanges.get_mut(&exchange) else {
-            return;
-        };
-        let named_well = display_name
-            .as_ref()
-            .is_none_or(|n| n.len() <= DISPLAY_NAME_BYTES_MAX);
-        let verified = chain.device();
-        if !named_well || verified.device != state.guest {
-            return self.refuse(exchange, Refusal::Protocol, out);
-        }
-        // A guest that lost its ticket on the way may come again; nobody else may.
-        let taken = |identity: &IdentityKey| *identity != verified.identity;
-        let busy = self
-            .exchanges
-            .values()
-            .any(|other| matches!(&other.stage, Stage::Admitting(identity) if taken(identity)));
-        if self.single_use && (busy || self.used_by.iter().any(taken)) {
-            return self.refuse(exchange, Refusal::Unknown, out);
-        }
-        if let Some(state) = self.exchanges.get_mut(&exchange) {
-            state.stage = Stage::Admitting(verified.identity);
-        }
-        out.push(Output::Admit {
-            exchange,
-            chain,
-            display_name,
-        });
-    }
-
-    fn refuse(&mut self, exchange: ExchangeId, refusal: Refusal, out: &mut Vec<Output>) {
-        self.exchanges.remove(&exchange);
-        out.push(Output::Send(exchange, HostMessage::Refused { refusal }));
-        out.push(Output::Close(exchange));
-    }
-
-    fn end(&mut self, refusal: Refusal, out: &mut Vec<Output>) {
-        if self.ended.is_some() {
-            return;
-        }
-        self.ended = Some(refusal);
-        // An admission that is under way is in ECHO's hands and is still answered.
+        self.usage.ended = Some(refusal);
+        out.push(Output::Save);
+        // An admission that is under way is in other hands and is still answered.
         let open: Vec<_> = self
             .exchanges
             .iter()
@@ -406,5 +313,229 @@ impl HostInvitation {
             self.refuse(exchange, refusal, out);
         }
         out.push(Output::Progress(Progress::Ended(refusal)));
+    }
+
+    fn connected(
+        &mut self,
+        now_ms: u64,
+        exchange: ExchangeId,
+        (guest, binding): (DeviceKey, [u8; 32]),
+        out: &mut Vec<Output>,
+    ) {
+        let refusal = match self.usage.ended {
+            Some(ended) => Some(ended),
+            None if self.exchanges.len() >= EXCHANGES_MAX => Some(Refusal::HostFailed),
+            None => None,
+        };
+        if let Some(refusal) = refusal {
+            out.push(Output::Send(exchange, HostMessage::Refused { refusal }));
+            out.push(Output::Close(exchange));
+            return;
+        }
+        if self.exchanges.contains_key(&exchange) {
+            return;
+        }
+        let transcript = Transcript {
+            invitation: self.terms.id,
+            guest,
+            host: self.host,
+            binding,
+        };
+        self.exchanges.insert(
+            exchange,
+            GuestExchange {
+                transcript,
+                deadline_ms: now_ms.saturating_add(self.terms.patience_ms),
+                stage: Stage::Connected,
+            },
+        );
+        out.push(Output::Progress(Progress::Connected));
+    }
+
+    fn enter(&mut self, exchange: ExchangeId, stage: Stage) {
+        if let Some(state) = self.exchanges.get_mut(&exchange) {
+            state.stage = stage;
+        }
+    }
+
+    fn ready(&mut self, exchange: ExchangeId, out: &mut Vec<Output>) {
+        let authentication = self.terms.challenge.authentication();
+        let ready = HostMessage::Ready { authentication };
+        out.push(Output::Send(exchange, ready));
+        out.push(Output::Progress(Progress::ReadyForAuthentication));
+        match self.terms.challenge {
+            Challenge::Code(_) => self.enter(exchange, Stage::AwaitingPake),
+            Challenge::Key(key) => self.enter(exchange, Stage::AwaitingProof(key)),
+            // Who it is shows in its request.
+            Challenge::None | Challenge::Identity(_) => {
+                self.authenticated(exchange, [0; 32], out);
+            }
+        }
+    }
+
+    fn authenticated(
+        &mut self,
+        exchange: ExchangeId,
+        confirmation: [u8; 32],
+        out: &mut Vec<Output>,
+    ) {
+        self.enter(exchange, Stage::AwaitingRequest);
+        let authenticated = HostMessage::Authenticated { confirmation };
+        out.push(Output::Send(exchange, authenticated));
+    }
+
+    fn pake(
+        &mut self,
+        exchange: ExchangeId,
+        message: &[u8],
+        rng: &mut dyn CryptoRng,
+        out: &mut Vec<Output>,
+    ) {
+        let (Challenge::Code(code), Some(state)) =
+            (&self.terms.challenge, self.exchanges.get_mut(&exchange))
+        else {
+            return;
+        };
+        let (pake, message_back) =
+            Exchange::start(Role::Host, code.as_str(), state.transcript, rng);
+        let Some(agreement) = pake.finish(message) else {
+            return self.refuse(exchange, Refusal::Protocol, out);
+        };
+        state.stage = Stage::AwaitingConfirmation(agreement);
+        let message = message_back;
+        out.push(Output::Send(exchange, HostMessage::PakeReply { message }));
+        out.push(Output::Progress(Progress::Authenticating));
+    }
+
+    fn wrong_code(&mut self, exchange: ExchangeId, out: &mut Vec<Output>) {
+        self.usage.attempts_left = self.usage.attempts_left.saturating_sub(1);
+        let attempts_left = self.usage.attempts_left;
+        self.enter(exchange, Stage::AwaitingPake);
+        if attempts_left == 0 {
+            return self.end(Refusal::TooManyAttempts, out);
+        }
+        out.push(Output::Save);
+        let wrong = HostMessage::WrongCode { attempts_left };
+        out.push(Output::Send(exchange, wrong));
+        out.push(Output::Progress(Progress::WrongCode { attempts_left }));
+    }
+
+    fn request(&mut self, exchange: ExchangeId, message: GuestMessage, out: &mut Vec<Output>) {
+        let Some(state) = self.exchanges.get(&exchange) else {
+            return;
+        };
+        let peer = state.transcript.guest;
+        let (guest, admission) = match (self.terms.kind, message) {
+            (InvitationKind::Space, GuestMessage::Request { chain, profile })
+                if chain.device().device == peer
+                    && chain.device().kind == LinkKind::Device
+                    && profile.check().is_ok() =>
+            {
+                let guest = GuestKey::Identity(chain.device().identity);
+                (guest, Admission::Member { chain, profile })
+            }
+            (
+                InvitationKind::Device,
+                GuestMessage::RequestDevice {
+                    device,
+                    sealing,
+                    profile,
+                },
+            ) if device == peer && profile.check().is_ok() => {
+                let new = NewDevice {
+                    device,
+                    sealing,
+                    profile,
+                };
+                (GuestKey::Device(device), Admission::Device(new))
+            }
+            _ => return self.refuse(exchange, Refusal::Protocol, out),
+        };
+        if let Challenge::Identity(invited) = self.terms.challenge
+            && guest != GuestKey::Identity(invited)
+        {
+            return self.refuse(exchange, Refusal::NotInvited, out);
+        }
+        // A guest that lost its ticket on the way may come again; nobody else may.
+        let taken = |other: &GuestKey| *other != guest;
+        let busy = |state: &GuestExchange| matches!(&state.stage, Stage::Admitting(g) if taken(g));
+        let used = self.usage.used_by.iter().any(taken) || self.exchanges.values().any(busy);
+        if self.terms.single_use && used {
+            return self.refuse(exchange, Refusal::Unknown, out);
+        }
+        if let GuestKey::Device(_) = guest {
+            // ECHO keeps who used an invitation to a space. For a device only this does, and a
+            // crash in between must not leave room for another.
+            self.note_use(guest, out);
+        }
+        self.enter(exchange, Stage::Admitting(guest));
+        out.push(Output::Admit(exchange, admission));
+    }
+
+    fn note_use(&mut self, guest: GuestKey, out: &mut Vec<Output>) {
+        if self.usage.used_by.contains(&guest) {
+            return;
+        }
+        if self.usage.used_by.len() >= USED_BY_MAX {
+            self.usage.used_by.remove(0);
+        }
+        self.usage.used_by.push(guest);
+        out.push(Output::Save);
+    }
+
+    fn admitted(
+        &mut self,
+        exchange: ExchangeId,
+        guest: GuestKey,
+        admitted: Result<Admitted, Refusal>,
+        out: &mut Vec<Output>,
+    ) {
+        let addresses = Vec::new();
+        let (parts, message) = match admitted {
+            Ok(Admitted::Member(mut ticket)) => {
+                let parts = ticket::split(&mut ticket);
+                (parts, HostMessage::Admitted { ticket, addresses })
+            }
+            Ok(Admitted::Device(admission)) => {
+                let DeviceAdmission {
+                    chain,
+                    mut ticket,
+                    profile,
+                } = *admission;
+                let parts = ticket::split(&mut ticket);
+                let message = HostMessage::DeviceAdmitted {
+                    chain,
+                    ticket,
+                    profile,
+                    addresses,
+                };
+                (parts, message)
+            }
+            Err(refusal) => {
+                self.refuse(exchange, refusal, out);
+                return out.push(Output::Progress(Progress::GuestLeft));
+            }
+        };
+        self.note_use(guest, out);
+        self.exchanges.remove(&exchange);
+        for control in parts {
+            out.push(Output::Send(exchange, HostMessage::TicketPart { control }));
+        }
+        out.push(Output::Send(exchange, message));
+        out.push(Output::Close(exchange));
+        out.push(Output::Progress(Progress::Admitted(guest)));
+    }
+
+    fn refuse(&mut self, exchange: ExchangeId, refusal: Refusal, out: &mut Vec<Output>) {
+        self.exchanges.remove(&exchange);
+        out.push(Output::Send(exchange, HostMessage::Refused { refusal }));
+        out.push(Output::Close(exchange));
+    }
+}
+
+impl Transcript {
+    fn is_signed_by(&self, key: &DeviceKey, signature: &Signature) -> bool {
+        let message = proof_message(&self.invitation, &self.guest, &self.host, &self.binding);
+        key.verify(Domain::Invitation, &message, signature).is_ok()
     }
 }

@@ -1,18 +1,30 @@
 //! Host and guest against each other, and against rubbish.
 
+mod hostile;
+
 use std::collections::BTreeMap;
 
-use dxos_credentials::{DeviceChain, Role};
-use dxos_keys::{DeviceKey, DeviceSecret, IdentitySecret, InvitationId, SealingSecret, Topic};
-use dxos_protocol::echo::{AdmissionTicket, EchoError};
-use dxos_protocol::invitation::{Authentication, GuestMessage, HostMessage, Refusal};
-use proptest::prelude::*;
+use dxos_credentials::{DeviceChain, Profile, Role};
+use dxos_keys::{
+    ContentKey, DeviceKey, DeviceSecret, IdentitySecret, InvitationId, SealingKey, SealingSecret,
+    Topic,
+};
+use dxos_protocol::echo::AdmissionTicket;
+use dxos_protocol::invitation::{
+    Authentication, GuestMessage, HostMessage, InvitationKind, InvitationType, Refusal,
+};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use super::device::{DeviceAdmission, NewDevice};
 use super::guest::{self, Failure, GuestExchange};
-use super::host::{ExchangeId, HostInvitation, Input, InvitationCode, Output, Progress};
-use super::{Invitation, InvitationOptions};
+use super::host::{
+    Admission, Admitted, Challenge, ExchangeId, GuestKey, HostInvitation, Input, Output, Progress,
+    Terms, Usage,
+};
+use super::{
+    HostAddress, Invitation, InvitationCode, InvitationKey, InvitationOptions, InvitationProof,
+};
 
 const EXPIRES_MS: u64 = 1_000_000;
 const PATIENCE_MS: u64 = 10_000;
@@ -27,9 +39,16 @@ fn host_device() -> DeviceKey {
 
 fn guest(n: u8) -> (DeviceKey, DeviceChain) {
     let device = DeviceSecret::from_seed(&[n; 32]).device();
-    let sealing = SealingSecret::generate(&mut rng()).sealing_key();
-    let chain = DeviceChain::genesis(IdentitySecret::from_seed(&[n; 32]), device, sealing);
+    let chain = DeviceChain::genesis(IdentitySecret::from_seed(&[n; 32]), device, sealing());
     (device, chain)
+}
+
+fn sealing() -> SealingKey {
+    SealingSecret::generate(&mut rng()).sealing_key()
+}
+
+fn key() -> InvitationKey {
+    InvitationKey::from_secret(&ContentKey::from_bytes([8; 32]))
 }
 
 fn ticket() -> AdmissionTicket {
@@ -40,7 +59,24 @@ fn ticket() -> AdmissionTicket {
     }
 }
 
-/// A host, what it has shown, and the tickets it has asked for.
+/// How guests prove that they were meant: with a key that was made, or as guest 1.
+const PROOFS: [fn() -> InvitationProof; 4] = [
+    || InvitationProof::None,
+    || InvitationProof::Code,
+    || InvitationProof::Key(key()),
+    || InvitationProof::Identity(guest(1).1.device().identity),
+];
+
+/// What is asked of an invitation in a test.
+#[derive(Clone, Debug)]
+struct Asked {
+    kind: InvitationKind,
+    proof: InvitationProof,
+    single_use: bool,
+}
+
+/// A host, what it has shown, and the admissions it has asked for. It keeps what it is told to
+/// save and nothing else, as a disk does.
 struct Host {
     machine: HostInvitation,
     invitation: Invitation,
@@ -49,36 +85,77 @@ struct Host {
     now_ms: u64,
     sent: BTreeMap<ExchangeId, Vec<HostMessage>>,
     progress: Vec<Progress>,
-    admissions: Vec<ExchangeId>,
+    admissions: Vec<(ExchangeId, Admission)>,
+    saved: Usage,
 }
 
 impl Host {
     fn new(authentication: Authentication, single_use: bool) -> Self {
+        let proof = match authentication {
+            Authentication::None => InvitationProof::None,
+            Authentication::SharedSecret => InvitationProof::Code,
+            _ => InvitationProof::Key(key()),
+        };
+        Self::of(&Asked {
+            kind: InvitationKind::Space,
+            proof,
+            single_use,
+        })
+    }
+
+    fn of(asked: &Asked) -> Self {
         let mut rng = rng();
         let id = InvitationId::generate(&mut rng);
-        let code = (authentication == Authentication::SharedSecret)
-            .then(|| InvitationCode::generate(&mut rng));
-        let times = (single_use, EXPIRES_MS, PATIENCE_MS);
-        let machine = HostInvitation::new(id, host_device(), Role::Editor, code.clone(), times);
+        let code = InvitationCode::of_secret(&ContentKey::generate(&mut rng));
+        let challenge = match &asked.proof {
+            InvitationProof::None => Challenge::None,
+            InvitationProof::Code => Challenge::Code(code.clone()),
+            InvitationProof::Key(key) => Challenge::Key(key.public()),
+            InvitationProof::Identity(identity) => Challenge::Identity(*identity),
+        };
+        let terms = Terms {
+            id,
+            kind: asked.kind,
+            role: Role::Editor,
+            history: true,
+            single_use: asked.single_use,
+            expires_ms: EXPIRES_MS,
+            patience_ms: PATIENCE_MS,
+            challenge,
+        };
         let invitation = Invitation {
             id,
+            kind: asked.kind,
+            invitation_type: InvitationType::Interactive,
             topic: Topic::from_bytes([1; 32]),
-            host: host_device(),
-            addresses: Vec::new(),
+            hosts: vec![HostAddress {
+                device: host_device(),
+                addresses: Vec::new(),
+            }],
             signal: Vec::new(),
-            authentication,
+            proof: asked.proof.clone(),
             expires_ms: EXPIRES_MS,
+            target: None,
         };
         Self {
-            machine,
+            machine: HostInvitation::new(terms, Usage::default(), host_device()),
             invitation,
-            code,
+            code: (asked.proof == InvitationProof::Code).then_some(code),
             rng,
             now_ms: 0,
             sent: BTreeMap::new(),
             progress: Vec::new(),
             admissions: Vec::new(),
+            saved: Usage::default(),
         }
+    }
+
+    /// Ends and starts again with what is on the disk.
+    fn restart(&mut self) {
+        let terms = self.machine.terms().clone();
+        self.machine = HostInvitation::new(terms, self.saved.clone(), host_device());
+        self.sent.clear();
+        self.admissions.clear();
     }
 
     fn step(&mut self, exchange: ExchangeId, input: Input) {
@@ -91,14 +168,39 @@ impl Host {
     fn take(&mut self, out: Vec<Output>) {
         for output in out {
             match output {
+                Output::Save => self.saved = self.machine.usage().clone(),
                 Output::Send(exchange, message) => {
                     self.sent.entry(exchange).or_default().push(message);
                 }
                 Output::Close(_) => {}
-                Output::Admit { exchange, .. } => self.admissions.push(exchange),
+                Output::Admit(exchange, admission) => self.admissions.push((exchange, admission)),
                 Output::Progress(progress) => self.progress.push(progress),
             }
         }
+    }
+
+    /// Admits whoever was asked for last; whether there was anybody.
+    fn admit(&mut self) -> bool {
+        let Some((exchange, admission)) = self.admissions.pop() else {
+            return false;
+        };
+        let admitted = match admission {
+            Admission::Member { .. } => Admitted::Member(ticket()),
+            Admission::Device(NewDevice {
+                device, sealing, ..
+            }) => {
+                let host = DeviceSecret::from_seed(&[9; 32]);
+                let secret = IdentitySecret::from_seed(&[9; 32]);
+                let chain = DeviceChain::genesis(secret, host.device(), sealing);
+                Admitted::Device(Box::new(DeviceAdmission {
+                    chain: chain.authorize(&host, device, sealing).unwrap(),
+                    ticket: ticket(),
+                    profile: Profile::named("Ann"),
+                }))
+            }
+        };
+        self.step(exchange, Input::Admission(Ok(admitted)));
+        true
     }
 
     fn received(&mut self, exchange: ExchangeId) -> Vec<HostMessage> {
@@ -107,6 +209,20 @@ impl Host {
 
     fn ended(&self) -> Option<Refusal> {
         self.machine.ended()
+    }
+}
+
+/// What an honest guest asks for.
+fn request(kind: InvitationKind, who: u8) -> GuestMessage {
+    let (device, chain) = guest(who);
+    let profile = Profile::default();
+    match kind {
+        InvitationKind::Device => GuestMessage::RequestDevice {
+            device,
+            sealing: sealing(),
+            profile,
+        },
+        _ => GuestMessage::Request { chain, profile },
     }
 }
 
@@ -120,7 +236,7 @@ enum End {
 
 /// Runs a guest that tries `codes` in turn.
 fn join(host: &mut Host, n: u64, who: u8, binding: [u8; 32], codes: &[&str]) -> End {
-    let (device, chain) = guest(who);
+    let (device, _) = guest(who);
     let exchange = ExchangeId(n);
     host.step(
         exchange,
@@ -132,7 +248,8 @@ fn join(host: &mut Host, n: u64, who: u8, binding: [u8; 32], codes: &[&str]) -> 
     let mut rng = ChaCha20Rng::seed_from_u64(n);
     let mut codes = codes.iter();
     let mut out = Vec::new();
-    let mut machine = GuestExchange::start(&host.invitation, device, binding, &mut out);
+    let mut machine =
+        GuestExchange::start(&host.invitation, host_device(), device, binding, &mut out);
     loop {
         for output in std::mem::take(&mut out) {
             match output {
@@ -150,18 +267,14 @@ fn join(host: &mut Host, n: u64, who: u8, binding: [u8; 32], codes: &[&str]) -> 
                     None => return End::AsksForCode,
                 },
                 guest::Output::Request => {
-                    let chain = chain.clone();
-                    let request = GuestMessage::Request {
-                        chain,
-                        display_name: None,
-                    };
+                    let request = request(host.invitation.kind, who);
                     host.step(exchange, Input::Message(request));
                     machine.requested();
-                    if host.admissions.pop() == Some(exchange) {
-                        host.step(exchange, Input::Admission(Ok(ticket())));
-                    }
+                    host.admit();
                 }
-                guest::Output::Admitted { .. } => return End::Admitted,
+                guest::Output::Admitted { .. } | guest::Output::DeviceAdmitted { .. } => {
+                    return End::Admitted;
+                }
                 guest::Output::Failed(failure) => return End::Failed(failure),
             }
         }
@@ -260,11 +373,12 @@ fn a_guest_that_asks_while_another_is_being_admitted_is_refused() {
         );
         let request = GuestMessage::Request {
             chain,
-            display_name: None,
+            profile: Profile::default(),
         };
         host.step(exchange, Input::Message(request));
     }
-    assert_eq!(host.admissions, [ExchangeId(1)]);
+    assert_eq!(host.admissions.len(), 1);
+    assert_eq!(host.admissions[0].0, ExchangeId(1));
     let told = host.received(ExchangeId(2));
     assert_eq!(
         told.last(),
@@ -293,7 +407,7 @@ fn who_shows_the_chain_of_another_device_is_refused() {
     );
     let request = GuestMessage::Request {
         chain,
-        display_name: None,
+        profile: Profile::default(),
     };
     host.step(ExchangeId(1), Input::Message(request));
     assert!(host.admissions.is_empty());
@@ -337,14 +451,11 @@ fn a_failed_admission_is_told_and_can_be_tried_again() {
         );
         let request = GuestMessage::Request {
             chain: chain.clone(),
-            display_name: None,
+            profile: Profile::default(),
         };
         host.step(exchange, Input::Message(request));
-        assert_eq!(host.admissions.pop(), Some(exchange));
-        let error = EchoError::Store {
-            reason: "disk full".to_owned(),
-        };
-        host.step(exchange, Input::Admission(Err(error)));
+        assert_eq!(host.admissions.pop().map(|(n, _)| n), Some(exchange));
+        host.step(exchange, Input::Admission(Err(Refusal::HostFailed)));
         let told = host.received(exchange);
         assert_eq!(
             told.last(),
@@ -364,90 +475,161 @@ fn the_default_is_an_editor_with_a_code_once_within_a_week() {
     assert_eq!(options.lifetime.as_secs(), 7 * 24 * 3600);
 }
 
-/// What a hostile guest may do.
-#[derive(Clone, Debug)]
-enum Move {
-    Connect,
-    Introduce(bool),
-    Pake(Vec<u8>),
-    Confirm([u8; 32]),
-    Request(u8),
-    Cancel,
-    Malformed,
-    Close,
-    Admitted(bool),
-    Wait(u64),
-}
-
-fn moves() -> impl Strategy<Value = Vec<(u64, Move)>> {
-    let one = prop_oneof![
-        3 => Just(Move::Connect),
-        3 => any::<bool>().prop_map(Move::Introduce),
-        2 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Move::Pake),
-        2 => any::<[u8; 32]>().prop_map(Move::Confirm),
-        3 => (1..4_u8).prop_map(Move::Request),
-        1 => Just(Move::Cancel),
-        1 => Just(Move::Malformed),
-        1 => Just(Move::Close),
-        3 => any::<bool>().prop_map(Move::Admitted),
-        1 => (0..PATIENCE_MS).prop_map(Move::Wait),
-    ];
-    prop::collection::vec((0..4_u64, one), 0..60)
-}
-
-proptest! {
-    #[test]
-    fn whatever_guests_do_a_code_is_never_got_around_and_one_use_is_one(
-        moves in moves(),
-        coded in any::<bool>(),
-    ) {
-        let authentication =
-            if coded { Authentication::SharedSecret } else { Authentication::None };
-        let mut host = Host::new(authentication, true);
-        let mut admitted = std::collections::BTreeSet::new();
-        for (n, action) in moves {
-            let exchange = ExchangeId(n);
-            let who = u8::try_from(n).unwrap() + 1;
-            let id = host.invitation.id;
-            let input = match action {
-                Move::Connect => Input::Connected { guest: guest(who).0, binding: SESSION },
-                Move::Introduce(right) => {
-                    let invitation = if right { id } else { InvitationId::from_bytes([0; 16]) };
-                    Input::Message(GuestMessage::Introduce { invitation })
-                }
-                Move::Pake(message) => Input::Message(GuestMessage::Pake { message }),
-                Move::Confirm(confirmation) => {
-                    Input::Message(GuestMessage::PakeConfirm { confirmation })
-                }
-                Move::Request(who) => Input::Message(GuestMessage::Request {
-                    chain: guest(who).1,
-                    display_name: Some("x".repeat(usize::from(who) * 100)),
-                }),
-                Move::Cancel => Input::Message(GuestMessage::Cancel),
-                Move::Malformed => Input::Malformed,
-                Move::Close => Input::Closed,
-                Move::Admitted(well) => {
-                    // Only an admission that was asked for is answered.
-                    let Some(asked) = host.admissions.pop() else { continue };
-                    if well {
-                        admitted.insert(asked);
-                        host.step(asked, Input::Admission(Ok(ticket())));
-                    } else {
-                        let error = EchoError::NoIdentity;
-                        host.step(asked, Input::Admission(Err(error)));
-                    }
-                    continue;
-                }
-                Move::Wait(ms) => {
-                    host.now_ms += ms;
-                    continue;
-                }
+#[test]
+fn every_kind_and_authentication_admits_its_guest_and_refuses_another() {
+    for kind in [InvitationKind::Space, InvitationKind::Device] {
+        for proof in PROOFS {
+            let asked = Asked {
+                kind,
+                proof: proof(),
+                single_use: true,
             };
-            host.step(exchange, input);
-        }
-        prop_assert!(admitted.len() <= 1 , "{admitted:?}");
-        if coded {
-            prop_assert!(admitted.is_empty() && host.admissions.is_empty());
+            let mut host = Host::of(&asked);
+            let code = host.code.clone().map(|code| code.as_str().to_owned());
+            let codes: Vec<&str> = code.iter().map(String::as_str).collect();
+            let named = matches!(asked.proof, InvitationProof::Identity(_));
+            if named {
+                let other = join(&mut host, 1, 2, SESSION, &codes);
+                let refused = End::Failed(Failure::Refused(Refusal::NotInvited));
+                assert_eq!(other, refused, "{asked:?}");
+            }
+            let end = join(&mut host, 2, 1, SESSION, &codes);
+            if named && kind == InvitationKind::Device {
+                // A device has no identity that it could show.
+                assert_eq!(end, End::Failed(Failure::Refused(Refusal::NotInvited)));
+                continue;
+            }
+            assert_eq!(end, End::Admitted, "{asked:?}");
+            let second = join(&mut host, 3, 2, SESSION, &codes);
+            assert!(matches!(second, End::Failed(_)), "{asked:?}: {second:?}");
         }
     }
+}
+
+#[test]
+fn a_signature_for_another_session_or_host_or_by_another_key_proves_nothing() {
+    let mut host = Host::new(Authentication::KnownPublicKey, true);
+    // Made on a session with somebody in the middle.
+    let other = join(&mut host, 1, 1, [6; 32], &[]);
+    let refused = End::Failed(Failure::Refused(Refusal::NotInvited));
+    assert_eq!(other, refused);
+    let right = host.invitation.clone();
+    let another = ContentKey::from_bytes([7; 32]);
+    host.invitation.proof = InvitationProof::Key(InvitationKey::from_secret(&another));
+    assert_eq!(join(&mut host, 2, 1, SESSION, &[]), refused);
+    host.invitation = right;
+    assert_eq!(join(&mut host, 3, 1, SESSION, &[]), End::Admitted);
+}
+
+#[test]
+fn a_guest_leaves_a_host_that_asks_for_less_than_the_invitation_says() {
+    let asks = [
+        Authentication::None,
+        Authentication::SharedSecret,
+        Authentication::KnownPublicKey,
+    ];
+    for proof in PROOFS {
+        for authentication in asks {
+            let mut host = Host::new(Authentication::None, true);
+            host.invitation.proof = proof();
+            let (device, _) = guest(1);
+            let mut out = Vec::new();
+            let mut machine =
+                GuestExchange::start(&host.invitation, host_device(), device, SESSION, &mut out);
+            out.clear();
+            machine.receive(HostMessage::Ready { authentication }, &mut out);
+            let left = matches!(out[..], [guest::Output::Failed(Failure::Downgrade)]);
+            assert_eq!(left, authentication != proof().authentication());
+        }
+    }
+}
+
+#[test]
+fn a_guest_takes_no_shortcut_that_a_host_offers() {
+    // The host claims that all is well before the guest has seen that it knows the code.
+    for message in [
+        HostMessage::Authenticated {
+            confirmation: [0; 32],
+        },
+        HostMessage::Admitted {
+            ticket: ticket(),
+            addresses: Vec::new(),
+        },
+        HostMessage::WrongCode { attempts_left: 2 },
+    ] {
+        let host = Host::new(Authentication::SharedSecret, true);
+        let mut out = Vec::new();
+        let (device, _) = guest(1);
+        let mut machine =
+            GuestExchange::start(&host.invitation, host_device(), device, SESSION, &mut out);
+        let authentication = Authentication::SharedSecret;
+        machine.receive(HostMessage::Ready { authentication }, &mut out);
+        out.clear();
+        machine.receive(message, &mut out);
+        assert!(matches!(
+            out[..],
+            [guest::Output::Failed(Failure::Protocol)]
+        ));
+    }
+}
+
+#[test]
+fn attempts_are_counted_over_a_restart() {
+    let mut host = Host::new(Authentication::SharedSecret, true);
+    let code = host.code.clone().unwrap();
+    for n in 1..=2 {
+        assert_eq!(
+            join(&mut host, n, 1, SESSION, &["000000"]),
+            End::AsksForCode
+        );
+        host.restart();
+    }
+    let third = join(&mut host, 3, 1, SESSION, &["000000"]);
+    let over = End::Failed(Failure::Refused(Refusal::TooManyAttempts));
+    assert_eq!(third, over);
+    host.restart();
+    assert_eq!(join(&mut host, 4, 1, SESSION, &[code.as_str()]), over);
+}
+
+#[test]
+fn a_device_that_is_being_admitted_when_the_host_stops_keeps_its_place() {
+    let mut host = Host::of(&Asked {
+        kind: InvitationKind::Device,
+        proof: InvitationProof::None,
+        single_use: true,
+    });
+    let exchange = ExchangeId(1);
+    let (device, binding) = (guest(1).0, SESSION);
+    host.step(
+        exchange,
+        Input::Connected {
+            guest: device,
+            binding,
+        },
+    );
+    let invitation = host.invitation.id;
+    host.step(
+        exchange,
+        Input::Message(GuestMessage::Introduce { invitation }),
+    );
+    host.step(exchange, Input::Message(request(InvitationKind::Device, 1)));
+    assert_eq!(host.admissions.len(), 1);
+    host.restart();
+    let other = join(&mut host, 2, 2, SESSION, &[]);
+    assert_eq!(other, End::Failed(Failure::Refused(Refusal::Unknown)));
+    assert_eq!(join(&mut host, 3, 1, SESSION, &[]), End::Admitted);
+    assert_eq!(host.machine.usage().used_by, [GuestKey::Device(device)]);
+}
+
+#[test]
+fn a_code_follows_from_its_secret_and_says_nothing_of_another() {
+    let code = |byte| InvitationCode::of_secret(&ContentKey::from_bytes([byte; 32]));
+    assert_eq!(code(1), code(1));
+    assert_ne!(code(1), code(2));
+    for byte in 0..=255 {
+        let code = code(byte);
+        assert_eq!(code.as_str().len(), 6);
+        assert!(code.as_str().bytes().all(|byte| byte.is_ascii_digit()));
+    }
+    assert_eq!(format!("{:?}", code(1)), "InvitationCode(..)");
 }

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use dxos_document::{Path, TextChange, TxError};
+use dxos_document::{Path, Stamp, TextChange, TxError};
 use dxos_protocol::echo::TextEvent;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Sleep, sleep};
@@ -86,11 +86,13 @@ impl Driver {
     }
 
     fn take_in(&mut self, event: TextEvent) {
+        let shared = Arc::clone(&self.shared);
+        // Held until it is told: whoever sees the text under this lock has been told all of it.
+        let mut draft = shared.draft();
         let update = match event {
             TextEvent::Changed(changes) => {
                 let mut deltas = Vec::new();
                 let marks = changes.iter().any(has_marks);
-                let mut draft = self.shared.draft();
                 for change in &changes {
                     deltas.extend(draft.apply(change));
                 }
@@ -108,15 +110,37 @@ impl Driver {
             }
             TextEvent::Replaced(snapshot) => {
                 self.gone = false;
-                if !self.shared.draft().reset(*snapshot) {
+                if !draft.reset(*snapshot) {
                     tracing::info!(object = %self.object, "the text was replaced by another");
                 }
                 TextUpdate::Renewed
             }
         };
         // Nobody may be listening.
-        if let Some(updates) = &*self.shared.updates() {
+        if let Some(updates) = &*shared.updates() {
             let _ = updates.send(update);
+        }
+    }
+
+    /// Takes in what has happened before a transaction of this text; gives what happened with it
+    /// or later and was taken out too.
+    ///
+    /// Another text of this device may have committed before: its characters have smaller numbers
+    /// in the same feed, and could not be taken in any more once there are greater ones.
+    fn take_in_before(&mut self, own: Stamp) -> Option<TextEvent> {
+        loop {
+            let changes = match self.events.try_recv().ok()? {
+                TextEvent::Changed(changes) => changes,
+                anew => return Some(anew),
+            };
+            let (before, later): (Vec<_>, Vec<_>) =
+                changes.into_iter().partition(|change| change.stamp < own);
+            if !before.is_empty() {
+                self.take_in(TextEvent::Changed(before));
+            }
+            if !later.is_empty() {
+                return Some(TextEvent::Changed(later));
+            }
         }
     }
 
@@ -138,7 +162,11 @@ impl Driver {
             .await;
         match committed {
             Ok(committed) => {
+                let rest = self.take_in_before(committed.stamp());
                 self.shared.draft().committed(committed);
+                if let Some(event) = rest {
+                    self.take_in(event);
+                }
                 Ok(())
             }
             Err(error) => {

@@ -1,29 +1,34 @@
 //! Who may do what, as of some point of the history.
 
-use dxos_keys::{DeviceKey, FeedId, IdentityKey, SealingKey, SpaceKey};
+use dxos_keys::{DeviceKey, FeedId, IdentityKey, SpaceKey};
+use dxos_wire::limits::DEVICES_PER_IDENTITY_MAX;
 
-use super::derived::{Act, Derived, Limit, Shown};
-use super::view::{View, covers};
+use super::derived::{Derived, Limit, Shown};
+use super::view::{Place, View, covers};
 use super::{Authority, ControlBlock, Refused};
-use crate::{Assertion, DeviceChain, Issuer, Right, Role};
+use crate::{Assertion, DeviceChain, Issuer, LinkKind, Right, Role, VerifiedDevice};
 
 /// The right that a credential needs, were nothing else to be asked. `None` for those that no
 /// right allows.
 pub(super) fn right_needed(assertion: &Assertion) -> Option<Right> {
     match assertion {
         Assertion::SpaceMember { .. }
-        | Assertion::ContentKey { .. }
         | Assertion::Epoch { .. }
         | Assertion::DelegatedInvitation { .. }
         | Assertion::InvitationCancelled { .. } => Some(Right::Admit),
+        // Whether it is a new key, which admins make, or one that is handed on, is seen later.
+        Assertion::ContentKey { .. } => Some(Right::Read),
         // Anyone may leave.
         Assertion::MemberRemoved { .. }
         | Assertion::MemberProfile { .. }
         | Assertion::DeviceRevoked { .. }
+        | Assertion::DeviceRestored { .. }
         | Assertion::AuthorizedDevice { .. }
+        | Assertion::AuthorizedRecoveryKey { .. }
+        // Of another device: what a device shows of itself needs none.
+        | Assertion::DevicePresented { .. }
         | Assertion::DeviceProfile { .. } => Some(Right::Replicate),
         Assertion::SpaceGenesis { .. }
-        | Assertion::DevicePresented { .. }
         | Assertion::IdentityGenesis { .. }
         | Assertion::IdentityRecovery { .. } => None,
     }
@@ -44,7 +49,9 @@ pub(super) fn in_its_place(space: SpaceKey, block: &ControlBlock) -> bool {
         | Assertion::DevicePresented { space, .. } => *space,
         Assertion::IdentityGenesis { .. }
         | Assertion::AuthorizedDevice { .. }
+        | Assertion::AuthorizedRecoveryKey { .. }
         | Assertion::DeviceRevoked { .. }
+        | Assertion::DeviceRestored { .. }
         | Assertion::DeviceProfile { .. }
         | Assertion::IdentityRecovery { .. } => space,
     };
@@ -52,7 +59,10 @@ pub(super) fn in_its_place(space: SpaceKey, block: &ControlBlock) -> bool {
     let by_right_one = match block.credential.assertion() {
         Assertion::SpaceGenesis { .. } => *block.credential.issuer() == Issuer::Space(space),
         Assertion::DevicePresented { chain, .. } => {
-            *block.credential.issuer() == Issuer::Device(device) && chain.device().device == device
+            let shown = chain.device();
+            // A recovery key is on paper and writes nothing.
+            *block.credential.issuer() == Issuer::Device(device)
+                && (shown.device != device || shown.kind == LinkKind::Device)
         }
         _ => *block.credential.issuer() == Issuer::Device(device),
     };
@@ -71,7 +81,7 @@ impl Derived {
         }
         let device = &block.descriptor.device;
         let view = View::of(block);
-        let judge = |right| self.judge(device, (&block.feed, block.seq), view, right);
+        let judge = |right| self.judge(device, Place::of(block), view, right);
         let assertion = block.credential.assertion();
         let authority = judge(right_needed(assertion).ok_or(Refused::Role)?)?;
         let own = authority.identity;
@@ -82,8 +92,18 @@ impl Derived {
             Assertion::DeviceRevoked {
                 identity,
                 device: revoked,
+                ..
             } => own == *identity && revoked != device,
-            Assertion::AuthorizedDevice { identity, .. } => own == *identity,
+            Assertion::DeviceRestored { identity, .. }
+            | Assertion::AuthorizedDevice { identity, .. }
+            | Assertion::AuthorizedRecoveryKey { identity, .. } => own == *identity,
+            Assertion::DevicePresented { chain, .. } => own == chain.device().identity,
+            Assertion::ContentKey { key, .. } if !authority.role.allows(Right::Admit) => {
+                let made = self.made.get(key).into_iter().flatten();
+                made.into_iter()
+                    .any(|((_, feed, seq), _)| view.holds(feed, *seq))
+            }
+            Assertion::ContentKey { .. } => return judge(Right::Admit),
             Assertion::DeviceProfile { device: named, .. } => {
                 named == device || self.acting(named, view) == Some(own)
             }
@@ -98,13 +118,17 @@ impl Derived {
 
     /// The identity for which a device acts, as of `view`. A device can be authorized for several
     /// identities, also without its consent: what it showed itself goes before what others showed
-    /// of it, and what came first before what came later.
+    /// of it, and what came first before what came later. A recovery key does not act.
     pub(super) fn acting(&self, device: &DeviceKey, view: View<'_>) -> Option<IdentityKey> {
+        let shown = self.first_shown(device, view)?;
+        (shown.device.kind == LinkKind::Device).then_some(shown.device.identity)
+    }
+
+    fn first_shown(&self, device: &DeviceKey, view: View<'_>) -> Option<&Shown> {
         let shown = self.shown.get(device)?;
         let known = |shown: &&Shown| view.holds(&shown.at.1, shown.at.2);
         let own = shown.iter().filter(|shown| shown.own).find(known);
-        let found = own.or_else(|| shown.iter().find(known));
-        found.map(|shown| shown.device.identity)
+        own.or_else(|| shown.iter().find(known))
     }
 
     /// The chains of a device for an identity that were shown as of `view`, its own first.
@@ -123,7 +147,7 @@ impl Derived {
             })
     }
 
-    /// How far from the identity's genesis a device is, as of `view`.
+    /// Where a device stands among those of its identity, as of `view`; the least goes first.
     pub(super) fn depth(
         &self,
         identity: &IdentityKey,
@@ -131,24 +155,50 @@ impl Derived {
         view: View<'_>,
     ) -> usize {
         let chains = self.chains(identity, device, view);
-        let depths = chains.map(|shown| shown.chain.len());
+        let depths = chains.map(|shown| shown.seniority);
         depths.min().unwrap_or(usize::MAX)
     }
 
-    /// The devices that act for an identity now, with their encryption keys.
+    /// The devices and recovery keys that belong to an identity now and have room: of more than
+    /// there is room for, those that go first, the nearer to the identity's genesis, ties by key.
+    /// That is the order in which they may revoke each other, so whoever makes devices without end
+    /// crowds out those only that it could turn out as well.
     pub(super) fn devices_of(
         &self,
         identity: &IdentityKey,
-    ) -> impl Iterator<Item = (DeviceKey, SealingKey)> {
+    ) -> impl Iterator<Item = &VerifiedDevice> {
+        let mut active: Vec<_> = self.active(identity).collect();
+        if active.len() > DEVICES_PER_IDENTITY_MAX {
+            active.sort_unstable_by_key(|(seniority, device)| (*seniority, device.device));
+            active.truncate(DEVICES_PER_IDENTITY_MAX);
+        }
+        active.into_iter().map(|(_, device)| device)
+    }
+
+    /// The devices and recovery keys that belong to an identity now, whether or not there is room
+    /// for them, each with its seniority.
+    pub(super) fn active(
+        &self,
+        identity: &IdentityKey,
+    ) -> impl Iterator<Item = (usize, &VerifiedDevice)> {
         let devices = self.devices.get(identity).into_iter().flatten();
-        devices.filter_map(|device| {
-            if self.acting(device, View::all()) != Some(*identity) {
-                return None;
-            }
-            let mut chains = self.chains(identity, device, View::all());
-            let shown = chains.find(|shown| self.holds_up(shown, None))?;
-            Some((*device, shown.device.sealing))
-        })
+        devices.filter_map(|device| self.active_device(identity, device))
+    }
+
+    pub(super) fn active_device(
+        &self,
+        identity: &IdentityKey,
+        device: &DeviceKey,
+    ) -> Option<(usize, &VerifiedDevice)> {
+        if self.first_shown(device, View::all())?.device.identity != *identity {
+            return None;
+        }
+        let chains = self.chains(identity, device, View::all());
+        let mut chains = chains.filter(|shown| self.holds_up(shown, None));
+        let first = chains.next()?;
+        let seniority = chains.map(|shown| shown.seniority).min();
+        let seniority = seniority.map_or(first.seniority, |other| other.min(first.seniority));
+        Some((seniority, &first.device))
     }
 
     /// Whether a block at `place`, or anything new, of a device comes too late: the device, or
@@ -158,7 +208,7 @@ impl Derived {
         identity: &IdentityKey,
         device: &DeviceKey,
         view: View<'_>,
-        place: Option<(&FeedId, u64)>,
+        place: Option<Place<'_>>,
     ) -> bool {
         // Mostly nobody ever was.
         let mut chains = self.chains(identity, device, view);
@@ -168,7 +218,7 @@ impl Derived {
     /// Whether a chain survives the revocation of devices in it. What a device authorized stays
     /// authorized when it is revoked, if whoever revoked it knew: otherwise a stolen device could
     /// go on making new ones.
-    fn holds_up(&self, shown: &Shown, place: Option<(&FeedId, u64)>) -> bool {
+    fn holds_up(&self, shown: &Shown, place: Option<Place<'_>>) -> bool {
         self.stands(&shown.device.identity, &shown.chain, place)
     }
 
@@ -182,7 +232,7 @@ impl Derived {
         &self,
         identity: &IdentityKey,
         chain: &[DeviceKey],
-        place: Option<(&FeedId, u64)>,
+        place: Option<Place<'_>>,
     ) -> bool {
         let next = chain.iter().skip(1).map(Some).chain([None]);
         chain.iter().zip(next).all(|(device, next)| {
@@ -192,7 +242,7 @@ impl Derived {
             let links = next.and_then(|next| self.links.get(&(*identity, *device, *next)));
             revocations.values().all(|revocation| {
                 let reaches = |feed: &FeedId, seq| covers(&revocation.past, feed, seq);
-                place.is_some_and(|(feed, seq)| reaches(feed, seq))
+                place.is_some_and(|place| place.was_known_to(revocation))
                     || links
                         .is_some_and(|links| links.iter().any(|(feed, seq)| reaches(feed, *seq)))
             })
@@ -206,29 +256,33 @@ impl Derived {
             let known = view.holds(&act.block.feed, act.block.seq);
             return known.then_some((act.role?, act.rank));
         }
-        let known: Vec<&Act> = acts
+        let known = acts
             .iter()
-            .filter(|act| view.holds(&act.block.feed, act.block.seq))
-            .collect();
+            .filter(|act| view.holds(&act.block.feed, act.block.seq));
         let (mut role, mut rank) = (None, u32::MAX);
-        for (at, act) in known.iter().enumerate() {
-            let knew = |later: &&&Act| later.knew(&act.block.feed, act.block.seq);
-            let later = || known.iter().skip(at + 1);
-            // What another known act came after no longer says anything.
-            if !later().rev().any(|later| knew(&later)) {
+        for act in known {
+            if act.is_last_in(view) {
                 role = Some(role.map_or(act.role, |least: Option<Role>| least.min(act.role)));
             }
             // A member keeps its place in the tree of admissions until it is removed.
-            let removed = || {
-                later()
-                    .filter(|later| later.role.is_none())
-                    .any(|later| knew(&later))
-            };
-            if act.role.is_some() && act.rank < rank && !removed() {
+            if act.role.is_some() && act.rank < rank && !act.is_ended_in(view) {
                 rank = act.rank;
             }
         }
         Some((role??, rank))
+    }
+
+    /// The role and rank of an identity now: what a block of it that knows everything may do.
+    pub(super) fn role_now(&self, identity: &IdentityKey) -> Option<(Role, u32)> {
+        let (mut role, rank) = self.role_at(identity, View::all())?;
+        for limit in self.limits.get(identity).into_iter().flatten() {
+            // Whoever gave a greater role may have hidden what it knew of the lesser one, though
+            // it knew of something that came after.
+            if !self.readmitted(identity, limit.1, View::all()) {
+                role = role.min(limit.1.role?);
+            }
+        }
+        Some((role, rank))
     }
 
     pub(super) fn rank_at(&self, identity: &IdentityKey, view: View<'_>) -> u32 {
@@ -239,7 +293,7 @@ impl Derived {
     pub(super) fn judge(
         &self,
         device: &DeviceKey,
-        (feed, seq): (&FeedId, u64),
+        place: Place<'_>,
         view: View<'_>,
         right: Right,
     ) -> Result<Authority, Refused> {
@@ -248,12 +302,12 @@ impl Derived {
         if !role.allows(right) {
             return Err(Refused::Role);
         }
-        if self.is_revoked(&identity, device, view, Some((feed, seq))) {
+        if self.is_revoked(&identity, device, view, Some(place)) {
             return Err(Refused::Revoked);
         }
         let limits = self.limits.get(&identity).into_iter().flatten();
         for (_, limit) in limits {
-            if !covers(&limit.block.past, feed, seq)
+            if !place.was_known_to(&limit.block)
                 && !limit.role.is_some_and(|role| role.allows(right))
                 && !self.readmitted(&identity, limit, view)
             {

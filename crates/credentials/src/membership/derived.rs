@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use dxos_keys::{ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, SpaceKey};
 
-use super::view::{View, covers};
+use super::evaluate::Seniority;
+use super::view::{Place, View, covers};
 use super::{ControlBlock, Order};
-use crate::{Assertion, DeviceChain, Issuer, Role, VerifiedDevice};
+use crate::{Assertion, DeviceChain, Issuer, Profile, Right, Role, VerifiedDevice};
 
 /// What follows from the blocks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,15 +30,28 @@ pub(super) struct Derived {
     pub(super) limits: BTreeMap<IdentityKey, BTreeMap<Order, Limit>>,
     /// Effective revocations.
     pub(super) revocations: BTreeMap<(IdentityKey, DeviceKey), BTreeMap<Order, Arc<ControlBlock>>>,
+    /// What took revocations back, by the device that is restored, with where it goes in the
+    /// order in which they take effect.
+    pub(super) restorations: BTreeMap<(IdentityKey, DeviceKey), Restorations>,
     /// Every block in `limits` or `revocations`. For a reduction, which is an admission too, with
     /// the rank of its issuer when it took effect; for others 0.
     pub(super) standing: BTreeMap<Order, u32>,
-    /// The current content key, after how many restrictions its issuer knew and where it stands.
-    pub(super) content_key: Option<(usize, Order, ContentKeyId)>,
-    pub(super) invitations: BTreeSet<InvitationId>,
-    pub(super) names: BTreeMap<IdentityKey, (Order, Option<String>)>,
+    /// Where admins made each content key, or handed one on, and how many restrictions they knew.
+    pub(super) made: BTreeMap<ContentKeyId, BTreeMap<Order, usize>>,
+    /// Admissions that count, by the invitation for one guest that each used up.
+    pub(super) uses: BTreeMap<InvitationId, BTreeMap<Order, (Arc<ControlBlock>, IdentityKey)>>,
+    /// Of invitations that were used for several guests at once, or by a reduction, the admission
+    /// that counts and whom it admits.
+    pub(super) winners: BTreeMap<InvitationId, (Order, IdentityKey)>,
+    /// Admissions that were in `winners` and fell with the right of whoever issued them: another
+    /// takes their place.
+    pub(super) fallen: BTreeSet<Order>,
+    pub(super) profiles: BTreeMap<IdentityKey, (Order, Profile)>,
     pub(super) counting: BTreeSet<Order>,
 }
+
+/// What took revocations of one device back.
+type Restorations = BTreeMap<Order, (Seniority, Arc<ControlBlock>)>;
 
 /// Something that was decided about an identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +60,11 @@ pub(super) struct Act {
     /// `None` for a removal.
     pub(super) role: Option<Role>,
     pub(super) rank: u32,
+    /// The first act in each feed that was made in knowledge of this one: for a view that holds
+    /// one of them, this one says nothing any more.
+    overruled: BTreeMap<FeedId, u64>,
+    /// The same, of removals only.
+    ended: BTreeMap<FeedId, u64>,
 }
 
 /// A device chain that was shown.
@@ -55,6 +74,8 @@ pub(super) struct Shown {
     pub(super) device: VerifiedDevice,
     /// The devices that lead to it, itself included.
     pub(super) chain: Arc<[DeviceKey]>,
+    /// See [`DeviceChain`]'s.
+    pub(super) seniority: usize,
     /// Whether the device showed it itself.
     pub(super) own: bool,
 }
@@ -78,6 +99,35 @@ impl Act {
     pub(super) fn is(&self, block: &ControlBlock) -> bool {
         (self.block.feed, self.block.seq) == (block.feed, block.seq)
     }
+
+    fn note_later(&mut self, later: &Self) {
+        if !later.knew(&self.block.feed, self.block.seq) {
+            return;
+        }
+        let (feed, seq) = (later.block.feed, later.block.seq);
+        let note = |places: &mut BTreeMap<FeedId, u64>| {
+            let first = places.entry(feed).or_insert(seq);
+            *first = seq.min(*first);
+        };
+        note(&mut self.overruled);
+        if later.role.is_none() {
+            note(&mut self.ended);
+        }
+    }
+
+    /// Whether `view` holds nothing that came after it.
+    pub(super) fn is_last_in(&self, view: View<'_>) -> bool {
+        !holds_any(view, &self.overruled)
+    }
+
+    /// Whether `view` holds a removal that came after it.
+    pub(super) fn is_ended_in(&self, view: View<'_>) -> bool {
+        holds_any(view, &self.ended)
+    }
+}
+
+fn holds_any(view: View<'_>, places: &BTreeMap<FeedId, u64>) -> bool {
+    places.iter().any(|(feed, seq)| view.holds(feed, *seq))
 }
 
 impl Derived {
@@ -85,7 +135,7 @@ impl Derived {
     pub(super) fn apply(&mut self, space: SpaceKey, block: &Arc<ControlBlock>) -> bool {
         let counts = match block.credential.assertion() {
             Assertion::SpaceGenesis { admin, .. } => self.found(block, *admin),
-            Assertion::DevicePresented { chain, .. } => {
+            Assertion::DevicePresented { chain, .. } if shows_itself(block, chain) => {
                 self.show(block, chain, true);
                 true
             }
@@ -120,6 +170,7 @@ impl Derived {
         let (issuer, rank) = match self.standing.get(&block.order()) {
             // What has taken effect stands, whatever a junior did meanwhile.
             Some(rank) => (None, *rank),
+            None if self.restores(block) => return true,
             None => match self.issuer(space, block) {
                 Ok(authority) => (
                     Some(authority.identity),
@@ -132,24 +183,29 @@ impl Derived {
             Assertion::SpaceMember {
                 identity,
                 role,
-                display_name,
+                profile,
                 chain,
                 invitation,
                 ..
             } => {
+                if let Some(invitation) = invitation
+                    && !self.take_up(block, *invitation, *identity)
+                {
+                    return false;
+                }
                 if let Some(chain) = chain
                     && chain.device().identity == *identity
                 {
                     self.show(block, chain, false);
                 }
                 self.act(block, *identity, Some(*role), rank.saturating_add(1));
-                self.invitations.extend(invitation);
-                if display_name.is_some() {
-                    self.name(block, *identity, display_name.as_deref());
+                if !profile.is_empty() {
+                    self.describe(block, *identity, profile);
                 }
             }
+            Assertion::DevicePresented { chain, .. } => self.show(block, chain, false),
             Assertion::MemberRemoved { identity, .. } => self.act(block, *identity, None, 0),
-            // A revocation counts from when it takes effect.
+            // A revocation or restoration counts from when it takes effect.
             _ => return issuer.is_none(),
         }
         if let Some(issuer) = issuer {
@@ -168,20 +224,82 @@ impl Derived {
     ) {
         let acts = self.acts.entry(identity).or_default();
         let at = acts.partition_point(|act| act.block.order() < block.order());
-        let block = Arc::clone(block);
-        acts.insert(at, Act { block, role, rank });
+        let mut act = Act {
+            block: Arc::clone(block),
+            role,
+            rank,
+            overruled: BTreeMap::new(),
+            ended: BTreeMap::new(),
+        };
+        let (earlier, later) = acts.split_at_mut_checked(at).unwrap_or_default();
+        for other in earlier {
+            other.note_later(&act);
+        }
+        for other in later {
+            act.note_later(other);
+        }
+        acts.insert(at, act);
     }
 
-    fn name(&mut self, block: &ControlBlock, identity: IdentityKey, name: Option<&str>) {
-        let known = self.names.get(&identity);
+    /// Notes that an admission used up an invitation for one guest; `false` when it was not there
+    /// to be used: its issuer knew of another guest's admission, or lost against it.
+    fn take_up(
+        &mut self,
+        block: &Arc<ControlBlock>,
+        invitation: InvitationId,
+        identity: IdentityKey,
+    ) -> bool {
+        let winner = self.winners.get(&invitation);
+        if winner.is_some_and(|(_, winner)| *winner != identity)
+            || self.fallen.contains(&block.order())
+        {
+            return false;
+        }
+        let view = View::of(block);
+        let uses = self.uses.entry(invitation).or_default();
+        let spent = uses
+            .iter()
+            .any(|((_, feed, seq), (_, guest))| *guest != identity && view.holds(feed, *seq));
+        if !spent {
+            uses.insert(block.order(), (Arc::clone(block), identity));
+        }
+        !spent
+    }
+
+    /// The invitation that an admission used, when others used it for other guests.
+    pub(super) fn contested(&self, block: &ControlBlock) -> Option<(InvitationId, IdentityKey)> {
+        let Assertion::SpaceMember {
+            identity,
+            invitation: Some(invitation),
+            ..
+        } = block.credential.assertion()
+        else {
+            return None;
+        };
+        let uses = self.uses.get(invitation)?;
+        let contested = uses.contains_key(&block.order())
+            && !self.winners.contains_key(invitation)
+            && uses.values().any(|(_, guest)| guest != identity);
+        contested.then_some((*invitation, *identity))
+    }
+
+    /// An invitation whose admission lost the right of its issuer after it had won.
+    pub(super) fn fallen_winner(&self) -> Option<(InvitationId, Order)> {
+        let winners = self.winners.iter();
+        let mut orders = winners.map(|(invitation, (order, _))| (*invitation, *order));
+        orders.find(|(_, order)| !self.counting.contains(order))
+    }
+
+    fn describe(&mut self, block: &ControlBlock, identity: IdentityKey, profile: &Profile) {
+        let known = self.profiles.get(&identity);
         if known.is_none_or(|(at, _)| *at < block.order()) {
-            self.names
-                .insert(identity, (block.order(), name.map(str::to_owned)));
+            self.profiles
+                .insert(identity, (block.order(), profile.clone()));
         }
     }
 
     fn show(&mut self, block: &ControlBlock, chain: &DeviceChain, own: bool) {
-        let device = chain.device();
+        let (device, seniority) = (chain.device(), chain.seniority());
         let chain: Arc<[DeviceKey]> = chain.devices().collect();
         for (from, to) in chain.iter().zip(chain.iter().skip(1)) {
             let places = self.links.entry((device.identity, *from, *to)).or_default();
@@ -205,6 +323,7 @@ impl Derived {
             at,
             device,
             chain,
+            seniority,
             own,
         };
         places.insert(place, shown);
@@ -216,12 +335,17 @@ impl Derived {
             return false;
         };
         match block.credential.assertion() {
-            Assertion::MemberProfile { display_name, .. } => {
-                self.name(block, authority.identity, display_name.as_deref());
+            Assertion::MemberProfile { profile, .. } => {
+                self.describe(block, authority.identity, profile);
             }
             Assertion::ContentKey { key, .. } => {
-                let found = Some((self.restrictions_known(block), block.order(), *key));
-                self.content_key = self.content_key.max(found);
+                let (device, place) = (&block.descriptor.device, Place::of(block));
+                let made = self.judge(device, place, View::of(block), Right::Admit);
+                if made.is_ok() {
+                    let known = self.restrictions_known(block);
+                    let places = self.made.entry(*key).or_default();
+                    places.insert(block.order(), known);
+                }
             }
             _ => {}
         }
@@ -229,9 +353,23 @@ impl Derived {
         true
     }
 
+    /// The current content key, and where it was made: see [`super::Membership::content_key`].
+    pub(super) fn content_key(&self) -> Option<(ContentKeyId, Order)> {
+        let first = self.made.iter().filter_map(|(key, places)| {
+            let (order, known) = places.first_key_value()?;
+            Some((*known, *order, *key))
+        });
+        first.max().map(|(_, order, key)| (key, order))
+    }
+
     /// How many effective removals and revocations the writer of a block knew.
     fn restrictions_known(&self, block: &ControlBlock) -> usize {
         let known = |(_, feed, seq): &&Order| covers(&block.past, feed, *seq);
         self.standing.keys().filter(known).count()
     }
+}
+
+/// Whether a block shows the chain of the device that wrote it.
+pub(super) fn shows_itself(block: &ControlBlock, chain: &DeviceChain) -> bool {
+    chain.device().device == block.descriptor.device
 }

@@ -4,12 +4,13 @@
 //! makes a flood of pretensions cheap to refuse. It also tells cheaply that a new restriction
 //! reaches nothing that was there before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dxos_keys::{DeviceKey, FeedId, IdentityKey, SpaceKey};
+use dxos_keys::{DeviceKey, FeedId, IdentityKey, InvitationId, SpaceKey};
 
 use super::ControlBlock;
 use super::authority::{in_its_place, right_needed};
+use super::derived::shows_itself;
 use super::view::{View, covers};
 use crate::{Assertion, DeviceChain, Role};
 
@@ -22,6 +23,8 @@ pub(super) struct Hope {
     shown: BTreeMap<DeviceKey, BTreeMap<(IdentityKey, FeedId), Places>>,
     /// The last block of each identity in each feed that may count.
     issued: BTreeMap<IdentityKey, BTreeMap<FeedId, u64>>,
+    /// Whom each invitation for one guest may have admitted.
+    guests: BTreeMap<InvitationId, BTreeSet<IdentityKey>>,
 }
 
 /// The first and the last place in a feed where something was said.
@@ -54,13 +57,16 @@ impl Hope {
                 note(roles, (Role::Admin, feed), seq);
                 return true;
             }
-            Assertion::DevicePresented { chain, .. } => {
+            Assertion::DevicePresented { chain, .. } if shows_itself(block, chain) => {
                 self.show(block, chain);
                 return true;
             }
             _ => {}
         }
-        let issuers = self.issuers(block);
+        let mut issuers = self.issuers(block);
+        if let Assertion::DevicePresented { chain, .. } = block.credential.assertion() {
+            issuers.retain(|issuer| *issuer == chain.device().identity);
+        }
         if issuers.is_empty() {
             return false;
         }
@@ -69,19 +75,29 @@ impl Hope {
             let last = last.entry(feed).or_insert(seq);
             *last = seq.max(*last);
         }
-        if let Assertion::SpaceMember {
-            identity,
-            role,
-            chain,
-            ..
-        } = block.credential.assertion()
-        {
-            note(self.roles.entry(*identity).or_default(), (*role, feed), seq);
-            if let Some(chain) = chain
-                && chain.device().identity == *identity
-            {
-                self.show(block, chain);
+        match block.credential.assertion() {
+            Assertion::SpaceMember {
+                identity,
+                role,
+                chain,
+                invitation,
+                ..
+            } => {
+                note(self.roles.entry(*identity).or_default(), (*role, feed), seq);
+                if let Some(chain) = chain
+                    && chain.device().identity == *identity
+                {
+                    self.show(block, chain);
+                }
+                if let Some(invitation) = invitation {
+                    self.guests
+                        .entry(*invitation)
+                        .or_default()
+                        .insert(*identity);
+                }
             }
+            Assertion::DevicePresented { chain, .. } => self.show(block, chain),
+            _ => {}
         }
         true
     }
@@ -131,6 +147,12 @@ impl Hope {
         issued
             .into_iter()
             .all(|(feed, last)| covers(&block.past, feed, *last))
+    }
+
+    /// Whether an invitation for one guest may have been used for several.
+    pub(super) fn is_contested(&self, invitation: Option<&InvitationId>) -> bool {
+        let guests = invitation.and_then(|invitation| self.guests.get(invitation));
+        guests.is_some_and(|guests| guests.len() > 1)
     }
 
     /// Whether a new admission can neither restrict what is there nor be restricted by it: all

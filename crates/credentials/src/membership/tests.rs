@@ -2,8 +2,12 @@
 
 mod attacks;
 mod devices;
+mod invitations;
+mod malice;
 mod properties;
 mod random;
 mod reference;
+mod restorations;
+mod room;
 mod rules;
 mod world;

@@ -5,6 +5,38 @@ use dxos_keys::FeedId;
 
 use super::ControlBlock;
 
+/// Where a block stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place<'a> {
+    pub(super) feed: &'a FeedId,
+    pub(super) seq: u64,
+    /// Whether it is a block of data.
+    pub(super) data: bool,
+}
+
+impl<'a> Place<'a> {
+    /// The place of a control block.
+    pub(super) const fn of(block: &'a ControlBlock) -> Self {
+        Self {
+            feed: &block.feed,
+            seq: block.seq,
+            data: false,
+        }
+    }
+
+    /// Whether whoever took something away knew of the block there: by its causes, or, of data
+    /// alone, because it says so. Saying so of control blocks would be a way to let an accomplice
+    /// go on after its removal.
+    pub(super) fn was_known_to(&self, restriction: &ControlBlock) -> bool {
+        let said = || {
+            let seen = restriction.credential.assertion().seen();
+            seen.and_then(|seen| seen.get(self.feed))
+                .is_some_and(|length| *length > self.seq)
+        };
+        covers(&restriction.past, self.feed, self.seq) || self.data && said()
+    }
+}
+
 /// What the writer of a block had applied before it, or everything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a>(Option<((FeedId, u64), &'a Timeframe)>);

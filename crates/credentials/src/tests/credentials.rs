@@ -1,13 +1,12 @@
 use dxos_keys::{
-    ContentKey, ContentKeyId, InvitationId, RecoverySecret, SealingSecret, SpaceKey, SpaceSecret,
-    StateHash,
+    ContentKey, ContentKeyId, InvitationId, SealingSecret, SpaceKey, SpaceSecret, StateHash,
 };
 use dxos_wire::limits::CREDENTIAL_BYTES_MAX;
 use proptest::prelude::*;
 use rand_core::SeedableRng;
 
 use super::{altered, chain, device, sealing};
-use crate::{Assertion, Credential, CredentialError, Issuer, Role};
+use crate::{Assertion, Credential, CredentialError, GuestProof, Issuer, Profile, Role, Seen};
 
 /// One of every kind.
 fn all() -> Vec<Credential> {
@@ -18,20 +17,24 @@ fn all() -> Vec<Credential> {
     let secret = SealingSecret::generate(&mut rng);
     let content = ContentKey::generate(&mut rng);
     let sealed = secret.sealing_key().seal(b"", &content, &mut rng).unwrap();
-    let recovery = RecoverySecret::generate(&mut rng);
     let assertions = vec![
         Assertion::SpaceMember {
             space,
             identity,
             role: Role::Editor,
-            display_name: Some("Zoë 🦊".to_owned()),
+            profile: Profile::named("Zoë 🦊"),
             chain: Some(chain(2)),
             invitation: Some(invitation),
+            seen: Seen::new(),
         },
-        Assertion::MemberRemoved { space, identity },
+        Assertion::MemberRemoved {
+            space,
+            identity,
+            seen: Seen::new(),
+        },
         Assertion::MemberProfile {
             space,
-            display_name: None,
+            profile: Profile::default(),
         },
         Assertion::AuthorizedDevice {
             identity,
@@ -39,6 +42,12 @@ fn all() -> Vec<Credential> {
             sealing: sealing(2),
         },
         Assertion::DeviceRevoked {
+            identity,
+            device: device(2).device(),
+            seen: Seen::new(),
+            repeats: Some(device(3).device()),
+        },
+        Assertion::DeviceRestored {
             identity,
             device: device(2).device(),
         },
@@ -49,7 +58,7 @@ fn all() -> Vec<Credential> {
         Assertion::ContentKey {
             space,
             key: content.id(),
-            recipients: vec![(device(2).device(), sealed)],
+            recipients: vec![(device(2).device(), sealed.clone())],
         },
         Assertion::Epoch {
             space,
@@ -62,12 +71,25 @@ fn all() -> Vec<Credential> {
             invitation,
             role: Role::Reader,
             single_use: true,
+            history: false,
             expires_ms: 1 << 40,
+            proof: GuestProof::Code(vec![(device(2).device(), sealed.clone())]),
         },
         Assertion::InvitationCancelled { space, invitation },
         Assertion::DevicePresented {
             space,
             chain: chain(1),
+            halo: Some(sealed),
+        },
+        Assertion::AuthorizedRecoveryKey {
+            identity,
+            key: device(2).device(),
+            sealing: sealing(2),
+        },
+        Assertion::IdentityRecovery {
+            identity,
+            device: device(2).device(),
+            sealing: sealing(2),
         },
     ];
     let mut all: Vec<_> = assertions
@@ -79,16 +101,8 @@ fn all() -> Vec<Credential> {
         identity,
     ));
     let identity_secret = dxos_keys::IdentitySecret::from_seed(&[100; 32]);
-    let key = Some(recovery.recovery());
     all.push(Credential::identity_genesis(
         identity_secret,
-        signer.device(),
-        sealing(1),
-        key,
-    ));
-    all.push(Credential::identity_recovery(
-        &recovery,
-        identity,
         signer.device(),
         sealing(1),
     ));
@@ -125,7 +139,7 @@ fn a_signature_of_another_is_refused() {
         &device(1),
         Assertion::MemberProfile {
             space,
-            display_name: None,
+            profile: Profile::default(),
         },
     );
     let other = Issuer::Device(device(2).device());
@@ -146,6 +160,7 @@ fn there_is_one_way_to_write_a_credential() {
         Assertion::MemberRemoved {
             space,
             identity: chain(1).device().identity,
+            seen: Seen::new(),
         },
     );
     let bytes = signed.encode();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use dxos_keys::SpaceKey;
 
 use super::{chain, device};
-use crate::{Assertion, Credential, DeviceChain, Role};
+use crate::{Assertion, Credential, DeviceChain, Profile, Role, Seen};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
@@ -17,18 +17,18 @@ fn hex(bytes: &[u8]) -> String {
 const CREDENTIAL: &str = "
     01028a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c01010101010101010101
     01010101010101010101010101010101010101010101012bc2800b3316e009209ffd757dab19ccf0ae84bc7a
-    e90654e1e81712d270f653020103416e6e00000dc841d6d436195344d34d90328cb997ac80c8bb10225f9f2c
-    79e559130557da1c6258643bfa448590f4923f552a27bf81221ca2560577f068cb4ac6a2aa3b0f
+    e90654e1e81712d270f653020103416e6e0000000000fa7df05aa3e55d483f5fc1f5077143aee3641277d090
+    b55da4b1414c5bb2e253985b50749532ba2817f1ea771610514f146b19d6c1b81408f9b597a723fe140c
 ";
 
 const CHAIN: &str = "
-    012bc2800b3316e009209ffd757dab19ccf0ae84bc7ae90654e1e81712d270f65300028a88e3dd7409f195fd
-    52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c010101010101010101010101010101010101010101
-    010101010101010101010155c88cff47329f9c1303ceb05828f6fae6b5300b6c58d609aa0eeba6927bf57cbe
-    180ec9beee425b5c9b118df71b05901a03c6bc2c0ef4551c1fc8b48c7b9d0b8139770ea87d175f56a35466c3
-    4c7ecccb8d8a91b4ee37a25df60f5b8fc9b39402020202020202020202020202020202020202020202020202
-    020202020202029005d9492d1e473c7bb1d724dcec99485f38b8a842710e96d58141a3fab515f0e9ba2eaea4
-    e93cb5a7cb1be97fa377d0f445f4a7a956c451d93bb364d07d0a0e
+    012bc2800b3316e009209ffd757dab19ccf0ae84bc7ae90654e1e81712d270f653028a88e3dd7409f195fd52
+    db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c01010101010101010101010101010101010101010101
+    010101010101010101010000490fb824041f27ffc395075ba06d5dc93031ebb9718f7f6997aac5d3ace9e4af
+    68685e34a50018dce1fed0d36ecd6eae549b7a4e4a0b4668c1d0ee6decfc2c098139770ea87d175f56a35466
+    c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394020202020202020202020202020202020202020202020202
+    020202020202020200009005d9492d1e473c7bb1d724dcec99485f38b8a842710e96d58141a3fab515f0e9ba
+    2eaea4e93cb5a7cb1be97fa377d0f445f4a7a956c451d93bb364d07d0a0e
 ";
 
 #[test]
@@ -37,9 +37,10 @@ fn a_credential() {
         space: SpaceKey::from_bytes([1; 32]),
         identity: chain(1).device().identity,
         role: Role::Editor,
-        display_name: Some("Ann".to_owned()),
+        profile: Profile::named("Ann"),
         chain: None,
         invitation: None,
+        seen: Seen::new(),
     };
     let credential = Credential::by_device(&device(1), assertion);
     assert_eq!(
@@ -62,12 +63,19 @@ fn the_kinds_of_assertions_keep_their_numbers() {
     let identity = chain(1).device().identity;
     let key = device(1).device();
     for (number, assertion) in [
-        (2, Assertion::MemberRemoved { space, identity }),
+        (
+            2,
+            Assertion::MemberRemoved {
+                space,
+                identity,
+                seen: Seen::new(),
+            },
+        ),
         (
             3,
             Assertion::MemberProfile {
                 space,
-                display_name: None,
+                profile: Profile::default(),
             },
         ),
         (
@@ -75,6 +83,8 @@ fn the_kinds_of_assertions_keep_their_numbers() {
             Assertion::DeviceRevoked {
                 identity,
                 device: key,
+                seen: Seen::new(),
+                repeats: None,
             },
         ),
         (
@@ -89,6 +99,14 @@ fn the_kinds_of_assertions_keep_their_numbers() {
             Assertion::DevicePresented {
                 space,
                 chain: chain(1),
+                halo: None,
+            },
+        ),
+        (
+            15,
+            Assertion::DeviceRestored {
+                identity,
+                device: key,
             },
         ),
     ] {

@@ -1,7 +1,7 @@
 use dxos_keys::SpaceKey;
 
 use super::device;
-use crate::{Assertion, Credential, CredentialError, check_display_name};
+use crate::{Assertion, Credential, CredentialError, Profile, Seen, check_display_name};
 
 #[test]
 fn names_of_all_kinds_of_people_are_fine() {
@@ -64,7 +64,7 @@ fn credentials_with_such_names_are_refused_though_signed() {
         [
             Assertion::MemberProfile {
                 space,
-                display_name: Some(name.clone()),
+                profile: Profile::named(name.clone()),
             },
             Assertion::DeviceProfile {
                 device: device(1).device(),
@@ -74,9 +74,10 @@ fn credentials_with_such_names_are_refused_though_signed() {
                 space,
                 identity,
                 role: crate::Role::Reader,
-                display_name: Some(name),
+                profile: Profile::named(name),
                 chain: None,
                 invitation: None,
+                seen: Seen::new(),
             },
         ]
     };

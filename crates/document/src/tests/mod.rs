@@ -74,6 +74,14 @@ impl Replica {
 
     /// Runs a transaction on the states themselves.
     fn write(&mut self, run: impl FnOnce(&mut Tx<'_>) -> Result<(), TxError>) -> Sent {
+        self.try_write(run).unwrap()
+    }
+
+    /// The same for one that may be refused; then nothing has changed.
+    fn try_write(
+        &mut self,
+        run: impl FnOnce(&mut Tx<'_>) -> Result<(), TxError>,
+    ) -> Result<Sent, TxError> {
         let stamp = Stamp {
             lamport: self.lamport + 1,
             feed: self.feed,
@@ -85,12 +93,17 @@ impl Replica {
             past: &past,
             time_ms: 1_000 + stamp.lamport,
         };
+        let before = self.states.clone();
         let mut tx = Tx::new(self, context);
-        run(&mut tx).unwrap();
+        let written = run(&mut tx);
         let ops = tx.into_ops();
+        if let Err(error) = written {
+            self.states = before;
+            return Err(error);
+        }
         self.timeframe.apply(Dot::new(stamp.feed, stamp.seq + 1));
         self.lamport = stamp.lamport;
-        Sent { stamp, past, ops }
+        Ok(Sent { stamp, past, ops })
     }
 
     fn is_ready_for(&self, sent: &Sent) -> bool {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_keys::ObjectId;
 
 use super::Sent;
-use crate::{ElementId, Key, ListEdit, Map, Op, OpId, Value};
+use crate::{ElementId, Key, ListEdit, Map, Op, OpId, Value, WriteId};
 
 mod sequence;
 
@@ -29,6 +29,8 @@ struct Written {
     path: Vec<Key>,
     id: OpId,
     what: What,
+    /// The list that it was inserted into, when it was.
+    inserted: Option<(Vec<Key>, WriteId)>,
 }
 
 struct Event<'a> {
@@ -98,6 +100,7 @@ fn flatten(path: Vec<Key>, value: &Value, id: OpId, out: &mut Vec<Written>) {
                     path: path.clone(),
                     id,
                     what: What::Member(member.clone()),
+                    inserted: None,
                 });
             }
             What::Set
@@ -116,7 +119,12 @@ fn flatten(path: Vec<Key>, value: &Value, id: OpId, out: &mut Vec<Written>) {
         Value::Counter(base) => What::Count(*base, true),
         other => What::Whole(other.clone()),
     };
-    out.push(Written { path, id, what });
+    out.push(Written {
+        path,
+        id,
+        what,
+        inserted: None,
+    });
 }
 
 /// The properties of `object` after all of `history`.
@@ -141,7 +149,10 @@ pub(super) fn properties(history: &[Sent], object: ObjectId) -> Map {
             Op::Set { path, value, .. } => {
                 flatten(path.parts().to_vec(), value, event.id(), &mut written);
             }
-            Op::List { path, edits, .. } => {
+            Op::List {
+                path, edits, of, ..
+            } => {
+                let first = written.len();
                 for edit in edits {
                     let ListEdit::Insert { start, values, .. } = edit else {
                         continue;
@@ -152,6 +163,9 @@ pub(super) fn properties(history: &[Sent], object: ObjectId) -> Map {
                         let path = path.parts().iter().chain([&item]).cloned().collect();
                         flatten(path, value, event.id(), &mut written);
                     }
+                }
+                for write in written.iter_mut().skip(first) {
+                    write.inserted = Some((path.parts().to_vec(), *of));
                 }
             }
             Op::SetAdd { path, values, .. } => {
@@ -220,9 +234,25 @@ fn place(path: &[Key], live: &[&Written], events: &[Event<'_>]) -> Option<(OpId,
             }
             What::List(len) => {
                 let items = sequence::items(write.id, *len, path, events);
+                // What was inserted into another list, or written to an item by somebody who had
+                // not seen this one, is not of this list, though it may be named the same.
+                let own: Vec<_> = live
+                    .iter()
+                    .filter(|other| {
+                        let mut into = other.inserted.iter();
+                        into.all(|(at, of)| at.as_slice() != path || *of == WriteId::from(write.id))
+                    })
+                    .filter(|other| {
+                        other.id == write.id
+                            || events
+                                .iter()
+                                .any(|event| event.id() == other.id && event.has_seen(write.id))
+                    })
+                    .copied()
+                    .collect();
                 let values = items.into_iter().map(|item| {
                     let path: Vec<_> = path.iter().chain([&Key::item(item)]).cloned().collect();
-                    place(&path, live, events)
+                    place(&path, &own, events)
                 });
                 let values = values.flatten().map(|(_, value)| value);
                 shown.insert(write.id, Value::List(values.collect()));

@@ -25,6 +25,13 @@ pub struct CommittedBatch {
     pub(super) index: u32,
 }
 
+impl CommittedBatch {
+    /// The transaction that it was committed with.
+    pub const fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
 impl TextBatch {
     /// Writes it with a transaction, to the text at `path`.
     ///

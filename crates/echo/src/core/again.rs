@@ -270,7 +270,7 @@ impl Space {
             let readers = self.membership.readers();
             self.seal_key(&current, readers, now_ms, (store, rng), &mut outcome)?;
         }
-        self.settle_members(store, &mut outcome)?;
+        self.settle_members(now_ms, store, &mut outcome)?;
         self.flush(&mut outcome.batch)?;
         let feed = self.own_feed(Designation::Control).id();
         let length = self.dag.feed(&feed).map_or(0, |state| state.length);

@@ -1,9 +1,9 @@
 //! This device's own feeds: what it writes, and how it shows who it is first.
 
 use bytes::Bytes;
-use dxos_credentials::{Assertion, Credential};
+use dxos_credentials::{Assertion, ControlBlock, Credential, Seen};
 use dxos_feed::{Append, Dag, Designation, Run};
-use dxos_keys::FeedId;
+use dxos_keys::{FeedId, IdentityKey};
 use dxos_protocol::echo::EchoError;
 use dxos_store::Read;
 
@@ -76,10 +76,9 @@ impl Space {
 
     /// Appends a credential to this device's control feed and lets it take effect here.
     ///
-    /// A control block names other control feeds only, unless it takes something away from
-    /// somebody: then what it knew of their data decides what still counts. So the control feeds
-    /// of a space that removed nobody can be taken in without any data, and a device that was
-    /// just admitted can write at once.
+    /// A control block names other control feeds only, so that they can be taken in without any
+    /// data, and a device that was just admitted can write at once. What it knew of the data of
+    /// somebody from whom it takes something away, its credential says: see [`Space::seen_of`].
     pub(super) fn append_control(
         &mut self,
         credential: &Credential,
@@ -93,12 +92,11 @@ impl Space {
         self.dag
             .register(descriptor)
             .map_err(|error| write_failed(&error))?;
-        let names_data = self.takes_away(credential.assertion());
         let named = self
             .dag
             .feeds()
             .map(|(_, state)| state)
-            .filter(|state| names_data || state.descriptor.designation == Designation::Control);
+            .filter(|state| state.descriptor.designation == Designation::Control);
         let mut alone = Dag::open(self.key(), *self.dag.limits(), named.cloned());
         let signer = &*self.authority.signer;
         let block = alone
@@ -129,17 +127,23 @@ impl Space {
             return Ok(());
         };
         let place = (feed, seq, state.head, block.lamport);
-        self.apply_control(state.descriptor, place, &state.clock, &body);
+        let read = ControlBlock::read(state.descriptor, place, state.clock.clone(), &body);
+        self.apply_controls(vec![read.ok()]);
         Ok(())
     }
 
-    /// Whether a credential may reach back to what somebody wrote before.
-    fn takes_away(&self, assertion: &Assertion) -> bool {
-        match assertion {
-            Assertion::MemberRemoved { .. } | Assertion::DeviceRevoked { .. } => true,
-            Assertion::SpaceMember { identity, .. } => self.membership.role_of(identity).is_some(),
-            _ => false,
-        }
+    /// What is known here of the data of an identity, for taking something away from it.
+    pub(super) fn seen_of(&self, identity: &IdentityKey) -> Seen {
+        let data = self.dag.feeds().filter(|(_, state)| {
+            let descriptor = &state.descriptor;
+            descriptor.designation == Designation::Data
+                && state.length > 0
+                && self
+                    .membership
+                    .author(&descriptor.device)
+                    .is_some_and(|(author, _)| author == *identity)
+        });
+        data.map(|(feed, state)| (*feed, state.length)).collect()
     }
 
     /// Whether this device goes on in feeds in which it has shown its chain.
@@ -169,6 +173,7 @@ impl Space {
         let assertion = Assertion::DevicePresented {
             space: self.key(),
             chain,
+            halo: None,
         };
         let credential = Credential::by_device(&*self.authority.signer, assertion);
         self.append_control(&credential, now_ms, store, outcome)
@@ -182,12 +187,13 @@ impl Space {
         store: &dyn Read,
         outcome: &mut Outcome,
     ) -> Result<(), EchoError> {
-        let Some(display_name) = self.authority.display_name.clone() else {
+        let profile = self.authority.profile.clone();
+        if profile.is_empty() {
             return Ok(());
-        };
+        }
         let assertion = Assertion::MemberProfile {
             space: self.key(),
-            display_name: Some(display_name),
+            profile,
         };
         let credential = Credential::by_device(&*self.authority.signer, assertion);
         self.append_control(&credential, now_ms, store, outcome)

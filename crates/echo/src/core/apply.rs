@@ -37,38 +37,45 @@ impl From<Accepted<'_>> for Fresh {
     }
 }
 
+impl Fresh {
+    pub(super) fn is_control(&self) -> bool {
+        self.descriptor.designation == Designation::Control
+    }
+
+    /// The credential in it, if there is one.
+    pub(super) fn control(&self) -> Option<ControlBlock> {
+        let place = (self.feed, self.seq, self.hash, self.block.lamport);
+        ControlBlock::read(self.descriptor, place, self.past.clone(), &self.block.body).ok()
+    }
+}
+
 impl Space {
     /// Lets a block take effect, if it counts.
     pub(super) fn apply(&mut self, fresh: &Fresh, store: &dyn Read) -> Result<(), EchoError> {
-        match fresh.descriptor.designation {
-            Designation::Control => {
-                let place = (fresh.feed, fresh.seq, fresh.hash, fresh.block.lamport);
-                self.apply_control(fresh.descriptor, place, &fresh.past, &fresh.block.body);
-                Ok(())
-            }
-            Designation::Data => self.apply_data(fresh, store),
+        if fresh.is_control() {
+            self.apply_controls(vec![fresh.control()]);
+            return Ok(());
         }
+        self.apply_data(fresh, store)
     }
 
-    /// Lets a credential take effect.
-    pub(super) fn apply_control(
-        &mut self,
-        descriptor: FeedDescriptor,
-        place: (FeedId, u64, BlockHash, u64),
-        past: &Timeframe,
-        body: &[u8],
-    ) {
-        // What is no credential counts for nothing; the block stays as a link of its feed.
-        let Ok(block) = ControlBlock::read(descriptor, place, past.clone(), body) else {
-            return;
-        };
-        let is_key = matches!(block.credential.assertion(), Assertion::ContentKey { .. });
-        let change = self.membership.insert(block.clone());
+    /// Lets credentials take effect that came together, each after its causes. Blocks that hold
+    /// none are left out: they count for nothing, and stay as links of their feeds.
+    pub(super) fn apply_controls(&mut self, blocks: Vec<Option<ControlBlock>>) {
+        let blocks: Vec<_> = blocks.into_iter().flatten().collect();
+        let keys = blocks.iter().filter(|block| {
+            let assertion = block.credential.assertion();
+            matches!(assertion, Assertion::ContentKey { .. })
+        });
+        let keys: Vec<_> = keys.cloned().collect();
+        let change = self.membership.insert_all(blocks);
         self.members_changed |= change.counts || change.retroactive;
         self.stale |= change.retroactive;
-        // A key that arrives after blocks that it opens: they are read again from the start.
-        if is_key && self.open_key(&block) && self.has_sealed_blocks() {
-            self.stale = true;
+        for block in keys {
+            // A key that arrives after blocks that it opens: they are read again from the start.
+            if self.open_key(&block) && self.has_sealed_blocks() {
+                self.stale = true;
+            }
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use dxos_credentials::{Assertion, ControlBlock, Credential, Refused, Right};
-use dxos_keys::{ContentKey, DeviceKey};
+use dxos_credentials::{Assertion, ControlBlock, Refused, Right};
+use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, SealingKey};
 use dxos_protocol::echo::EchoError;
 use dxos_store::Read;
 use rand_core::CryptoRng;
 
 use super::space::{Outcome, Space};
+
+/// Devices for which one credential seals a key; more need several.
+const RECIPIENTS_MAX: usize = 3_000;
 
 impl Space {
     /// Makes a new content key and seals it for every device that may read.
@@ -29,29 +32,34 @@ impl Space {
         )
     }
 
-    /// Seals a content key for some devices.
+    /// Seals a content key for some devices. Without devices there is nothing to say.
     pub(super) fn seal_key(
         &mut self,
         key: &ContentKey,
-        readers: BTreeMap<DeviceKey, dxos_keys::SealingKey>,
+        readers: BTreeMap<DeviceKey, SealingKey>,
         now_ms: u64,
         (store, rng): (&dyn Read, &mut dyn CryptoRng),
         outcome: &mut Outcome,
     ) -> Result<(), EchoError> {
         let info = *self.key().as_bytes();
-        // A device that published no usable key gets none; that must not keep others from it.
-        let recipients = readers
-            .into_iter()
-            .filter_map(|(device, sealing)| Some((device, sealing.seal(&info, key, rng).ok()?)))
-            .collect();
-        let space = self.key();
-        let assertion = Assertion::ContentKey {
-            space,
-            key: key.id(),
-            recipients,
-        };
-        let credential = Credential::by_device(&*self.authority.signer, assertion);
-        self.append_control(&credential, now_ms, store, outcome)
+        let mut recipients = Vec::with_capacity(readers.len());
+        for (device, sealing) in readers {
+            // A device that published no usable key gets none; that must not keep others from it.
+            match sealing.seal(&info, key, rng) {
+                Ok(sealed) => recipients.push((device, sealed)),
+                Err(_) => self.duties.give_up_on(device),
+            }
+        }
+        while !recipients.is_empty() {
+            let rest = recipients.split_off(recipients.len().min(RECIPIENTS_MAX));
+            let given = Assertion::ContentKey {
+                space: self.key(),
+                key: key.id(),
+                recipients: std::mem::replace(&mut recipients, rest),
+            };
+            self.issue(given, now_ms, store, outcome)?;
+        }
+        Ok(())
     }
 
     /// Opens every content key that was sealed for this device.
@@ -59,8 +67,13 @@ impl Space {
         // Which keys are known must follow from the blocks alone, or replicas that saw another
         // order read other blocks.
         self.keys.clear();
-        let blocks: Vec<_> = self.membership.blocks().cloned().collect();
-        for block in &blocks {
+        self.made_keys.clear();
+        let blocks = self.membership.blocks();
+        let keys = blocks.filter(|block| {
+            let assertion = block.credential.assertion();
+            matches!(assertion, Assertion::ContentKey { .. })
+        });
+        for block in &keys.cloned().collect::<Vec<_>>() {
             self.open_key(block);
         }
     }
@@ -73,30 +86,53 @@ impl Space {
         else {
             return false;
         };
-        if self.keys.contains_key(key) || !self.may_issue_keys(block) {
+        if self.makes_keys(block) {
+            let places = self.made_keys.entry(*key).or_default();
+            places.insert((block.feed, block.seq));
+        } else if !self.hands_on(block, key) {
             return false;
         }
-        let device = self.device();
+        if self.keys.contains_key(key) {
+            return false;
+        }
         let info = self.key();
-        let opened = recipients
-            .iter()
-            .filter(|(recipient, _)| *recipient == device)
-            .find_map(|(_, sealed)| self.authority.sealing.open(info.as_bytes(), sealed).ok())
-            .filter(|opened| opened.id() == *key);
+        let own = [(self.device(), &self.authority.sealing)];
+        let on_paper = self.authority.recovery.iter();
+        let on_paper = on_paper.map(|(device, sealing)| (*device, sealing));
+        let opened = own
+            .into_iter()
+            .chain(on_paper)
+            .find_map(|(device, sealing)| {
+                recipients
+                    .iter()
+                    .filter(|(recipient, _)| *recipient == device)
+                    .find_map(|(_, sealed)| sealing.open(info.as_bytes(), sealed).ok())
+                    .filter(|opened| opened.id() == *key)
+            });
         match opened {
             Some(opened) => self.keys.insert(*key, opened).is_none(),
             None => false,
         }
     }
 
-    /// Whether the writer of a block might issue keys when it did. That it was removed since does
+    /// Whether the writer of a block might make keys when it did. That it was removed since does
     /// not make unreadable what others sealed with its key in good faith.
-    fn may_issue_keys(&self, block: &ControlBlock) -> bool {
+    pub(super) fn makes_keys(&self, block: &ControlBlock) -> bool {
+        self.was_allowed(block, Right::Admit)
+    }
+
+    /// Whether a block hands on a key that an admin made, as its writer knew.
+    fn hands_on(&self, block: &ControlBlock, key: &ContentKeyId) -> bool {
+        let made = self.made_keys.get(key).into_iter().flatten();
+        let mut known = made.filter(|(feed, seq)| block.past.get(feed) > *seq);
+        known.next().is_some() && self.was_allowed(block, Right::Read)
+    }
+
+    fn was_allowed(&self, block: &ControlBlock, right: Right) -> bool {
         let place = (&block.feed, block.seq);
         let device = &block.descriptor.device;
         matches!(
-            self.membership
-                .judge(device, place, &block.past, Right::Admit),
+            self.membership.judge(device, place, &block.past, right),
             Ok(_) | Err(Refused::Removed | Refused::Revoked)
         )
     }

@@ -29,6 +29,8 @@ pub(crate) const MOVES: Keyspace = Keyspace::new("moves");
 /// Space number, feed id, sequence number → [`super::again::LostRecord`]: blocks of this device
 /// that a cut took away and that are not all written again yet.
 pub(crate) const LOST: Keyspace = Keyspace::new("lost");
+/// Space number, device → [`super::owed::Owed`]: keys that are still to be handed on to it.
+pub(crate) const OWED: Keyspace = Keyspace::new("owed");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 

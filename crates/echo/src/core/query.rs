@@ -1,17 +1,15 @@
 //! Reading: queries, properties, the hash of everything visible.
 
+use dxos_credentials::Profile;
 use dxos_document::{Filter, Object, ObjectState, Query, Value};
 use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
-use dxos_protocol::echo::{EchoError, LiveQuery};
+use dxos_protocol::echo::{EchoError, LiveQuery, properties_object};
 use dxos_store::Read;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::live::Lookup;
 use super::space::{Space, store_failed};
-
-/// The type of the object that holds a space's properties.
-pub(crate) const PROPERTIES_TYPE: &str = "dxos.org/type/Properties";
 
 /// Matches beyond its limit that a query with an order keeps at most, beside the limit again.
 const ROOM: usize = 1024;
@@ -35,12 +33,7 @@ impl Lookup for Reader<'_> {
 impl Space {
     /// The id of the properties object: the same for every member.
     pub(crate) fn properties_id(&self) -> ObjectId {
-        let hash = Hasher::new(HashDomain::Topic)
-            .part(self.key().as_bytes())
-            .part(b"p")
-            .finish();
-        let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = hash;
-        ObjectId::from_bytes(id)
+        properties_object(&self.key())
     }
 
     /// The space's properties, such as its name.
@@ -202,7 +195,16 @@ impl Space {
             hasher
                 .part(identity.as_bytes())
                 .part(member.role.to_string().as_bytes());
-            hasher.part(member.display_name.unwrap_or_default().as_bytes());
+            let Profile {
+                display_name,
+                avatar,
+                fields,
+            } = member.profile;
+            hasher.part(display_name.unwrap_or_default().as_bytes());
+            hasher.part(avatar.unwrap_or_default().as_bytes());
+            for (name, value) in &fields {
+                hasher.part(name.as_bytes()).part(value.as_bytes());
+            }
             for device in member.devices.keys() {
                 hasher.part(device.as_bytes());
             }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use dxos_credentials::{Assertion, Credential};
+use dxos_credentials::{Assertion, Credential, Issuer};
 use dxos_feed::{
     Cut, CutError, Designation, FeedDescriptor, ForkProof, InsertError, Inserted, Run,
 };
-use dxos_keys::{DeviceKey, FeedId};
+use dxos_keys::{DeviceKey, FeedId, IdentityKey};
 use dxos_protocol::echo::{AdmissionTicket, EchoError};
 use dxos_protocol::replicate::{FeedHead, Message, Produced, SessionError, SessionId};
 use dxos_store::Read;
@@ -18,11 +18,19 @@ use super::sync::{Effects, failed};
 
 /// Proofs about devices that are not known that are kept.
 const PARKED_MAX: usize = 64;
+/// Feeds of one identity that are taken in though it, or the device, is no member any more.
+const FEEDS_OF_DEPARTED_MAX: usize = 256;
+/// How long a peer that is no member any more is given to hear of that.
+const FAREWELL_MS: u64 = 1_000;
 
 impl Space {
     /// Opens a session with a peer that was found to be a member.
     pub(crate) fn open_session(&mut self, session: SessionId, device: DeviceKey) {
         self.sync.open(session, device);
+        if self.is_stranger(&device) {
+            // It was let in, and lost what it was let in by, before its session began.
+            self.sync.dismiss(session, 0);
+        }
     }
 
     /// Forgets a session.
@@ -61,7 +69,7 @@ impl Space {
         }
         outcome.effects.wake.insert(session);
         outcome.effects.wake.extend(self.sync.freed(&self.dag));
-        self.settle_members(store, &mut outcome)
+        self.settle_members(now_ms, store, &mut outcome)
             .map_err(|error| stopped(&error))?;
         self.want_branches(store, &mut outcome)?;
         self.flush(&mut outcome.batch)
@@ -151,6 +159,11 @@ impl Space {
         let bad = |reason: String| EchoError::BadTicket { reason };
         let mut outcome = Outcome::default();
         self.put_record(&mut outcome.batch)?;
+        if ticket.control.is_empty() {
+            // Peers are asked for everything; this device shows itself once it knows the space.
+            self.flush(&mut outcome.batch)?;
+            return Ok(outcome);
+        }
         for (descriptor, _) in &ticket.control {
             if descriptor.designation != Designation::Control {
                 return Err(bad("it holds a feed that is no control feed".to_owned()));
@@ -186,10 +199,23 @@ impl Space {
         Ok(outcome)
     }
 
+    /// Lets go of peers whose member was removed or whose device was revoked. They still hear of
+    /// that, and of nothing else.
+    fn dismiss_strangers(&mut self, now_ms: u64) {
+        let sessions: Vec<_> = self.sync.sessions().collect();
+        for (session, device) in sessions {
+            if self.is_stranger(&device) {
+                self.sync
+                    .dismiss(session, now_ms.saturating_add(FAREWELL_MS));
+            }
+        }
+    }
+
     /// After members or devices have changed: feeds that were not welcome are asked for again,
     /// and proofs about devices that were not known take effect.
     pub(super) fn settle_members(
         &mut self,
+        now_ms: u64,
         store: &dyn Read,
         outcome: &mut Outcome,
     ) -> Result<(), EchoError> {
@@ -197,6 +223,9 @@ impl Space {
             return Ok(());
         }
         self.sync.unblock();
+        self.duties.look_again();
+        self.dismiss_strangers(now_ms);
+        outcome.effects.members_changed = true;
         outcome.effects.wake.extend(self.sessions());
         for (feed, proof) in std::mem::take(&mut self.parked) {
             let device = &proof.descriptor().device;
@@ -282,21 +311,40 @@ impl Space {
         if self.membership.authority_of(&descriptor.device).is_some() {
             return true;
         }
+        if let Some((identity, _)) = self.membership.author(&descriptor.device) {
+            return self.may_follow(&identity);
+        }
         let Some(first) = run.blocks.first() else {
             return false;
         };
         if descriptor.designation != Designation::Control {
             return false;
         }
-        // The chain of a new device travels at the beginning of its own control feed.
+        // The chain of a new device travels at the beginning of its own control feed; the feed of
+        // the creator begins with what the space's key signed.
         Credential::decode(&first.body).is_ok_and(|credential| match credential.assertion() {
+            Assertion::SpaceGenesis { space, .. } => {
+                *space == self.key()
+                    && *credential.issuer() == Issuer::Space(*space)
+                    && !self.membership.has_genesis()
+            }
             Assertion::DevicePresented { chain, .. } => {
                 let device = chain.device();
                 device.device == descriptor.device
-                    && self.membership.role_of(&device.identity).is_some()
+                    && (self.membership.accepts(chain) || self.may_follow(&device.identity))
             }
             _ => false,
         })
+    }
+
+    /// Whether another feed of somebody who was a member, or of a device that was revoked, is
+    /// taken in: what it wrote before counts, and others may build on it.
+    fn may_follow(&self, identity: &IdentityKey) -> bool {
+        let feeds = self.dag.feeds().filter(|(_, state)| {
+            let author = self.membership.author(&state.descriptor.device);
+            author.is_some_and(|(author, _)| author == *identity)
+        });
+        self.membership.was_member(identity) && feeds.count() < FEEDS_OF_DEPARTED_MAX
     }
 
     /// Tells peers of feeds that grew with what others wrote.
@@ -345,7 +393,18 @@ impl Space {
             outcome.batch.put(layout::BLOCKS, key, value);
             self.tally.blocks += 1;
             grown.entry(fresh.feed).or_insert(fresh.seq);
-            self.apply(fresh, store)?;
+        }
+        let mut rest = accepted;
+        while let Some((first, after)) = rest.split_first() {
+            let control = rest.iter().take_while(|fresh| fresh.is_control()).count();
+            if control == 0 {
+                self.apply(first, store)?;
+                rest = after;
+            } else {
+                let (together, after) = rest.split_at(control);
+                self.apply_controls(together.iter().map(Fresh::control).collect());
+                rest = after;
+            }
         }
         for feed in grown.keys() {
             self.put_feed(feed, &mut outcome.batch)?;

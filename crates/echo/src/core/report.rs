@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dxos_keys::DeviceKey;
-use dxos_protocol::echo::{ForkReport, MemberReport, SpaceReport, SpaceState};
+use dxos_protocol::echo::{ForkReport, MemberReport, SpaceCredential, SpaceReport, SpaceState};
 use dxos_store::Read;
 
 use super::space::Space;
@@ -33,6 +33,9 @@ impl Space {
             missing_blocks: self.sync.missing(&self.dag),
             peers: self.sync.devices().into_iter().collect(),
             forks: forks.collect(),
+            departure: self.membership.departure(&self.identity()),
+            revoked: self.membership.is_revoked(&self.device()),
+            sole_creator: self.membership.sole_creator(&self.identity()),
         }
     }
 
@@ -44,10 +47,21 @@ impl Space {
         let reports = members.map(|(identity, member)| MemberReport {
             identity,
             role: member.role,
-            display_name: member.display_name,
+            profile: member.profile,
             online: member.devices.keys().any(|device| online.contains(device)),
             devices: member.devices.into_keys().collect(),
         });
         reports.collect()
+    }
+
+    /// All credentials of the space, in causal order.
+    pub(crate) fn credentials(&self) -> Vec<SpaceCredential> {
+        let blocks = self.membership.blocks();
+        let all = blocks.map(|block| SpaceCredential {
+            credential: block.credential.clone(),
+            counts: self.membership.takes_effect(block),
+            lamport: block.lamport,
+        });
+        all.collect()
     }
 }

@@ -4,24 +4,26 @@
 //! caller commits; only then does it call [`Space::written`]. When a commit fails the space is
 //! opened again from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dxos_credentials::{ControlBlock, Credential, Membership, Right, Role};
+use dxos_credentials::{ControlBlock, Credential, DeviceChain, Membership, Right, Role};
 use dxos_document::{Move, Object};
 use dxos_feed::{Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Timeframe};
 use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, FeedId, ObjectId, SpaceKey, Topic};
-use dxos_protocol::echo::EchoError;
+use dxos_protocol::echo::{EchoError, OwnDevices};
 use dxos_protocol::halo::Authority;
 use dxos_store::{Batch, KeyRange, Read, StoreError};
 use rand_core::CryptoRng;
 
 use super::again::{self, Lost};
 use super::cache::Cache;
+use super::duties::Duties;
 use super::layout::{
     self, DERIVED_VERSION, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally,
     in_space,
 };
 use super::live::Live;
+use super::owed::{self, Owed};
 use super::schema::Schemas;
 use super::serve::Blocks;
 use super::sync::{Effects, Sync};
@@ -37,6 +39,13 @@ pub(crate) struct Space {
     pub(super) dag: Dag,
     pub(super) membership: Membership,
     pub(super) keys: BTreeMap<ContentKeyId, ContentKey>,
+    /// Where admins made content keys, whether or not they were sealed for this device.
+    pub(super) made_keys: BTreeMap<ContentKeyId, BTreeSet<(FeedId, u64)>>,
+    /// The devices of this device's identity.
+    pub(super) own: OwnDevices,
+    pub(super) duties: Duties,
+    /// Keys that this device still has to hand on.
+    pub(super) owed: BTreeMap<DeviceKey, Owed>,
     pub(super) tally: Tally,
     /// What of it is in the store.
     pub(super) stored_tally: Option<Tally>,
@@ -44,6 +53,8 @@ pub(crate) struct Space {
     pub(super) tail: Tail,
     /// The control feed in which this device is known to have shown its chain.
     pub(super) presented: Option<FeedId>,
+    /// Devices that were let in by their chain and are not known to have shown it here.
+    pub(super) let_in: BTreeMap<DeviceKey, DeviceChain>,
     /// Proofs about feeds of devices that are not known here yet.
     pub(super) parked: BTreeMap<FeedId, ForkProof>,
     /// Members or devices have changed since this was looked at.
@@ -100,10 +111,15 @@ impl Space {
             dag,
             membership,
             keys: BTreeMap::new(),
+            made_keys: BTreeMap::new(),
+            own: OwnDevices::default(),
+            duties: Duties::default(),
+            owed: BTreeMap::new(),
             tally: Tally::default(),
             stored_tally: None,
             tail: Tail::default(),
             presented: None,
+            let_in: BTreeMap::new(),
             parked: BTreeMap::new(),
             members_changed: false,
             cache: Cache::default(),
@@ -176,6 +192,7 @@ impl Space {
         opened.derived_stored = version.is_some_and(|version| *version == [DERIVED_VERSION]);
         opened.stale = opened.tally.rebuilding || tally.is_some() && !opened.derived_stored;
         opened.tail = tail;
+        opened.owed = owed::stored(opened.record.number, store)?;
         if again::is_left(opened.record.number, store).map_err(|error| store_failed(&error))? {
             opened.lost = Lost::Stored;
         }

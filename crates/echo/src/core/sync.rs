@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use dxos_feed::{BlockIndex, Dag, FeedState, ForkProof, IndexError};
+use dxos_feed::{BlockIndex, Dag, Designation, FeedState, ForkProof, IndexError};
 use dxos_keys::{BlockHash, DeviceKey, FeedId};
 use dxos_protocol::replicate::{FeedHead, Message, Produced, Range, SessionError, SessionId};
 use dxos_wire::limits::{FEEDS_MAX, FEEDS_PER_MESSAGE_MAX, OFFENCES_MAX};
@@ -60,6 +60,8 @@ struct Session {
     proofs: BTreeSet<FeedId>,
     outbox: VecDeque<Message>,
     offences: u32,
+    /// When the session ends, of a peer that is no member any more.
+    dismissed_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +96,8 @@ pub(crate) struct Effects {
     pub(crate) wake: BTreeSet<SessionId>,
     /// Sessions to end.
     pub(crate) end: Vec<(SessionId, SessionError)>,
+    /// Whether the members of the space have changed.
+    pub(crate) members_changed: bool,
 }
 
 impl Effects {
@@ -101,6 +105,7 @@ impl Effects {
     pub(crate) fn merge(&mut self, other: Self) {
         self.wake.extend(other.wake);
         self.end.extend(other.end);
+        self.members_changed |= other.members_changed;
     }
 }
 
@@ -121,6 +126,7 @@ impl Sync {
                 proofs: BTreeSet::new(),
                 outbox: VecDeque::new(),
                 offences: 0,
+                dismissed_ms: None,
             },
         );
     }
@@ -132,7 +138,21 @@ impl Sync {
             .retain(|_, request| request.session != session);
         Effects {
             wake: self.sessions.keys().copied().collect(),
-            end: Vec::new(),
+            ..Effects::default()
+        }
+    }
+
+    /// Serves a peer nothing but control feeds from now on, and ends its session then.
+    pub(crate) fn dismiss(&mut self, session: SessionId, at_ms: u64) {
+        if let Some(state) = self.sessions.get_mut(&session)
+            && state.dismissed_ms.is_none()
+        {
+            tracing::info!(device = %state.device.short(), "a peer is no member any more");
+            state.dismissed_ms = Some(at_ms);
+            state.serving.retain(|feed, _| {
+                let known = state.peer.get(feed);
+                known.is_none_or(|peer| peer.head.designation == Designation::Control)
+            });
         }
     }
 
@@ -248,6 +268,9 @@ impl Sync {
         } in ranges
         {
             let Some(own) = dag.feed(&feed) else { continue };
+            if state.is_denied(own) {
+                continue;
+            }
             let until = until.min(own.length);
             if from >= until {
                 continue;
@@ -425,15 +448,28 @@ impl Sync {
 
     /// Gives up on peers that were asked and stay silent. Returns whom to wake.
     pub(crate) fn tick(&mut self, now_ms: u64) -> Effects {
+        let gone = self.sessions.iter().filter(|(_, state)| {
+            let end = state.dismissed_ms;
+            end.is_some_and(|end| end <= now_ms)
+        });
+        let end: Vec<_> = gone.map(|(id, _)| (*id, SessionError::NotMember)).collect();
+        for (id, _) in &end {
+            if let Some(state) = self.sessions.get_mut(id) {
+                // Once is enough.
+                state.dismissed_ms = Some(u64::MAX);
+            }
+        }
         let before = self.requested.len();
         self.requested
             .retain(|_, request| request.at_ms + REQUEST_PATIENCE_MS > now_ms);
-        if self.requested.len() == before {
-            return Effects::default();
+        let mut wake = BTreeSet::new();
+        if self.requested.len() != before {
+            wake.extend(self.sessions.keys().copied());
         }
         Effects {
-            wake: self.sessions.keys().copied().collect(),
-            end: Vec::new(),
+            wake,
+            end,
+            ..Effects::default()
         }
     }
 
@@ -441,10 +477,14 @@ impl Sync {
     /// are sent unasked to peers that have all before them.
     pub(crate) fn appended(&mut self, feed: FeedId, first: u64, own: bool, dag: &Dag) -> Effects {
         let mut effects = Effects::default();
-        let Some(FeedState { length, head, .. }) = dag.feed(&feed) else {
+        let Some(feed_state) = dag.feed(&feed) else {
             return effects;
         };
+        let FeedState { length, head, .. } = feed_state;
         for (id, state) in &mut self.sessions {
+            if state.is_denied(feed_state) {
+                continue;
+            }
             let peer = state.peer.get(&feed).copied();
             let known = peer.map_or(0, |peer| peer.known);
             if known >= *length {
@@ -487,7 +527,7 @@ impl Sync {
         }
         Effects {
             wake: self.sessions.keys().copied().collect(),
-            end: Vec::new(),
+            ..Effects::default()
         }
     }
 
@@ -532,6 +572,11 @@ impl Sync {
 }
 
 impl Session {
+    /// Whether the peer is not to hear of a feed any more.
+    fn is_denied(&self, feed: &FeedState) -> bool {
+        self.dismissed_ms.is_some() && feed.descriptor.designation == Designation::Data
+    }
+
     fn greet(&mut self, dag: &Dag, messages: &mut Vec<Message>) {
         let Some(from) = self.greeting else { return };
         let mut rest = dag

@@ -152,6 +152,8 @@ impl Space {
                 // Nothing that this process wrote can have been lost while it runs.
                 opened.tail.suspect &= !self.tail.proven;
                 opened.tail.proven = self.tail.proven;
+                // The mark that says so may be what could not be written.
+                opened.stale |= self.stale;
                 opened.live = self.live;
                 opened.texts = self.texts;
                 opened.texts.renew();

@@ -135,11 +135,12 @@ impl Space {
         (store, rng): (&dyn Read, &mut dyn CryptoRng),
     ) -> Result<(Transacted, Outcome), EchoError> {
         self.permit(Right::Write, "write")?;
+        let mut outcome = Outcome::default();
+        self.rotate_before_writing(now_ms, (store, &mut *rng), &mut outcome)?;
         let id = self.membership.content_key();
         let Some(key) = id.and_then(|id| self.keys.get(&id)).cloned() else {
             return Err(EchoError::NoContentKey { space: self.key() });
         };
-        let mut outcome = Outcome::default();
         if !self.is_presented() {
             // A device that has not shown its chain in these feeds yet does so first: then its
             // blocks count wherever they arrive.

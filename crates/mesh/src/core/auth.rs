@@ -139,6 +139,35 @@ impl<R: Rng> Core<R> {
         known.refused |= refused;
     }
 
+    /// What was refused may be admitted now, on either side. Members may change as often as one
+    /// of them likes, so that the handshakes that come of it keep a distance.
+    pub(super) fn members_changed(&mut self, now: Duration, topic: &Topic) {
+        let pause = self.rules.reconsider;
+        let dial_pause = self.rules.redial.base.saturating_mul(4);
+        let Some(swarm) = self.swarms.get_mut(topic) else {
+            return;
+        };
+        let at = match swarm.reconsidered {
+            // One is on its way, and serves for this change as well.
+            Some(at) if at > now => at,
+            Some(at) => now.max(at + pause),
+            None => now,
+        };
+        swarm.reconsidered = Some(at);
+        for (device, known) in &mut swarm.known {
+            if known.penalized_until > at {
+                continue;
+            }
+            // Also for a handshake that is under way, with what was true before.
+            known.backoff.reset();
+            known.next_auth = known.next_auth.min(at);
+            if let Some(peer) = self.peers.get_mut(device) {
+                let chance = at.max(peer.last_dial + dial_pause);
+                peer.next_dial = peer.next_dial.min(chance);
+            }
+        }
+    }
+
     fn open_session(
         &mut self,
         now: Duration,

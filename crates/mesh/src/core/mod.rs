@@ -62,6 +62,8 @@ impl Known {
 #[derive(Debug, Default)]
 struct Swarm {
     known: BTreeMap<DeviceKey, Known>,
+    /// When a change of members led to handshakes last, or will.
+    reconsidered: Option<Duration>,
 }
 
 /// A device, whatever the swarm.
@@ -189,6 +191,7 @@ impl<R: Rng> Core<R> {
                     known.present = false;
                 }
             }
+            Input::MembersChanged { topic } => self.members_changed(now, &topic),
             Input::Connected {
                 connection,
                 device,

@@ -354,6 +354,63 @@ fn an_honest_opener_stays_below_what_others_put_up_with() {
 }
 
 #[test]
+fn a_change_of_members_asks_those_who_refused_again_though_not_without_pause() {
+    let mut core = core(1);
+    step(&mut core, ms(0), Input::Join { topic: TOPIC });
+    step(&mut core, ms(0), known(TOPIC, 2));
+    let mut out = step(&mut core, ms(0), connected(1, 2, true));
+    let (connection, held) = (ConnectionId(1), true);
+    step(&mut core, ms(0), Input::Held { connection, held });
+    let asks = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Authenticate { .. }));
+    let refuse = |core: &mut Core<_>, now, out: &[Output]| {
+        let (auth, outcome) = (auth_of(out), AuthOutcome::RefusedByPeer);
+        step(core, now, Input::AuthEnded { auth, outcome });
+    };
+    let changed = Input::MembersChanged { topic: TOPIC };
+    let mut now = ms(0);
+    loop {
+        if asks(&out) {
+            refuse(&mut core, now, &out);
+        }
+        let next = core.wake_at().expect("it is asked again");
+        if next > now + ms(60_000) {
+            break;
+        }
+        now = next;
+        out = step(&mut core, now, Input::Tick);
+    }
+    // At once, as soon as what was tried before allows it; and never more often than it does.
+    let begin = now;
+    let mut attempts = 0;
+    while now < begin + ms(100_000) {
+        out = step(&mut core, now, changed.clone());
+        if asks(&out) {
+            attempts += 1;
+            refuse(&mut core, now, &out);
+        }
+        now += ms(100);
+    }
+    assert!((8..=18).contains(&attempts), "{attempts} in 100 s");
+}
+
+#[test]
+fn a_change_of_members_does_not_bring_back_who_broke_the_rules() {
+    let (mut core, session) = with_session(1, 2, ms(0));
+    let end = SessionEnd::Offence;
+    step(&mut core, ms(5_000), Input::SessionEnded { session, end });
+    let penalty = rules().penalty;
+    let mut now = ms(5_000);
+    while now < ms(5_000) + penalty {
+        let out = step(&mut core, now, Input::MembersChanged { topic: TOPIC });
+        let spoken = out
+            .iter()
+            .any(|o| matches!(o, Output::Authenticate { .. } | Output::Dial { .. }));
+        assert!(!spoken, "{out:?} at {now:?}");
+        now += ms(500);
+    }
+}
+
+#[test]
 fn an_offence_ends_one_session_and_nothing_else() {
     let (mut core, session) = with_session(1, 2, ms(0));
     step(&mut core, ms(0), Input::Join { topic: OTHER });

@@ -24,6 +24,8 @@ pub(crate) struct Rules {
     pub(crate) redial: Schedule,
     /// Delays between handshakes that a device refused or broke off.
     pub(crate) reauth: Schedule,
+    /// How far apart changes of members lead to handshakes that were put off.
+    pub(crate) reconsider: Duration,
     /// A session that lived this long shows that all is well.
     pub(crate) settled: Duration,
     /// How long the device with the greater key waits for the other's dial.
@@ -92,6 +94,10 @@ pub(crate) enum Input {
     Gone {
         topic: Topic,
         device: DeviceKey,
+    },
+    /// The members of the swarm's space have changed: what was refused may be admitted now.
+    MembersChanged {
+        topic: Topic,
     },
     Connected {
         connection: ConnectionId,

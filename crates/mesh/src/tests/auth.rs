@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use dxos_actors::{Port, testing};
+use dxos_keys::FeedId;
 use dxos_protocol::auth::{
-    Evidence, HelloReply, JudgeEvidence, Judgement, PresentEvidence, SwarmSecret,
+    Evidence, EvidenceRest, HelloReply, JudgeEvidence, Judgement, PresentEvidence, Presented,
+    SwarmSecret,
 };
 use dxos_transport::{Announcement, Connection, Discovery as _, Transport as _};
 use dxos_wire::StreamKind;
@@ -223,13 +225,75 @@ fn more_evidence_is_shown_when_it_is_asked_for() {
     }
 }
 
+/// Shows `parts` large parts when asked for all.
+fn in_parts(parts: u64) -> Port<PresentEvidence> {
+    Port::stub(move |PresentEvidence { full, rest, .. }| {
+        let feed = FeedId::from_bytes([0; 32]);
+        let shown = rest.map_or(0, |EvidenceRest(places)| places[&feed].0) + 1;
+        let rest = (full && shown < parts)
+            .then(|| EvidenceRest([(feed, (shown, parts))].into_iter().collect()));
+        let mut evidence = super::evidence(full);
+        if full {
+            evidence.bytes = vec![u8::from(rest.is_none()); 900 * 1024].into();
+        }
+        evidence.more = rest.is_some();
+        Ok(Presented { evidence, rest })
+    })
+}
+
+/// Lets in who shows the last part.
+fn until_the_last() -> Port<JudgeEvidence> {
+    Port::stub(|JudgeEvidence { evidence, .. }| {
+        if evidence.bytes.first() == Some(&1) {
+            Judgement::Admitted
+        } else {
+            Judgement::NeedMore
+        }
+    })
+}
+
+#[test]
+fn much_evidence_is_shown_in_parts_by_both_at_once() {
+    testing::run(1, |world| async move {
+        let net = Net::new(world);
+        let nodes = [1, 2].map(|seed| {
+            net.node(seed, |setup| {
+                setup.ports.present = in_parts(20);
+                setup.ports.judge = until_the_last();
+            })
+        });
+        for node in &nodes {
+            node.join(TOPIC).await;
+        }
+        net.pass(secs(60)).await;
+        for node in &nodes {
+            assert_eq!(node.log.opened().len(), 1);
+        }
+    });
+}
+
+#[test]
+fn evidence_that_goes_on_for_ever_ends_the_handshake() {
+    testing::run(1, |world| async move {
+        let net = Net::new(world);
+        let alice = net.node(1, |setup| setup.ports.judge = until_the_last());
+        let bob = net.node(2, |setup| setup.ports.present = in_parts(u64::MAX));
+        alice.join(TOPIC).await;
+        bob.join(TOPIC).await;
+        net.pass(secs(120)).await;
+        assert_eq!(alice.log.opened(), []);
+        assert_eq!(bob.log.opened(), []);
+    });
+}
+
 #[test]
 fn who_cannot_show_enough_is_refused() {
     testing::run(1, |world| async move {
         let net = Net::new(world);
         let alice = net.node(1, |setup| setup.ports.judge = demanding());
         let bob = net.node(2, |setup| {
-            setup.ports.present = Port::stub(|_: PresentEvidence| Ok(super::evidence(false)));
+            setup.ports.present =
+                Port::stub(|_: PresentEvidence| Ok(Presented::whole(super::evidence(false).bytes)));
         });
         alice.join(TOPIC).await;
         bob.join(TOPIC).await;

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use dxos_actors::Port;
 use dxos_actors::testing::World;
 use dxos_keys::{DeviceKey, DeviceSecret, Topic};
-use dxos_protocol::auth::{Evidence, JudgeEvidence, Judgement, PresentEvidence, SwarmSecret};
+use dxos_protocol::auth::{
+    Evidence, JudgeEvidence, Judgement, PresentEvidence, Presented, SwarmSecret,
+};
 use dxos_protocol::mesh::{Broadcast, ConnectionState, DeliverGossip, JoinSwarm, NetworkStatus};
 use dxos_protocol::mesh::{NetworkReport, SetConnectionState};
 use dxos_protocol::replicate::{
@@ -201,7 +203,7 @@ fn ports(log: &Log, outbox: &Arc<Mutex<Vec<Message>>>) -> MeshPorts {
     MeshPorts {
         present: Port::stub(move |PresentEvidence { full, .. }| {
             present.push(Event::Presented { full });
-            Ok(evidence(full))
+            Ok(Presented::whole(evidence(full).bytes))
         }),
         judge: Port::stub(move |JudgeEvidence { evidence, .. }| {
             judge.push(Event::Judged {
@@ -248,6 +250,7 @@ pub(crate) fn evidence(full: bool) -> Evidence {
     let bytes: &'static [u8] = if full { b"all of it" } else { b"a little" };
     Evidence {
         bytes: Bytes::from_static(bytes),
+        more: false,
     }
 }
 
@@ -275,7 +278,11 @@ impl Node {
         let said = self
             .mesh
             .broadcast()
-            .ask(Broadcast { topic, payload })
+            .ask(Broadcast {
+                topic,
+                payload,
+                except: None,
+            })
             .await;
         said.unwrap().unwrap();
     }

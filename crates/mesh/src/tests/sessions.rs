@@ -166,7 +166,11 @@ fn gossip_is_limited_in_size_and_rate() {
         let broadcast = |topic, payload| {
             let port = alice.mesh.broadcast();
             async move {
-                let broadcast = dxos_protocol::mesh::Broadcast { topic, payload };
+                let broadcast = dxos_protocol::mesh::Broadcast {
+                    topic,
+                    payload,
+                    except: None,
+                };
                 port.ask(broadcast).await.unwrap()
             }
         };

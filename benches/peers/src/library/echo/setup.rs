@@ -27,7 +27,7 @@ pub(super) async fn start(profile: &Path, network: bool) -> Result<Client> {
     let client = if network { options } else { options.offline() }.build();
     client.initialize().await?;
     if client.halo().identity().await?.is_none() {
-        client.halo().create_identity(Some("bench")).await?;
+        client.halo().create_identity("bench").await?;
     }
     Ok(client)
 }

@@ -5,7 +5,7 @@ use dxos_feed::Timeframe;
 use super::world::World;
 use crate::Refused::Removed;
 use crate::Role::{Admin, Editor, Reader, Replicator};
-use crate::{Assertion, Credential, Role};
+use crate::{Assertion, Credential, Role, Seen};
 
 fn space(roles: &[Role]) -> World {
     let mut world = World::new(&vec![1; roles.len() + 1]);
@@ -197,9 +197,33 @@ fn a_flood_of_pretensions_is_refused_cheaply() {
         let (identity, mut device) = (world.identities[3], [n; 32]);
         device[0] = 1;
         let device = dxos_keys::DeviceKey::from_bytes(device);
-        world.write(3, Assertion::DeviceRevoked { identity, device });
+        world.write(
+            3,
+            Assertion::DeviceRevoked {
+                identity,
+                device,
+                seen: Seen::new(),
+                repeats: None,
+            },
+        );
     }
     let (membership, _) = world.insert_all();
     assert_eq!(membership, world.evaluate());
     assert_eq!(membership.members(), before.members());
+}
+
+#[test]
+fn a_lesser_role_hidden_behind_what_came_after_it_still_holds() {
+    let mut world = space(&[Admin, Editor]);
+    let removal = world.write(1, world.removed(2));
+    // It knows of the removal, and pretends not to know of the admission before that.
+    let past = world.just(&[2, removal]);
+    let readmission = world.lie(1, 1, &past, world.member(2, Admin));
+    assert!(world.counts(readmission));
+    world.meet_all();
+    assert_eq!(world.role(2), Some(Editor));
+    let (reduction, edit) = (world.write(2, world.member(1, Reader)), world.edit(2));
+    assert!(!world.counts(reduction));
+    assert!(world.judge(&edit).is_ok());
+    assert_eq!(world.insert_all().0, world.evaluate());
 }

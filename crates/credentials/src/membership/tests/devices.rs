@@ -1,11 +1,12 @@
 //! Devices: chains, revocations, stolen ones.
 
 use dxos_feed::Timeframe;
+use dxos_keys::DeviceSecret;
 
-use super::world::{World, content_key};
+use super::world::{World, content_key, sealing};
 use crate::Refused::{Revoked, UnknownDevice};
 use crate::Role::{Admin, Editor};
-use crate::{Assertion, Membership};
+use crate::{Assertion, DeviceChain, Membership, Seen};
 
 /// The creator has one device, the other admin has 1, 2 and 3, each authorized by the one before.
 fn space() -> World {
@@ -93,6 +94,8 @@ fn nobody_revokes_the_device_of_another() {
             Assertion::DeviceRevoked {
                 identity: claimed,
                 device,
+                seen: Seen::new(),
+                repeats: None,
             },
         );
     }
@@ -185,6 +188,7 @@ fn a_device_presents_only_itself_and_only_here() {
         Assertion::DevicePresented {
             space: other,
             chain,
+            halo: None,
         },
     );
     assert!(!world.counts(block));
@@ -241,4 +245,195 @@ fn unreadable_credentials_count_nowhere() {
     let mut membership = Membership::new(world.space);
     assert!(!membership.insert(foreign).counts);
     assert_eq!(membership.blocks().count(), 0);
+}
+
+/// The chain of a recovery key of the identity of `device`, shown by it.
+fn write_down(world: &mut World, device: usize) -> (DeviceChain, DeviceSecret) {
+    let paper = DeviceSecret::from_seed(&[90; 32]);
+    let chain = world.devices[device].chain.authorize_recovery_key(
+        &world.devices[device].secret,
+        &paper,
+        sealing(&paper),
+        None,
+    );
+    let chain = chain.unwrap();
+    world.write(device, shown(world, &chain));
+    (chain, paper)
+}
+
+fn shown(world: &World, chain: &DeviceChain) -> Assertion {
+    Assertion::DevicePresented {
+        space: world.space,
+        chain: chain.clone(),
+        halo: None,
+    }
+}
+
+#[test]
+fn a_device_shows_another_of_its_identity() {
+    let mut world = space();
+    let new = world.authorize(2);
+    let chain = world.devices[new].chain.clone();
+    let block = world.write(1, shown(&world, &chain));
+    assert!(world.counts(block));
+    assert!(world.evaluate().readers().contains_key(&world.key(new)));
+    assert!(
+        world
+            .evaluate()
+            .chains_of(&world.identities[1])
+            .contains_key(&world.key(new))
+    );
+    // Nobody of another identity does.
+    let other = world.authorize(2);
+    let chain = world.devices[other].chain.clone();
+    let block = world.write(0, shown(&world, &chain));
+    assert!(!world.counts(block));
+    assert!(!world.evaluate().readers().contains_key(&world.key(other)));
+    assert_eq!(world.insert_all().0, world.evaluate());
+}
+
+#[test]
+fn a_recovery_key_gets_the_keys_and_writes_nothing() {
+    let mut world = space();
+    let (chain, paper) = write_down(&mut world, 1);
+    let membership = world.evaluate();
+    assert!(membership.readers().contains_key(&paper.device()));
+    let member = membership.member(&world.identities[1]).unwrap();
+    assert!(member.recovery_keys.contains_key(&paper.device()));
+    assert!(!member.devices.contains_key(&paper.device()));
+    assert!(!membership.accepts(&chain));
+    assert_eq!(membership.authority_of(&paper.device()), None);
+    // Whoever has the phrase cannot write with the key itself.
+    let thief = world.adopt(paper, chain, 1);
+    world.meet_all();
+    let block = world.write(thief, world.presented(thief));
+    assert!(!world.counts(block));
+    let block = world.write(thief, world.content_key(3));
+    assert!(!world.counts(block));
+    let edit = world.edit(thief);
+    assert_eq!(world.judge(&edit), Err(UnknownDevice));
+}
+
+#[test]
+fn a_recovered_device_turns_out_a_stolen_one_that_resists() {
+    let mut world = space();
+    let (chain, paper) = write_down(&mut world, 1);
+    world.meet_all();
+    let secret = DeviceSecret::from_seed(&[91; 32]);
+    let chain = chain.authorize(&paper, secret.device(), sealing(&secret));
+    let chain = chain.unwrap();
+    assert!(world.evaluate().accepts(&chain));
+    let recovered = world.adopt(secret, chain, 1);
+    world.meet(&[0, recovered]);
+    world.write(recovered, world.presented(recovered));
+    // At the same time the thief of the first device revokes whom it can.
+    let stolen = world.write(1, world.revoked(3));
+    let owner = world.write(recovered, world.revoked(1));
+    assert!(world.counts(owner) && !world.counts(stolen));
+    assert!(!world.evaluate().is_revoked(&world.key(3)));
+    assert!(world.evaluate().is_revoked(&world.key(1)));
+}
+
+#[test]
+fn a_phrase_that_was_found_out_is_revoked_like_a_device() {
+    let mut world = space();
+    let (chain, paper) = write_down(&mut world, 1);
+    world.meet_all();
+    let identity = world.identities[1];
+    let device = paper.device();
+    world.write(
+        3,
+        Assertion::DeviceRevoked {
+            identity,
+            device,
+            seen: Seen::new(),
+            repeats: None,
+        },
+    );
+    assert!(!world.evaluate().readers().contains_key(&device));
+    assert!(
+        world
+            .evaluate()
+            .revoked_devices(&identity)
+            .contains(&device)
+    );
+    let secret = DeviceSecret::from_seed(&[91; 32]);
+    let chain = chain
+        .authorize(&paper, secret.device(), sealing(&secret))
+        .unwrap();
+    assert!(!world.evaluate().accepts(&chain));
+}
+
+#[test]
+fn a_content_key_is_made_by_admins_and_handed_on_by_readers() {
+    let mut world = World::new(&[1, 1]);
+    world.populate(&[Editor]);
+    world.write(0, world.content_key(1));
+    world.meet_all();
+    let handed_on = world.write(1, world.content_key(1));
+    assert!(world.counts(handed_on));
+    let made = world.write(1, world.content_key(2));
+    assert_eq!(world.evaluate().content_key(), Some(content_key(1)));
+    assert!(!world.counts(made));
+}
+
+#[test]
+fn a_removal_or_a_revocation_asks_for_a_new_key() {
+    let mut world = space();
+    assert!(world.evaluate().rotation_due());
+    world.write(0, world.content_key(1));
+    world.meet_all();
+    assert!(!world.evaluate().rotation_due());
+    world.write(1, world.revoked(3));
+    assert!(world.evaluate().rotation_due());
+    world.meet_all();
+    world.write(0, world.content_key(2));
+    assert!(!world.evaluate().rotation_due());
+    // A lesser role that still reads does not.
+    world.meet_all();
+    world.write(0, world.member(1, Editor));
+    assert!(!world.evaluate().rotation_due());
+    world.write(0, world.member(1, crate::Role::Replicator));
+    assert!(world.evaluate().rotation_due());
+}
+
+#[test]
+fn a_space_is_an_identity_s_own_if_it_made_it_and_was_always_alone() {
+    let mut world = World::new(&[1, 2]);
+    let genesis = world.genesis(1);
+    let laptop = 1;
+    world.put(laptop, 0, &Timeframe::new(), &genesis);
+    let of = |world: &World, who: usize| {
+        let identity = world.identities[who];
+        world.evaluate().sole_creator(&identity)
+    };
+    // Whose device it is has not been shown yet.
+    assert_eq!(of(&world, 1), None);
+    world.write(laptop, world.presented(laptop));
+    let phone = world.devices[2].chain.clone();
+    world.write(laptop, shown(&world, &phone));
+    assert_eq!(of(&world, 1), Some(world.key(laptop)));
+    assert_eq!(of(&world, 0), None);
+    // Somebody else is a member for a while.
+    world.write(laptop, world.member(0, Admin));
+    assert_eq!(of(&world, 1), None);
+    world.write(laptop, world.removed(0));
+    assert_eq!(of(&world, 1), None);
+}
+
+#[test]
+fn a_space_that_a_stranger_makes_for_somebody_is_not_its_own() {
+    let mut world = World::new(&[1, 1]);
+    let genesis = world.genesis(1);
+    world.put(0, 0, &Timeframe::new(), &genesis);
+    world.write(0, world.presented(0));
+    world.meet_all();
+    let victim = world.identities[1];
+    assert_eq!(world.evaluate().sole_creator(&victim), None);
+    // The victim comes, and is the only one who ever was a member.
+    world.write(1, world.presented(1));
+    let membership = world.evaluate();
+    assert_eq!(membership.members().len(), 1);
+    assert_eq!(membership.role_of(&victim), Some(Admin));
+    assert_eq!(membership.sole_creator(&victim), None);
 }

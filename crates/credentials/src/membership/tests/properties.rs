@@ -6,15 +6,15 @@ use dxos_feed::Designation;
 use dxos_keys::{DeviceKey, IdentityKey};
 use proptest::prelude::*;
 
-use super::random::{Draw, Kind, play, steps};
+use super::random::{Draw, Kind, any_steps, play, spoil, steps};
 use super::reference;
 use super::world::{Data, World, judge};
 use crate::{Assertion, Authority, ControlBlock, Issuer, Membership, Refused, Right, Role};
 
-const RIGHTS: [Right; 4] = [Right::Replicate, Right::Read, Right::Write, Right::Admit];
+pub(super) const RIGHTS: [Right; 4] = [Right::Replicate, Right::Read, Right::Write, Right::Admit];
 
 /// The blocks in some order in which causes come first.
-fn deliver(world: &World, draw: &mut Draw) -> Vec<ControlBlock> {
+pub(super) fn deliver(world: &World, draw: &mut Draw) -> Vec<ControlBlock> {
     let mut left: Vec<&ControlBlock> = world.blocks.iter().collect();
     let mut delivered = Vec::new();
     while !left.is_empty() {
@@ -32,7 +32,7 @@ fn deliver(world: &World, draw: &mut Draw) -> Vec<ControlBlock> {
     delivered
 }
 
-fn shuffle(world: &World, draw: &mut Draw) -> Vec<ControlBlock> {
+pub(super) fn shuffle(world: &World, draw: &mut Draw) -> Vec<ControlBlock> {
     let mut left = world.blocks.clone();
     let mut shuffled = Vec::new();
     while !left.is_empty() {
@@ -52,13 +52,16 @@ fn as_data(block: &ControlBlock) -> Data {
 }
 
 /// What a membership says of everything that one can ask about.
-fn answers(membership: &Membership, asked: &[Data]) -> Vec<[Result<Authority, Refused>; 4]> {
+pub(super) fn answers(
+    membership: &Membership,
+    asked: &[Data],
+) -> Vec<[Result<Authority, Refused>; 4]> {
     let ask = |data| RIGHTS.map(|right| judge(membership, data, right));
     asked.iter().map(ask).collect()
 }
 
 /// Devices for which chains of several identities were shown.
-fn shared(world: &World) -> BTreeSet<DeviceKey> {
+pub(super) fn shared(world: &World) -> BTreeSet<DeviceKey> {
     let mut identities: BTreeMap<DeviceKey, BTreeSet<IdentityKey>> = BTreeMap::new();
     for block in &world.blocks {
         let chain = match block.credential.assertion() {
@@ -90,8 +93,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_order_gives_the_same(history in steps(Kind::Wild, 60), seed: u64) {
-        let world = play(Kind::Wild, &history);
+    fn any_order_gives_the_same((kind, history) in any_steps(60), seed: u64) {
+        let mut world = play(kind, &history);
+        spoil(&mut world, seed, 12);
         let mut draw = Draw(seed);
         let expected = world.evaluate();
         let shuffled = Membership::evaluate(world.space, shuffle(&world, &mut draw));
@@ -100,13 +104,17 @@ proptest! {
         let mut membership = Membership::new(world.space);
         let mut asked = world.data.clone();
         let mut before = answers(&membership, &asked);
-        for (n, block) in deliver(&world, &mut draw).into_iter().enumerate() {
+        let mut counted = BTreeSet::new();
+        for block in deliver(&world, &mut draw) {
             let change = membership.insert(block.clone());
             prop_assert_eq!(change.counts, membership.takes_effect(&block));
-            if n % 7 == 0 {
-                let so_far = membership.blocks().cloned().collect::<Vec<_>>();
-                prop_assert_eq!(&Membership::evaluate(world.space, so_far), &membership);
-            }
+            let so_far = membership.blocks().cloned().collect::<Vec<_>>();
+            let stopped_or_started = so_far
+                .iter()
+                .any(|other| *other != block && counted.contains(&other.hash) != membership.takes_effect(other));
+            prop_assert!(change.retroactive || !stopped_or_started);
+            counted = so_far.iter().filter(|block| membership.takes_effect(block)).map(|block| block.hash).collect();
+            prop_assert_eq!(&Membership::evaluate(world.space, so_far), &membership);
             let after = answers(&membership, &asked);
             // What does not know the block is not judged differently, unless that is told.
             for (data, (before, after)) in asked.iter().zip(before.iter().zip(&after)) {
@@ -123,8 +131,29 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_gives_what_is_left(history in steps(Kind::Wild, 40), seed: u64) {
-        let mut world = play(Kind::Wild, &history);
+    fn many_at_once_give_the_same((kind, history) in any_steps(60), seed: u64) {
+        let world = play(kind, &history);
+        let mut draw = Draw(seed);
+        let mut delivered = deliver(&world, &mut draw);
+        let (mut membership, mut known) = (Membership::new(world.space), Vec::new());
+        while !delivered.is_empty() {
+            let rest = delivered.split_off(1 + draw.below(delivered.len().min(20)));
+            let before = membership.clone();
+            let change = membership.insert_all(delivered.iter().cloned());
+            let counts = |block| membership.takes_effect(block);
+            prop_assert_eq!(change.counts, delivered.iter().any(counts));
+            let differs = |block| before.takes_effect(block) != membership.takes_effect(block);
+            prop_assert!(change.retroactive || !known.iter().any(differs));
+            known.append(&mut delivered);
+            delivered = rest;
+            let so_far = Membership::evaluate(world.space, known.iter().cloned());
+            prop_assert_eq!(&so_far, &membership);
+        }
+    }
+
+    #[test]
+    fn a_cut_gives_what_is_left((kind, history) in any_steps(40), seed: u64) {
+        let mut world = play(kind, &history);
         let (mut membership, _) = world.insert_all();
         let cut = world.blocks[Draw(seed).below(world.blocks.len())].clone();
         membership.cut(&cut.feed, cut.seq);
@@ -141,14 +170,18 @@ proptest! {
     }
 
     #[test]
-    fn who_never_had_the_right_never_takes_effect(history in steps(Kind::Wild, 60)) {
-        let world = play(Kind::Wild, &history);
+    fn who_never_had_the_right_never_takes_effect((kind, history) in any_steps(60), seed: u64) {
+        let mut world = play(kind, &history);
+        spoil(&mut world, seed, 12);
         let membership = world.evaluate();
         let shared = shared(&world);
         for block in world.blocks.iter().filter(|block| membership.takes_effect(block)) {
             let needed = match block.credential.assertion() {
                 Assertion::SpaceGenesis { .. } | Assertion::DevicePresented { .. } => continue,
-                Assertion::SpaceMember { .. } | Assertion::ContentKey { .. } => Right::Admit,
+                Assertion::ContentKey { .. } => Right::Read,
+                Assertion::SpaceMember { .. }
+                | Assertion::DelegatedInvitation { .. }
+                | Assertion::InvitationCancelled { .. } => Right::Admit,
                 Assertion::MemberRemoved { identity, .. }
                     if identity_of(&world, &block.descriptor.device)
                         .is_none_or(|who| world.identities[who] != *identity) => Right::Admit,
@@ -173,8 +206,9 @@ proptest! {
     }
 
     #[test]
-    fn what_a_removal_did_not_know_never_counts(history in steps(Kind::Wild, 60)) {
-        let world = play(Kind::Wild, &history);
+    fn what_a_removal_did_not_know_never_counts((kind, history) in any_steps(60), seed: u64) {
+        let mut world = play(kind, &history);
+        spoil(&mut world, seed, 30);
         let membership = world.evaluate();
         let shared = shared(&world);
         let mut asked = world.data.clone();
@@ -191,7 +225,10 @@ proptest! {
                         && other.past.get(&removal.feed) > removal.seq
                         && data.past.get(&other.feed) > other.seq
                 });
-                let known = removal.past.get(&data.feed) > data.seq;
+                let said = removal.credential.assertion().seen().unwrap().get(&data.feed);
+                let control = world.blocks.iter().any(|block| block.feed == data.feed);
+                let known = removal.past.get(&data.feed) > data.seq
+                    || !control && said.is_some_and(|length| *length > data.seq);
                 if own && !readmitted && !known && !shared.contains(&data.device) {
                     prop_assert!(judge(&membership, data, Right::Replicate).is_err());
                 }

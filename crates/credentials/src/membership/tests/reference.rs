@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::world::World;
-use crate::{Assertion, Issuer, Role};
+use crate::{Assertion, Issuer, LinkKind, Role};
 
 /// Which blocks count when nobody is ever removed or revoked and each identity is only ever
 /// given one role.
 pub(super) fn counting(world: &World) -> Vec<bool> {
     let mut counts: Vec<bool> = Vec::new();
+    let mut made_by_admin = Vec::new();
     for (at, block) in world.blocks.iter().enumerate() {
         let earlier = || {
             let counts = &counts;
@@ -30,6 +31,7 @@ pub(super) fn counting(world: &World) -> Vec<bool> {
             };
             if let Some(chain) = chain
                 && chain.device().device == device
+                && chain.device().kind == LinkKind::Device
             {
                 identity = Some(chain.device().identity);
             }
@@ -48,7 +50,22 @@ pub(super) fn counting(world: &World) -> Vec<bool> {
             Assertion::SpaceGenesis { space, .. } => {
                 *block.credential.issuer() == Issuer::Space(*space)
             }
-            Assertion::DevicePresented { chain, .. } => signed && chain.device().device == device,
+            Assertion::DevicePresented { chain, .. } => {
+                let shown = chain.device();
+                let itself = shown.device == device && shown.kind == LinkKind::Device;
+                let sister = role.is_some() && identity == Some(shown.identity);
+                signed && (itself || shown.device != device && sister)
+            }
+            // Whoever reads hands on what an admin made.
+            Assertion::ContentKey { key, .. } => {
+                let made = world.blocks[..at].iter().enumerate().any(|(n, other)| {
+                    let same = matches!(other.credential.assertion(),
+                        Assertion::ContentKey { key: made, .. } if made == key);
+                    same && made_by_admin[n] && block.past.get(&other.feed) > other.seq
+                });
+                let reads = role.is_some_and(|role| role != Role::Replicator);
+                signed && (role == Some(Role::Admin) || reads && made)
+            }
             Assertion::MemberProfile { .. } => signed && role.is_some(),
             _ => signed && role == Some(Role::Admin),
         };
@@ -61,6 +78,7 @@ pub(super) fn counting(world: &World) -> Vec<bool> {
             _ => false,
         };
         counts.push(allowed && here);
+        made_by_admin.push(allowed && here && role == Some(Role::Admin));
     }
     counts
 }

@@ -5,7 +5,7 @@ use dxos_feed::Timeframe;
 use super::world::{World, content_key};
 use crate::Refused::{NotMember, Removed, Role as NotAllowed, UnknownDevice};
 use crate::Role::{Admin, Editor, Reader, Replicator};
-use crate::{Assertion, Right};
+use crate::{Assertion, Profile, Right};
 
 fn space(roles: &[crate::Role]) -> World {
     let mut world = World::new(&vec![1; roles.len() + 1]);
@@ -296,12 +296,12 @@ fn names_and_invitations() {
     let invitation = dxos_keys::InvitationId::from_slice(&[5; dxos_keys::InvitationId::LENGTH]);
     let mut admission = world.member(1, Editor);
     if let Assertion::SpaceMember {
-        display_name,
+        profile,
         invitation: used,
         ..
     } = &mut admission
     {
-        *display_name = Some("Ben".to_owned());
+        *profile = Profile::named("Ben");
         *used = invitation;
     }
     world.write(0, admission);
@@ -311,6 +311,7 @@ fn names_and_invitations() {
             .evaluate()
             .member(&world.identities[1])
             .unwrap()
+            .profile
             .display_name
     };
     assert_eq!(name(&world).as_deref(), Some("Ben"));
@@ -322,7 +323,7 @@ fn names_and_invitations() {
         1,
         Assertion::MemberProfile {
             space,
-            display_name: None,
+            profile: Profile::default(),
         },
     );
     assert_eq!(name(&world), None);
@@ -374,4 +375,23 @@ fn what_changes_is_told() {
             )
             .is_err()
     );
+}
+
+#[test]
+fn rule_2_a_removal_says_what_it_knew_of_the_data() {
+    let mut world = space(&[Editor]);
+    let (first, second) = (world.edit(1), world.edit(1));
+    let control = world.write(1, world.profile("later"));
+    let mut removal = world.removed(1);
+    if let Assertion::MemberRemoved { seen, .. } = &mut removal {
+        seen.insert(first.feed, 1);
+        // It is not believed of control blocks.
+        seen.insert(world.blocks[control].feed, 99);
+    }
+    let known = world.just(&[0, 1, 2]);
+    world.lie(0, 0, &known, removal);
+    assert!(world.judge(&first).is_ok());
+    assert_eq!(world.judge(&second), Err(Removed));
+    assert!(!world.counts(control));
+    assert_eq!(world.insert_all().0, world.evaluate());
 }

@@ -6,12 +6,12 @@ use crdts::CvRDT;
 use dxos_feed::{Designation, FeedDescriptor, Timeframe};
 use dxos_keys::{
     BlockHash, ContentKeyId, DeviceKey, DeviceSecret, FeedId, IdentityKey, IdentitySecret,
-    SealingKey, SpaceKey, SpaceSecret,
+    InvitationId, SealingKey, SpaceKey, SpaceSecret,
 };
 
 use crate::{
-    Assertion, Authority, Change, ControlBlock, Credential, DeviceChain, Membership, Refused,
-    Right, Role,
+    Assertion, Authority, Change, ControlBlock, Credential, DeviceChain, LinkKind, Membership,
+    Profile, Refused, Right, Role, Seen,
 };
 
 /// Index of a device in [`World::devices`].
@@ -93,12 +93,32 @@ impl World {
         self.devices.len() - 1
     }
 
+    /// A device that came about in another way.
+    pub(super) fn adopt(&mut self, secret: DeviceSecret, chain: DeviceChain, who: Who) -> Dev {
+        self.add(secret, chain, who)
+    }
+
     /// A new device, authorized by another.
     pub(super) fn authorize(&mut self, by: Dev) -> Dev {
         let secret = self.draw_device();
         let who = self.devices[by].who;
         let chain = self.chain_for(by, &secret);
         self.add(secret, chain, who)
+    }
+
+    /// A recovery key of the identity of `by`, as whoever finds the phrase holds it.
+    pub(super) fn write_down(&mut self, by: Dev) -> Dev {
+        let key = self.draw_device();
+        let Device {
+            secret, chain, who, ..
+        } = &self.devices[by];
+        let (who, sealing) = (*who, sealing(&key));
+        let chain = chain.authorize_recovery_key(secret, &key, sealing, None);
+        self.add(key, chain.unwrap(), who)
+    }
+
+    pub(super) fn is_recovery_key(&self, device: Dev) -> bool {
+        self.devices[device].chain.device().kind == LinkKind::RecoveryKey
     }
 
     fn chain_for(&self, by: Dev, device: &DeviceSecret) -> DeviceChain {
@@ -136,6 +156,7 @@ impl World {
         Assertion::DevicePresented {
             space: self.space,
             chain,
+            halo: None,
         }
     }
 
@@ -158,22 +179,55 @@ impl World {
             space: self.space,
             identity: self.identities[who],
             role,
-            display_name: None,
+            profile: Profile::default(),
             chain,
             invitation: None,
+            seen: Seen::new(),
         }
+    }
+
+    /// An admission with an invitation for one guest.
+    pub(super) fn invited(&self, who: Who, role: Role, invitation: u8) -> Assertion {
+        let mut assertion = self.member(who, role);
+        if let Assertion::SpaceMember {
+            invitation: used, ..
+        } = &mut assertion
+        {
+            *used = Some(self::invitation(invitation));
+        }
+        assertion
     }
 
     pub(super) fn removed(&self, who: Who) -> Assertion {
         Assertion::MemberRemoved {
             space: self.space,
             identity: self.identities[who],
+            seen: Seen::new(),
         }
     }
 
     pub(super) fn revoked(&self, device: Dev) -> Assertion {
         let identity = self.identities[self.devices[device].who];
         Assertion::DeviceRevoked {
+            identity,
+            device: self.key(device),
+            seen: Seen::new(),
+            repeats: None,
+        }
+    }
+
+    /// The same by somebody who repeats the word of another device.
+    pub(super) fn repeated(&self, device: Dev, by: Dev) -> Assertion {
+        let mut assertion = self.revoked(device);
+        if let Assertion::DeviceRevoked { repeats, .. } = &mut assertion {
+            *repeats = Some(self.key(by));
+        }
+        assertion
+    }
+
+    pub(super) fn restored(&self, device: Dev) -> Assertion {
+        let identity = self.identities[self.devices[device].who];
+        Assertion::DeviceRestored {
             identity,
             device: self.key(device),
         }
@@ -191,7 +245,7 @@ impl World {
     pub(super) fn profile(&self, name: &str) -> Assertion {
         Assertion::MemberProfile {
             space: self.space,
-            display_name: Some(name.to_owned()),
+            profile: Profile::named(name),
         }
     }
 
@@ -398,6 +452,20 @@ pub(super) fn judge(
     right: Right,
 ) -> Result<Authority, Refused> {
     membership.judge(&data.device, (&data.feed, data.seq), &data.past, right)
+}
+
+pub(super) fn invitation(n: u8) -> InvitationId {
+    InvitationId::from_bytes([n; InvitationId::LENGTH])
+}
+
+/// What an assertion says was known of data, if it is one that says so.
+pub(super) fn seen(assertion: &mut Assertion) -> Option<&mut Seen> {
+    match assertion {
+        Assertion::SpaceMember { seen, .. }
+        | Assertion::MemberRemoved { seen, .. }
+        | Assertion::DeviceRevoked { seen, .. } => Some(seen),
+        _ => None,
+    }
 }
 
 pub(super) fn content_key(n: u8) -> ContentKeyId {

@@ -30,10 +30,16 @@ fn who_was_not_admitted_is_refused() {
     other.join(0, Role::Editor);
     let stranger = other.join(0, Role::Editor);
     let from = &other.replicas[stranger];
-    let evidence = from.space.evidence(true, &from.store).unwrap();
+    let evidence = from
+        .space
+        .evidence(true, None, &from.store)
+        .unwrap()
+        .evidence;
     let device = from.space.device();
     let host = &mut net.replicas[0];
-    let (judgement, _) = host.space.judge_evidence(&device, &evidence, &host.store);
+    let (judgement, _) = host
+        .space
+        .judge_evidence(&device, &evidence, 5, &host.store);
     assert_eq!(judgement, Judgement::Refused);
 }
 

@@ -1,7 +1,9 @@
 //! Replicas that pass messages by hand, in an order drawn at random.
 
+mod churn;
 mod converge;
 mod crash;
+mod devices;
 mod forks;
 mod graph;
 mod hostile;
@@ -9,12 +11,13 @@ mod large;
 mod members;
 mod past;
 mod queries;
+mod roles;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use dxos_credentials::{Credential, DeviceChain, Role};
+use dxos_credentials::{Credential, DeviceChain, Profile, Role};
 use dxos_document::{Object, Op, Query, Transaction};
 use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret, SpaceSecret};
 use dxos_keys::{SpaceKey, StateHash};
@@ -26,6 +29,7 @@ use dxos_store::{Durability, MemDisk, MemStore, Store};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
+use super::Guest;
 use super::layout::{SPACES, SpaceNumber, SpaceRecord};
 use super::space::decode_row;
 use super::{Outcome, Space};
@@ -45,8 +49,9 @@ pub(super) fn authority(seed: u8) -> Authority {
     let identity = IdentitySecret::generate(&mut rng);
     Authority {
         chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-        display_name: None,
+        profile: Profile::default(),
         sealing,
+        recovery: None,
         signer: Arc::new(device),
     }
 }
@@ -192,18 +197,16 @@ impl Net {
     pub(super) fn admit(&mut self, host: usize, guest: &Authority, role: Role) -> AdmissionTicket {
         self.now_ms += 1;
         let replica = &mut self.replicas[host];
-        let chain = guest.chain.clone();
+        let guest = Guest {
+            chain: guest.chain.clone(),
+            role,
+            profile: Profile::default(),
+            invitation: None,
+            history: true,
+        };
         let (ticket, outcome) = replica
             .space
-            .admit(
-                chain,
-                role,
-                None,
-                None,
-                self.now_ms,
-                &replica.store,
-                &mut self.rng,
-            )
+            .admit(guest, self.now_ms, (&replica.store, &mut self.rng))
             .unwrap();
         self.carry_out(host, outcome);
         ticket
@@ -214,12 +217,17 @@ impl Net {
         let number = self.replicas.len();
         let guest = authority(u8::try_from(number).unwrap() + 1);
         let ticket = self.admit(host, &guest, role);
-        let mut joined = Replica::open(&MemDisk::new(), &guest, self.key);
+        self.take_up(&guest, ticket)
+    }
+
+    /// A replica with these secrets that takes up the space; its number.
+    pub(super) fn take_up(&mut self, guest: &Authority, ticket: AdmissionTicket) -> usize {
+        let mut joined = Replica::open(&MemDisk::new(), guest, self.key);
         let store = joined.store.clone();
         let outcome = joined.space.take_up(ticket, self.now_ms, &store).unwrap();
         joined.write(outcome);
         self.replicas.push(joined);
-        number
+        self.replicas.len() - 1
     }
 
     /// Another replica over a copy of one's disk, as after a backup was restored elsewhere.
@@ -339,14 +347,117 @@ impl Net {
 
     pub(super) fn judge(&mut self, host: usize, guest: usize, full: bool) -> Judgement {
         let from = &self.replicas[guest];
-        let evidence = from.space.evidence(full, &from.store).unwrap();
         let device = from.space.device();
-        let replica = &mut self.replicas[host];
-        let (judgement, outcome) = replica
-            .space
-            .judge_evidence(&device, &evidence, &replica.store);
-        self.carry_out(host, outcome);
-        judgement
+        let mut rest = None;
+        loop {
+            let from = &self.replicas[guest];
+            let presented = from.space.evidence(full, rest, &from.store).unwrap();
+            let evidence = presented.evidence;
+            assert!(evidence.encode().unwrap().len() <= dxos_wire::limits::FRAME_BYTES_MAX);
+            assert_eq!(evidence.more, presented.rest.is_some());
+            let replica = &mut self.replicas[host];
+            let (judgement, outcome) =
+                replica
+                    .space
+                    .judge_evidence(&device, &evidence, 5, &replica.store);
+            self.carry_out(host, outcome);
+            rest = presented.rest;
+            if rest.is_none() {
+                return judgement;
+            }
+        }
+    }
+
+    /// A request that appends to a replica's control feeds.
+    pub(super) fn control(
+        &mut self,
+        number: usize,
+        run: impl FnOnce(
+            &mut Space,
+            u64,
+            (&dyn dxos_store::Read, &mut dyn rand_core::CryptoRng),
+        ) -> Result<((), Outcome), dxos_protocol::echo::EchoError>,
+    ) -> Result<(), dxos_protocol::echo::EchoError> {
+        self.now_ms += 1;
+        let replica = &mut self.replicas[number];
+        let parts = (&replica.store as _, &mut self.rng as _);
+        let ((), outcome) = run(&mut replica.space, self.now_ms, parts)?;
+        self.carry_out(number, outcome);
+        Ok(())
+    }
+
+    /// Lets time pass, so that replicas do what is due, until nothing is.
+    pub(super) fn settle_duties(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..64 {
+            self.settle();
+            self.now_ms += 500;
+            let mut done = false;
+            for number in 0..self.replicas.len() {
+                done |= self.do_duties(number);
+            }
+            let idle = !done
+                && self
+                    .replicas
+                    .iter()
+                    .all(|replica| !replica.space.has_duty());
+            quiet = if idle { quiet + 1 } else { 0 };
+            // Long enough for those who were let go to be gone.
+            if quiet == 4 {
+                self.settle();
+                return;
+            }
+        }
+        panic!("the replicas find ever more to do");
+    }
+
+    /// What an actor does from time to time; `true` when something was due.
+    fn do_duties(&mut self, number: usize) -> bool {
+        let replica = &mut self.replicas[number];
+        let ticked = replica.space.tick(self.now_ms);
+        let parts = (&replica.store as _, &mut self.rng as _);
+        let outcome = replica.space.do_duties(self.now_ms, parts).unwrap();
+        let done = outcome.is_some();
+        let mut outcome = outcome.unwrap_or_default();
+        outcome.effects.merge(ticked);
+        self.carry_out(number, outcome);
+        done
+    }
+
+    /// A replica with these secrets that knows the space's key and nothing else of it.
+    pub(super) fn adopt(&mut self, authority: &Authority) -> usize {
+        let ticket = AdmissionTicket {
+            space: self.key,
+            control: Vec::new(),
+        };
+        self.take_up(authority, ticket)
+    }
+
+    /// Two replicas show each other their evidence, as MESH has them do, and connect when both
+    /// let the other in.
+    pub(super) fn meet(&mut self, one: usize, two: usize) -> bool {
+        let mut judged = [false, false];
+        for (number, (host, guest)) in [(one, two), (two, one)].into_iter().enumerate() {
+            let mut judgement = self.judge(host, guest, false);
+            if judgement == Judgement::NeedMore {
+                judgement = self.judge(host, guest, true);
+            }
+            if let Judgement::Departed(evidence) = &judgement {
+                let device = self.replicas[host].space.device();
+                let replica = &mut self.replicas[guest];
+                let (_, outcome) =
+                    replica
+                        .space
+                        .judge_evidence(&device, evidence, self.now_ms, &replica.store);
+                self.carry_out(guest, outcome);
+            }
+            judged[number] = judgement == Judgement::Admitted;
+        }
+        if judged == [true, true] {
+            self.connect(one, two);
+            return true;
+        }
+        false
     }
 
     /// Hands a message to a replica as if a peer had sent it.

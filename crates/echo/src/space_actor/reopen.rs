@@ -1,0 +1,166 @@
+//! A space whose state and store have parted is opened again, and one that cannot be opened, as
+//! for want of room on the disk, is tried again until it can.
+
+use std::time::Duration;
+
+use dxos_actors::Context;
+use dxos_protocol::echo::EchoError;
+use dxos_protocol::halo::Authority;
+use dxos_protocol::replicate::SessionError;
+use dxos_store::Read;
+
+use super::{SpaceActor, Start};
+use crate::core::layout::SpaceRecord;
+use crate::core::{Effects, Space};
+
+/// How long a space that cannot be opened rests before it is tried again: doubling from the one
+/// to the other.
+const REST_MIN: Duration = Duration::from_millis(250);
+const REST_MAX: Duration = Duration::from_secs(5);
+
+/// What a space is opened from.
+enum Closed {
+    /// Its record alone: it was not open since the start.
+    Stored(SpaceRecord, Box<Authority>),
+    /// What it was before; those who watch it are still there.
+    Before(Box<Space>),
+}
+
+/// A space that could not be opened, and when to try again.
+#[derive(Default)]
+pub(super) struct Aside {
+    closed: Option<Closed>,
+    rest: Duration,
+    until: Duration,
+}
+
+impl SpaceActor {
+    /// Opens the space for the first time.
+    pub(super) fn open(&mut self) {
+        match self.start.take() {
+            Some(Start::Ready(space)) => {
+                self.space = Ok(space);
+                self.rebuild();
+            }
+            Some(Start::Stored(record, authority)) => {
+                self.open_from(Closed::Stored(record, authority));
+            }
+            None => {}
+        }
+    }
+
+    fn open_from(&mut self, closed: Closed) {
+        let store: &dyn Read = &self.shared.store;
+        let opened = match closed {
+            Closed::Stored(record, authority) => {
+                match Space::open(record.clone(), (*authority).clone(), store) {
+                    Ok(space) => Ok(space),
+                    Err(error) => Err((Closed::Stored(record, authority), error)),
+                }
+            }
+            Closed::Before(space) => space
+                .open_again(store)
+                .map_err(|(space, error)| (Closed::Before(space), error)),
+        };
+        match opened {
+            Ok(space) => {
+                self.space = Ok(Box::new(space));
+                self.rebuild();
+            }
+            Err((closed, error)) => self.set_aside(closed, error),
+        }
+    }
+
+    /// Makes the state anew when it is not that of the blocks any more.
+    pub(super) fn rebuild(&mut self) {
+        if let Ok(space) = &mut self.space
+            && space.is_stale()
+            && let Err(error) = space.rebuild(&self.shared.store)
+        {
+            self.close_for(error);
+        }
+    }
+
+    /// Tells those who watch what has changed while nobody told them.
+    pub(super) fn refresh_live(&mut self) {
+        let store: &dyn Read = &self.shared.store;
+        if let Ok(space) = &mut self.space
+            && let Err(error) = space.refresh_live(store)
+        {
+            self.close_for(error);
+        }
+    }
+
+    /// The space cannot be used as it is.
+    fn close_for(&mut self, error: EchoError) {
+        match std::mem::replace(&mut self.space, Err(error.clone())) {
+            Ok(space) => {
+                self.end_sessions(&space, &error);
+                self.set_aside(Closed::Before(space), error);
+            }
+            Err(before) => self.space = Err(before),
+        }
+    }
+
+    fn set_aside(&mut self, closed: Closed, error: EchoError) {
+        let now = self.shared.clock.now();
+        let rest = (self.aside.rest * 2).clamp(REST_MIN, REST_MAX);
+        tracing::error!(%error, space = %self.key.short(), ?rest, "the space cannot be opened now");
+        self.space = Err(error);
+        self.aside = Aside {
+            closed: Some(closed),
+            rest,
+            until: now + rest,
+        };
+    }
+
+    fn end_sessions(&self, space: &Space, error: &EchoError) {
+        let reason = SessionError::SpaceClosed {
+            reason: error.to_string(),
+        };
+        let end = space
+            .sessions()
+            .map(|session| (session, reason.clone()))
+            .collect();
+        self.tell_mesh(Effects {
+            end,
+            ..Effects::default()
+        });
+    }
+
+    /// Tries a space again that could not be opened, if it has rested. Says whether it is open
+    /// now and was not before.
+    pub(super) fn try_again(&mut self) -> bool {
+        if self.aside.closed.is_none() || self.shared.clock.now() < self.aside.until {
+            return false;
+        }
+        let Some(closed) = self.aside.closed.take() else {
+            return false;
+        };
+        self.open_from(closed);
+        self.refresh_live();
+        let opened = self.space.is_ok();
+        if opened {
+            tracing::info!(space = %self.key.short(), "the space is open again");
+            self.aside = Aside::default();
+        }
+        opened
+    }
+
+    /// The store refused a batch: what is in memory is ahead of it, so it is read again.
+    pub(super) fn begin_again(&mut self, error: &EchoError, ctx: &Context<Self>) -> EchoError {
+        tracing::error!(%error, space = %self.key.short(), "the space is opened again");
+        let opening = EchoError::Stopped {
+            reason: "the space is being opened".to_owned(),
+        };
+        match std::mem::replace(&mut self.space, Err(opening)) {
+            Ok(space) => {
+                self.end_sessions(&space, error);
+                self.open_from(Closed::Before(space));
+            }
+            Err(error) => self.space = Err(error),
+        }
+        self.report_soon(ctx);
+        error.clone()
+    }
+}
