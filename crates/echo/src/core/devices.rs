@@ -140,6 +140,13 @@ impl Space {
         self.issue(revoked, now_ms, store, outcome)
     }
 
+    /// Whether this is a space in which the identity keeps its devices, where they are revoked
+    /// first.
+    fn keeps_devices(&self) -> bool {
+        let key = Some(self.key());
+        [self.own.halo, self.own.former].contains(&key)
+    }
+
     /// Devices of the identity that this space does not know yet.
     pub(super) fn devices_to_show(&self) -> Vec<usize> {
         let chains = self.own.chains.iter().enumerate();
@@ -164,8 +171,7 @@ impl Space {
             .filter(|(device, _)| **device != own && self.is_own(device))
             .collect();
         // Where the word was said it is known at once when it does not stand any more.
-        let key = Some(self.key());
-        if !standing.is_empty() && [self.own.halo, self.own.former].contains(&key) {
+        if !standing.is_empty() && self.keeps_devices() {
             for said in self.membership.revocations(&self.identity()) {
                 let by = [Some(said.by), said.repeats];
                 standing
@@ -182,7 +188,10 @@ impl Space {
     /// them here is the word of a device that was itself revoked since, or a word that does not
     /// stand there.
     pub(super) fn devices_to_restore(&self) -> BTreeSet<DeviceKey> {
-        if self.own.fallen.is_empty() && self.own.revoked.is_empty() {
+        let nothing = self.own.fallen.is_empty() && self.own.revoked.is_empty();
+        // Where words are said they are newer than what is told of them: none is taken back here
+        // but by who said it.
+        if nothing || self.keeps_devices() {
             return BTreeSet::new();
         }
         let identity = self.identity();

@@ -383,6 +383,40 @@ fn what_was_taken_back_is_not_repeated_where_it_was_said() {
 }
 
 #[test]
+fn what_is_said_where_devices_are_kept_is_not_undone_by_old_news() {
+    let (mut net, [phone, laptop, tablet], of) = household(28);
+    let [owner, sister, thief] = of.map(|of| of.chain.device().device);
+    net.control(tablet, |space, now_ms, parts| {
+        space.revoke_device(owner, now_ms, parts)
+    })
+    .unwrap();
+    net.settle_duties();
+    // What the phone was told of its devices when it was out.
+    let old_news = OwnDevices {
+        halo: Some(net.key),
+        ..net.replicas[phone].space.list_devices()
+    };
+    assert_eq!(old_news.revoked, [(owner, thief)].into());
+    net.ended.clear();
+    net.control(phone, |space, now_ms, parts| {
+        space.revoke_device(thief, now_ms, parts)
+    })
+    .unwrap();
+    assert!(net.meet(laptop, phone));
+    for told in [phone, laptop] {
+        let old_news = old_news.clone();
+        net.replicas[told].space.use_devices(old_news, true);
+    }
+    net.settle_duties();
+    for asked in [phone, laptop] {
+        let listed = net.replicas[asked].space.list_devices();
+        assert_eq!(listed.revoked, [(thief, owner)].into());
+        let known = listed.chains.iter().map(|chain| chain.device().device);
+        assert_eq!(known.collect::<BTreeSet<_>>(), [owner, sister].into());
+    }
+}
+
+#[test]
 fn a_device_takes_up_by_its_key_a_space_whose_members_fill_more_than_a_frame() {
     let mut net = Net::of(26, &[Role::Editor]);
     net.edit(0, task(1, 1));
