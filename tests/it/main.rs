@@ -28,6 +28,7 @@ mod profiles;
 mod recover_command;
 mod recovery;
 mod recovery_liars;
+mod removal;
 mod rendezvous;
 mod support;
 mod texts;
