@@ -2,13 +2,13 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Result, bail};
 
 use crate::cargo;
-use crate::forward::{forward, program};
+use crate::forward::{build_dx, forward, program};
 use crate::web;
 
 /// Measure on this machine.
@@ -21,7 +21,8 @@ use crate::web;
 /// project's layers, in turn, and prints ratios. It is built from a workspace of its own,
 /// benches/peers, which takes minutes the first time.
 ///
-/// `bench web` says how many bytes a page loads for the client and the React hooks.
+/// `bench web` says how many bytes a page loads, and drives a browser on real hosts: the first
+/// paint of the console, from a key to the other browser's screen, a table of 100,000 objects.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -37,6 +38,7 @@ Arguments of `bench peers`:
   --json       Print one JSON document
 
 Arguments of `bench web`:
+  --quick      Fewer rounds
   --json       Print one JSON document
 
 Examples:
@@ -57,20 +59,24 @@ pub(crate) struct Bench {
 pub(crate) fn bench(options: &Bench) -> Result<ExitCode> {
     match options.arguments.split_first() {
         Some((name, arguments)) if name == "peers" => peers(arguments),
-        Some((name, arguments)) if name == "web" => size(arguments),
+        Some((name, arguments)) if name == "web" => in_browsers(arguments),
         _ => forward(program("dxos-benches", "bench").args(&options.arguments)),
     }
 }
 
-/// Bundles the packages and measures them.
-fn size(arguments: &[OsString]) -> Result<ExitCode> {
+/// Measures the packages, and the console in a browser.
+fn in_browsers(arguments: &[OsString]) -> Result<ExitCode> {
     if let Some(reason) = web::missing() {
         bail!("{reason}");
     }
     if !web::folder().join("node_modules").is_dir() {
         cargo::run(&mut web::npm(&["ci"]))?;
     }
-    forward(web::npm(&["run", "--silent", "size", "-w", "packages/client", "--"]).args(arguments))
+    // What it says is for people: the standard output is for figures.
+    let mut browser = web::npm(&["run", "--silent", "browser", "-w", "e2e"]);
+    cargo::run(browser.stdout(Stdio::from(std::io::stderr())))?;
+    let mut bench = web::npm(&["run", "--silent", "bench", "-w", "e2e", "--"]);
+    forward(bench.args(arguments).env("DX_BIN", build_dx()?))
 }
 
 /// Builds both programs of benches/peers, and runs the one that asks the other.

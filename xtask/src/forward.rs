@@ -118,7 +118,7 @@ fn names_dx(arguments: &[OsString]) -> bool {
 }
 
 /// Builds `dx` and returns where cargo put it.
-fn build_dx() -> Result<PathBuf> {
+pub(crate) fn build_dx() -> Result<PathBuf> {
     let mut command = cargo::cargo();
     command.args([
         "build",

@@ -1,5 +1,5 @@
 // Real hosts, as processes. `DX_BIN` says where `dx` is; `target/debug/dx` when it is not set.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -11,6 +11,11 @@ function binary() {
   const path = process.env['DX_BIN'] ?? join(ROOT, 'target/debug/dx');
   if (!existsSync(path)) throw new Error(`there is no ${path}: cargo build -p dxos-cli, or set DX_BIN`);
   return path;
+}
+
+/** Settings of whoever runs this are none of the host's. */
+function environment() {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DX_')));
 }
 
 /** A host with a profile in a directory of its own. */
@@ -39,10 +44,8 @@ export class Host {
 
   /** Starts it, at the port that it had before. */
   async start() {
-    // Settings of whoever runs the tests are none of the host's.
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DX_')));
     const child = spawn(binary(), ['host', '--json', '--profile', this.profile, '--listen', '127.0.0.1:0'], {
-      env,
+      env: environment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#process = child;
@@ -55,6 +58,15 @@ export class Host {
         if (event.event === 'ready') resolve(event);
       });
     });
+  }
+
+  /**
+   * Runs another command on its profile, while it is stopped.
+   *
+   * @param {string[]} command
+   */
+  run(command) {
+    return execFileSync(binary(), [...command, '--profile', this.profile], { env: environment(), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   /**

@@ -1,6 +1,5 @@
 // Somebody at a console: what the stories do, in the words of what is on screen.
 import { join, resolve } from 'node:path';
-import { expect } from 'vitest';
 import { Host } from './host.mjs';
 
 /** How long anything may take before a test gives up. */
@@ -217,7 +216,7 @@ export class Person {
 
   /** Fails when the page has complained of anything. */
   expectNoComplaints() {
-    expect(this.complaints).toEqual([]);
+    if (this.complaints.length > 0) throw new Error(`the page of ${this.name} complained:\n${this.complaints.join('\n')}`);
   }
 
   async leave() {

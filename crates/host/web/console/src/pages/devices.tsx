@@ -42,7 +42,7 @@ function DeviceRow({ device }: { device: DeviceInfo }) {
   const [naming, setNaming] = useState(false);
   const [busy, run] = useAction();
   const paper = device.kind === 'recovery-phrase';
-  const name = device.name ?? (paper ? 'Recovery phrase' : 'No name');
+  const name = device.name ?? (paper ? 'Recovery phrase' : (device.platform ?? 'Device'));
   return (
     <li className="member">
       <span className="device-icon">
@@ -67,7 +67,7 @@ function DeviceRow({ device }: { device: DeviceInfo }) {
               {device.online || device.current ? 'online' : 'offline'}
             </span>
           )}
-          {device.platform && <span>{device.platform}</span>}
+          {device.platform && device.platform !== name && <span>{device.platform}</span>}
           {device.createdMs != null && (
             <span>
               added <Ago timeMs={device.createdMs} />

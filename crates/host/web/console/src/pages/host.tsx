@@ -24,7 +24,7 @@ export function HostPage() {
     <PageFrame title="Host" name="Host">
       <div className="column">
         <div className="figures">
-          <Figure label="Runs since">{metrics ? formatDuration(metrics.uptimeMs) : '–'}</Figure>
+          <Figure label="Runs for">{metrics ? formatDuration(metrics.uptimeMs) : '–'}</Figure>
           <Figure label="Open pages">{metrics ? formatCount(metrics.connections) : '–'}</Figure>
           <Figure label="Requests">{metrics ? formatCount(metrics.requests) : '–'}</Figure>
           <Figure label="Notifications">{metrics ? formatCount(metrics.notifications) : '–'}</Figure>

@@ -90,7 +90,6 @@ interface NetworkProps {
   names: (device: string) => string;
 }
 
-
 /** Who is connected, drawn. The tables below say the same. */
 function Graph({ network, names }: NetworkProps) {
   const [hovered, setHovered] = useState<string>();
@@ -115,7 +114,7 @@ function Graph({ network, names }: NetworkProps) {
     );
   }
   return (
-    <svg className="graph" viewBox={`0 0 ${size.width} ${size.height}`} role="img" aria-label={`Connected with ${devices.map(names).join(', ')}`}>
+    <svg className="graph" style={{ maxWidth: size.width * 1.3 }} viewBox={`0 0 ${size.width} ${size.height}`} role="img" aria-label={`Connected with ${devices.map(names).join(', ')}`}>
       {devices.map((device, at) => {
         const to = place(at);
         const swarms = network.swarms.filter((swarm) => swarm.sessions.includes(device));
@@ -207,14 +206,14 @@ function Swarms({ network }: { network: NetworkInfo }) {
             <li key={swarm.topic}>
               <span className="space-mark" aria-hidden="true" style={{ '--hue': hueOf(swarm.space ?? swarm.topic) } as React.CSSProperties} />
               <div className="grow">
-                {space ? <a href={href('space', space.key, 'replication')}>{nameOf(space)}</a> : <span>{swarm.space == null ? 'A swarm' : 'Your devices'}</span>}
+                {space ? <a href={href('space', space.key, 'replication')}>{nameOf(space)}</a> : <span>{swarm.space == null ? 'Your devices' : 'A space that is not here'}</span>}
                 <span className="small faint" style={{ display: 'block' }}>
                   <Key value={swarm.topic} what="Topic" />
                 </span>
               </div>
               <span className="small soft row">
                 <Dot tone={swarm.sessions.length > 0 ? 'good' : 'neutral'} />
-                {formatCount(swarm.sessions.length)} of {formatCount(swarm.known)} known
+                {swarm.known === 0 ? 'nobody else known' : `${formatCount(swarm.sessions.length)} of ${formatCount(swarm.known)} connected`}
               </span>
             </li>
           );

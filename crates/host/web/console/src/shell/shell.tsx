@@ -81,7 +81,13 @@ export function PageFrame({ title, name, actions, tabs, fill, children }: PageFr
 function Tabs({ current, base, pages }: { current: string; base: string[]; pages: readonly PageName[] }) {
   const ref = useRef<HTMLElement>(null);
   useEffect(() => {
-    ref.current?.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    const nav = ref.current;
+    if (!nav) return undefined;
+    const show = () => nav.querySelector('[aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    // At once, and when a phone is turned.
+    const sizes = new ResizeObserver(show);
+    sizes.observe(nav);
+    return () => sizes.disconnect();
   }, [current]);
   return (
     <nav className="tabs" aria-label="Pages of this space" ref={ref}>

@@ -132,7 +132,7 @@ export async function copy(text: string, what: string): Promise<void> {
 /** The beginning of a key, with a button that copies all of it. */
 export function Key({ value, what = 'Key', full = false }: { value: string; what?: string; full?: boolean }) {
   return (
-    <span className="key">
+    <span className={full ? 'key full' : 'key'}>
       <span className={full ? 'truncate' : ''} title={value}>
         {full ? value : shortKey(value)}
       </span>

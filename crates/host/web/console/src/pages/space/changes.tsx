@@ -6,16 +6,19 @@ const SHOWN = 8;
 
 /** What a transaction did, in words. */
 export function Changes({ changes }: { changes: readonly ChangeInfo[] }) {
+  const told = changes.filter((change) => change.change.kind !== 'restored' || !changes.some((other) => isCreation(other, change.object)));
   return (
     <ul className="small soft changes">
-      {changes.slice(0, SHOWN).map((change, at) => (
+      {told.slice(0, SHOWN).map((change, at) => (
         <li key={at}>{sayChange(change)}</li>
       ))}
-      {changes.length > SHOWN && <li>and {plural(changes.length - SHOWN, 'more change')}</li>}
+      {told.length > SHOWN && <li>and {plural(told.length - SHOWN, 'more change')}</li>}
     </ul>
   );
 }
 
+/** What is created is there: that it is restored, too, tells nobody anything. */
+const isCreation = ({ object, change }: ChangeInfo, of: string) => object === of && change.kind === 'created';
 const short = (text: string) => (text.length > 120 ? `${text.slice(0, 120)}…` : text);
 const values = (list: readonly EchoValue[]) => short(list.map(showValue).join(', '));
 

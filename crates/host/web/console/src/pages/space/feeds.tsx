@@ -1,12 +1,16 @@
-import { useEffect, useMemo, useState } from 'react';
+import { useEffect, useLayoutEffect, useMemo, useState } from 'react';
 import type { BlockInfo, FeedInfo, Space } from '@dxos-rs/client';
 import { asError, useLoad, useStore } from '../../data/store.js';
 import { Ago, Avatar, Badge, Button, Empty, Key } from '../../ui/controls.js';
 import { formatCount, hueOf, plural } from '../../ui/format.js';
+import { Icon } from '../../ui/icon.js';
+import { useWidth } from '../../ui/width.js';
 
 const PAGE = 200;
 const LANE = 34;
 const LEFT = 8;
+/** What is left free on both sides of the lanes. */
+const PADDING = 16;
 
 /** The feeds of a space and their blocks: each feed a lane, each block where logical time puts it. */
 export function Feeds({ space }: { space: Space }) {
@@ -28,12 +32,18 @@ export function Feeds({ space }: { space: Space }) {
             const fork = forks.find((known) => known.feed === one.feed);
             return (
               <li key={one.feed}>
-                <Avatar name={one.author?.displayName} id={one.author?.identity ?? one.feed} />
+                {one.author ? (
+                  <Avatar name={one.author.displayName} id={one.author.identity ?? one.feed} />
+                ) : (
+                  <span className="device-icon">
+                    <Icon name="identity" />
+                  </span>
+                )}
                 <div className="grow">
-                  <strong style={{ fontWeight: 560 }}>{one.author?.displayName ?? 'Unknown author'}</strong>
+                  <strong style={{ fontWeight: 560 }}>{one.author ? (one.author.displayName ?? 'No name') : 'Without transactions'}</strong>
                   <span className="small faint row wrap" style={{ columnGap: 8, rowGap: 0 }}>
                     <Key value={one.feed} what="Feed" />
-                    {one.author && <Key value={one.author.device} what="Device" />}
+                    {one.author ? <Key value={one.author.device} what="Device" /> : <span>credentials, or nothing that counts</span>}
                   </span>
                 </div>
                 {fork && <Badge tone="bad">forked, cut at {fork.seq}</Badge>}
@@ -154,11 +164,22 @@ function Lanes({ blocks, feeds, chosen }: { blocks: readonly BlockInfo[]; feeds:
   const lamports = blocks.map((block) => block.committed.lamport);
   const first = Math.min(...lamports);
   const last = Math.max(...lamports);
-  const width = Math.max(560, Math.min(4000, (last - first + 1) * 14));
+  const [room, frame] = useWidth();
+  const width = Math.max(0, room - PADDING, Math.min(4000, (last - first + 1) * 14));
   const x = (lamport: number) => LEFT + 6 + ((lamport - first) / Math.max(1, last - first)) * (width - LEFT * 2 - 12);
+  // The newest is at the right.
+  useLayoutEffect(() => {
+    frame.current?.scrollTo({ left: frame.current.scrollWidth });
+  }, [frame, width]);
   const y = (feed: string) => lanes.findIndex((lane) => lane.feed === feed) * LANE + LANE / 2;
   return (
-    <div className="lanes" ref={(element) => element?.scrollTo({ left: element.scrollWidth })} tabIndex={0} role="region" aria-label="Blocks in logical time">
+    <div
+      className="lanes"
+      ref={frame}
+      tabIndex={0}
+      role="region"
+      aria-label="Blocks in logical time"
+    >
       <svg width={width} height={lanes.length * LANE} aria-hidden="true">
         {lanes.map((lane) => (
           <line key={lane.feed} x1={LEFT} x2={width - LEFT} y1={y(lane.feed)} y2={y(lane.feed)} stroke="var(--line)" />
