@@ -168,9 +168,11 @@ pub(crate) struct ImportOptions {
 pub(crate) struct QueryOptions {
     /// The space: its key, the beginning of its key, or its name
     pub(crate) space: String,
-    /// Conditions, all of which must hold: type:task, done=false, size>=10, title!=x, tag:home,
-    /// key:SOURCE#ID, references:ID, referenced-by:ID, relations-of:ID, child-of:ID
-    #[arg(value_name = "FILTER")]
+    /// Conditions, all of which must hold, and options: 'type:task done:false due<2026-12-01
+    /// (prio>=3 OR tag:now) NOT title~draft order:-due limit:20'. Also title^=Da, size:(1, 2),
+    /// has:due, key:SOURCE#ID, references:ID, referenced-by:ID, relations-of:ID, child-of:ID,
+    /// @created>2026-01-01, deleted:include; "in quotes" what has spaces or signs in it
+    #[arg(value_name = "QUERY")]
     pub(crate) conditions: Vec<String>,
     /// Objects of this type only
     #[arg(long = "type", value_name = "TYPE")]

@@ -24,7 +24,6 @@
 mod arguments;
 mod demo;
 mod device;
-mod filter;
 mod host;
 mod identity;
 mod import;

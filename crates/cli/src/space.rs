@@ -9,7 +9,6 @@ use dxos_client::{Filter, Key, Map, MemberReport, Object, Query, SpaceReport, Va
 use serde_json::json;
 
 use crate::arguments::{ExportOptions, QueryOptions};
-use crate::filter;
 use crate::output::{Output, table};
 use crate::session::{Session, end, find_space, name_of};
 
@@ -98,11 +97,10 @@ pub(crate) fn members_text(members: &[MemberReport]) -> String {
 }
 
 pub(crate) async fn query(session: &Session, options: &QueryOptions, output: Output) -> Result<()> {
-    let mut filter = filter::all_of(&options.conditions)?;
+    let mut query: Query = options.conditions.join(" ").parse()?;
     if let Some(name) = &options.type_name {
-        filter = Filter::type_name(name.as_str()).and(filter);
+        query.filter = Filter::type_name(name.as_str()).and(query.filter);
     }
-    let mut query = Query::new(filter);
     for key in &options.order {
         query = match key.strip_prefix('-') {
             Some(key) => query.descending(key),

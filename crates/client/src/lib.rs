@@ -105,9 +105,10 @@ pub use dxos_credentials::{
 /// What a [`Text`] holds: its characters and marks.
 pub use dxos_document::Text as TextContent;
 pub use dxos_document::{
-    Anchor, Comparison, Conflict, Dangling, Deleted, Difference, Expand, Filter, ForeignKey, Key,
-    Map, Meta, MetaError, Object, ObjectRef, Op, ParseRefError, Path, Placed, Query, Relation,
-    Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName, Value,
+    Anchor, Comparison, Conflict, Cursor, CursorError, Dangling, Deleted, Difference, Direction,
+    Expand, Filter, ForeignKey, Group, Key, Map, Meta, MetaError, Object, ObjectRef, Op, OrderBy,
+    Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation, Span, Stamp,
+    TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName, Value,
 };
 pub use dxos_echo::Usage;
 pub use dxos_halo::OpenHaloError;

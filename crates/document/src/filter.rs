@@ -31,6 +31,9 @@ pub enum Comparison {
 
 /// A condition on an object; data only.
 ///
+/// **What it looks at.** A path names a property, or with [`Path::about`] what is known of an
+/// object besides: when it was created and changed, its type, its tags.
+///
 /// **Comparing.** Numbers are compared as numbers, whatever their kind and without rounding.
 /// `eq` and `ne` compare any two values; `ne` is exactly what `eq` is not. A property that is
 /// missing is equal to null. `lt`, `le`, `gt` and `ge` match only values of one family (numbers,
@@ -268,24 +271,26 @@ impl Filter {
                 path,
                 comparison,
                 value,
-            } => comparison.holds(object.at(path), value),
+            } => comparison.holds(object.field(path).as_deref(), value),
             Self::Contains { path, value } => {
-                object.at(path).is_some_and(|found| contains(found, value))
+                (object.field(path)).is_some_and(|found| contains(&found, value))
             }
-            Self::Exists(path) => object.at(path).is_some(),
+            Self::Exists(path) => object.field(path).is_some(),
             Self::ForeignKeys(keys) => object.keys().any(|key| keys.contains(key)),
             Self::HasParent => object.parent().is_some(),
             Self::Ids(ids) => ids.contains(&object.id()),
             Self::In { path, values } => {
-                let found = object.at(path).unwrap_or(&Value::Null);
+                let found = object.field(path);
+                let found = found.as_deref().unwrap_or(&Value::Null);
                 values.iter().any(|value| found.is_same(value))
             }
             Self::Not(filter) => !filter.matches(object),
             Self::Or(any) => any.iter().any(|filter| filter.matches(object)),
-            Self::Prefix { path, prefix } => object
-                .at(path)
-                .and_then(Value::as_str)
-                .is_some_and(|text| text.starts_with(prefix)),
+            Self::Prefix { path, prefix } => {
+                let found = object.field(path);
+                let text = found.as_deref().and_then(Value::as_str);
+                text.is_some_and(|text| text.starts_with(prefix))
+            }
             Self::ReferencedBy { .. } => false,
             Self::References { path, target } => object.refers_to(path.as_ref(), target),
             Self::RelationFrom(source) => {

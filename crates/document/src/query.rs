@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Filter, Object, Path, Value};
+use crate::{Cursor, Filter, Group, Groups, Object, Path, Value};
 
 /// Whether a query finds deleted objects. What is hidden, because an object above it is deleted,
 /// counts as deleted.
@@ -33,7 +33,7 @@ pub enum Direction {
 /// One key of an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderBy {
-    /// The property; a missing one counts as null.
+    /// The property, or what [`Path::about`] names; a missing one counts as null.
     pub path: Path,
     /// The direction.
     pub direction: Direction,
@@ -66,6 +66,27 @@ pub struct Query {
     /// How many at most, `None` for all.
     #[serde(default)]
     pub limit: Option<usize>,
+    /// Only what comes behind this place; it must be one of the same order.
+    #[serde(default)]
+    pub after: Option<Cursor>,
+}
+
+/// Why a query cannot be answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The cursor is one of another order.
+    #[error("the cursor was taken in another order; keep the order while paging, or begin anew")]
+    CursorOfAnotherOrder,
+}
+
+/// Some results, and where the next begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The results, in order.
+    pub objects: Vec<Object>,
+    /// To be given to [`Query::after`] for those behind; `None` when there are none now.
+    pub next: Option<Cursor>,
 }
 
 impl Query {
@@ -76,6 +97,7 @@ impl Query {
             deleted: Deleted::Exclude,
             order: Vec::new(),
             limit: None,
+            after: None,
         }
     }
 
@@ -110,6 +132,25 @@ impl Query {
         self
     }
 
+    /// With only what comes behind a place: `next` of the page before.
+    #[must_use]
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Refuses a query that asks for what there cannot be.
+    ///
+    /// # Errors
+    ///
+    /// [`QueryError::CursorOfAnotherOrder`] when it begins behind a cursor of another order.
+    pub fn check(&self) -> Result<(), QueryError> {
+        match &self.after {
+            Some(cursor) if !cursor.fits(self) => Err(QueryError::CursorOfAnotherOrder),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether `object` is found, if the limit leaves room for it.
     pub fn matches(&self, object: &Object) -> bool {
         let is_deleted = object.is_deleted() || object.is_hidden();
@@ -118,18 +159,18 @@ impl Query {
             Deleted::Include => true,
             Deleted::Only => is_deleted,
         };
-        is_wanted && self.filter.matches(object)
+        is_wanted
+            && self.filter.matches(object)
+            && (self.after.as_ref()).is_none_or(|cursor| cursor.is_before(object))
     }
 
     /// Which of two objects comes first; equal only for one and the same id.
     pub fn compare(&self, one: &Object, two: &Object) -> Ordering {
         for key in &self.order {
-            let one = one.at(&key.path).unwrap_or(&Value::Null);
-            let two = two.at(&key.path).unwrap_or(&Value::Null);
-            let ordering = match key.direction {
-                Direction::Ascending => one.cmp(two),
-                Direction::Descending => two.cmp(one),
-            };
+            let (one, two) = (one.field(&key.path), two.field(&key.path));
+            let one = one.as_deref().unwrap_or(&Value::Null);
+            let two = two.as_deref().unwrap_or(&Value::Null);
+            let ordering = compare_values(key.direction, one, two);
             if ordering.is_ne() {
                 return ordering;
             }
@@ -149,6 +190,54 @@ impl Query {
             found.truncate(limit);
         }
         found
+    }
+
+    /// The query for one page: one result more than `size`, so that it is known whether there is
+    /// a next page. See [`Query::page`].
+    #[must_use]
+    pub fn for_page(self, size: usize) -> Self {
+        self.limit(size.saturating_add(1))
+    }
+
+    /// The page of `size` results that the answer to [`Query::for_page`] holds.
+    pub fn page(&self, mut objects: Vec<Object>, size: usize) -> Page {
+        let has_more = objects.len() > size;
+        objects.truncate(size);
+        let last = objects.last().filter(|_| has_more);
+        Page {
+            next: last.map(|last| self.cursor_after(last)),
+            objects,
+        }
+    }
+
+    /// How many of `objects`, each of which may come once, match. The limit is left aside.
+    pub fn count<'a>(&self, objects: impl IntoIterator<Item = &'a Object>) -> u64 {
+        let matching = objects.into_iter().filter(|object| self.matches(object));
+        matching.fold(0, |count, _| count + 1)
+    }
+
+    /// How many of `objects`, each of which may come once, match with which value at `path`. The
+    /// limit is left aside.
+    pub fn group_count<'a>(
+        &self,
+        path: impl Into<Path>,
+        objects: impl IntoIterator<Item = &'a Object>,
+    ) -> Vec<Group> {
+        let mut groups = Groups::by(path.into());
+        for object in objects {
+            if self.matches(object) {
+                groups.add(object);
+            }
+        }
+        groups.into_groups()
+    }
+}
+
+/// How two values stand in an order.
+pub(crate) fn compare_values(direction: Direction, one: &Value, two: &Value) -> Ordering {
+    match direction {
+        Direction::Ascending => one.cmp(two),
+        Direction::Descending => two.cmp(one),
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use dxos_credentials::{Departure, DeviceChain, Profile, Role};
 use dxos_document::{
-    Dangling, Difference, Object, Op, Path, Query, TextChange, TextSnapshot, Tx, TypeName, Value,
+    Dangling, Difference, Object, Op, Path, Query, QueryError, TextChange, TextSnapshot, Tx,
+    TypeName, Value,
 };
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{
@@ -385,6 +386,9 @@ pub enum EchoError {
         /// The invitation.
         invitation: InvitationId,
     },
+    /// The query cannot be answered as it is.
+    #[error("the query cannot be answered: {0}")]
+    InvalidQuery(#[from] QueryError),
     /// The operations cannot be applied as they are.
     #[error("the transaction cannot be written: {reason}")]
     InvalidTransaction {

@@ -124,6 +124,7 @@ fn queries_are_data() {
             "deleted": "exclude",
             "order": [{"path": "due", "direction": "descending"}],
             "limit": 3,
+            "after": null,
         })
     );
     assert_eq!(serde_json::from_value::<Query>(json).unwrap(), query);

@@ -91,12 +91,11 @@ impl Past {
         timeframe: &Timeframe,
         query: &Query,
     ) -> Result<Vec<Object>, EchoError> {
+        query.check()?;
         let load = &mut |source| self.object(store, timeframe.clone(), source);
         let query = &Query {
             filter: query.filter.resolve(&self.space, load)?,
-            deleted: query.deleted,
-            order: query.order.clone(),
-            limit: query.limit,
+            ..query.clone()
         };
         let limit = query.limit.unwrap_or(usize::MAX);
         let room = limit.saturating_mul(2).saturating_add(ROOM);

@@ -92,12 +92,11 @@ impl Space {
 
     /// The query with what it has to know of other objects than the one it looks at.
     fn resolved(&self, query: &Query, store: &dyn Read) -> Result<Query, EchoError> {
+        query.check()?;
         let filter = Reader { space: self, store }.resolve(&query.filter)?;
         Ok(Query {
             filter,
-            deleted: query.deleted,
-            order: query.order.clone(),
-            limit: query.limit,
+            ..query.clone()
         })
     }
 

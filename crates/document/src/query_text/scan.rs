@@ -1,0 +1,155 @@
+//! The characters of a query's text.
+
+use serde_json::Value as Json;
+
+use super::{QueryTextError, time};
+use crate::Value;
+
+/// A text, and how much of it was read.
+pub(super) struct Scanner<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+/// What may stand in a word.
+#[derive(Clone, Copy)]
+pub(super) enum Word {
+    /// Before a sign: up to it.
+    Key,
+    /// A path in a list of them.
+    Path,
+    /// After a sign.
+    Value,
+}
+
+impl Word {
+    fn ends(self, character: char) -> bool {
+        let signs = match self {
+            Self::Key => "()\",:=!<>~^",
+            Self::Path | Self::Value => "()\",",
+        };
+        character.is_whitespace() || signs.contains(character)
+    }
+}
+
+impl<'a> Scanner<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    pub(super) fn rest(&self) -> &'a str {
+        self.text.get(self.at..).unwrap_or_default()
+    }
+
+    /// An error at what comes next.
+    pub(super) fn error(&self, reason: impl Into<String>) -> QueryTextError {
+        self.error_at(self.at, reason)
+    }
+
+    pub(super) fn error_at(&self, at: usize, reason: impl Into<String>) -> QueryTextError {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        QueryTextError {
+            column: before.chars().count() + 1,
+            reason: reason.into(),
+        }
+    }
+
+    pub(super) const fn position(&self) -> usize {
+        self.at
+    }
+
+    pub(super) const fn go_back(&mut self, position: usize) {
+        self.at = position;
+    }
+
+    pub(super) fn skip_spaces(&mut self) {
+        let rest = self.rest();
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest().is_empty()
+    }
+
+    pub(super) fn is_at(&self, sign: char) -> bool {
+        self.rest().starts_with(sign)
+    }
+
+    /// Reads a sign, if it comes next.
+    pub(super) fn take(&mut self, sign: &str) -> bool {
+        let found = self.rest().starts_with(sign);
+        if found {
+            self.at += sign.len();
+        }
+        found
+    }
+
+    /// Reads the characters of a word; perhaps none.
+    pub(super) fn word(&mut self, word: Word) -> &'a str {
+        let rest = self.rest();
+        let end = rest.find(|character| word.ends(character));
+        let found = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        self.at += found.len();
+        found
+    }
+
+    /// Reads a text in quotes or a word; which of the two it was.
+    pub(super) fn text(&mut self, word: Word) -> Result<(String, bool), QueryTextError> {
+        if !self.is_at('"') {
+            return Ok((self.word(word).to_owned(), false));
+        }
+        match self.json()? {
+            Json::String(text) => Ok((text, true)),
+            _ => Err(self.error("expected a text in quotes")),
+        }
+    }
+
+    /// Reads one JSON value.
+    fn json(&mut self) -> Result<Json, QueryTextError> {
+        let mut values = serde_json::Deserializer::from_str(self.rest()).into_iter::<Json>();
+        match values.next() {
+            Some(Ok(json)) => {
+                self.at += values.byte_offset();
+                Ok(json)
+            }
+            Some(Err(error)) => Err(self.error(format!("this is no JSON ({error})"))),
+            None => Err(self.error("expected a value")),
+        }
+    }
+
+    /// Reads a value.
+    pub(super) fn value(&mut self) -> Result<Value, QueryTextError> {
+        let start = self.at;
+        if self.rest().starts_with(['"', '{', '[']) {
+            let json = self.json()?;
+            return Value::from_json(&json)
+                .map_err(|error| self.error_at(start, error.to_string()));
+        }
+        let word = self.word(Word::Value);
+        if word.is_empty() {
+            return Err(self.error("expected a value; write \"\" for the empty text"));
+        }
+        Ok(bare_value(word))
+    }
+}
+
+/// What a word without quotes means as a value.
+pub(super) fn bare_value(word: &str) -> Value {
+    if let Some(ms) = time::parse(word) {
+        return Value::Timestamp(ms);
+    }
+    let is_literal = matches!(word, "true" | "false" | "null")
+        || word.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    let json = is_literal
+        .then(|| serde_json::from_str(word).ok())
+        .flatten();
+    json.and_then(|json| Value::from_json(&json).ok())
+        .unwrap_or_else(|| word.into())
+}
+
+/// Whether a text is read as itself without quotes.
+pub(super) fn is_bare(text: &str, word: Word) -> bool {
+    !text.is_empty()
+        && !text.contains(|character| word.ends(character))
+        && !text.starts_with(['{', '['])
+}
