@@ -96,6 +96,22 @@ describe.sequential('two people share a space', () => {
     expect(letters(await bob.read())).toContain(letters('Beans').charAt(0));
   });
 
+  test('what an input method composes stays whole while the other types', async () => {
+    await expect.poll(async () => (await ann.read()) === (await bob.read()), soon).toBe(true);
+    const before = await ann.read();
+    await ann.page.keyboard.press('Control+End');
+    await bob.page.keyboard.press('Control+Home');
+    const keyboard = await ann.page.context().newCDPSession(ann.page);
+    for (const text of ['k', 'か', 'かん']) {
+      await keyboard.send('Input.imeSetComposition', { text, selectionStart: text.length, selectionEnd: text.length });
+      await bob.page.keyboard.type('.');
+    }
+    await expect.poll(() => ann.read(), soon).toBe(`...${before}かん`);
+    await keyboard.send('Input.insertText', { text: '漢' });
+    await expect.poll(() => bob.read(), soon).toBe(`...${before}漢`);
+    expect(await ann.read()).toBe(`...${before}漢`);
+  });
+
   test('one goes offline, both go on, and both have everything afterwards', async () => {
     await ann.openTab('Objects');
     await bob.openTab('Objects');

@@ -62,7 +62,8 @@ export function ClientProvider({ client: given, options, fallback, onInitialized
     clearTimeout(ending.current);
     const come = async (): Promise<void> => {
       const client = given ?? made!();
-      if (attempt.token !== undefined) await client.resumeHostServices({ token: attempt.token });
+      // Whoever tries again waits for no back-off.
+      if (attempt.number > 0) await client.resumeHostServices(attempt.token === undefined ? {} : { token: attempt.token });
       await client.initialize();
       await told.current?.(client);
       if (!isCurrent) return;

@@ -1,6 +1,7 @@
-/** A host in memory, whose every message is delivered when the test says so: objects, queries, sessions, credits. */
-import type { SocketLike } from '../../src/index.js';
-import type { EchoProperties, ObjectInfo, ObjectOp, QueryChange, QueryPart, QuerySpec, Topic } from '../../src/index.js';
+/** A host in memory, whose every message is delivered when the test says so: objects, queries, one text, sessions, credits. */
+import { ErrorCode, type SocketLike } from '../../src/index.js';
+import { TextHost, type HostEditor } from './text-host.js';
+import type { EchoProperties, ObjectInfo, ObjectOp, QueryChange, QueryPart, QuerySpec, TextSplice, Topic } from '../../src/index.js';
 
 /** Objects of one part of an answer: few, so that there are several. */
 const PART = 2;
@@ -54,6 +55,18 @@ interface Subscription {
   /** Where the next part begins. */
   from: number | undefined;
   last: string | undefined;
+  /** One that follows the text. */
+  editor: HostEditor | undefined;
+}
+
+/** What the host answers in place of a result. */
+export class Refusal extends Error {
+  constructor(
+    readonly code: number,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
 export class ModelSession {
@@ -77,6 +90,12 @@ export class ModelHost {
   readonly wires: Wire[] = [];
   /** How often each key was run: more than once is a mistake of the host. */
   transactions = 0;
+  /** The text that every subscription to one follows. */
+  readonly text = new TextHost();
+  /** What topics say that the model knows nothing of, such as `identity`. */
+  readonly values = new Map<string, unknown>();
+  /** What methods answer that it knows nothing of. */
+  readonly answers = new Map<string, (params: never) => unknown>();
   /** What is refused. */
   refuse: (op: ObjectOp) => boolean = () => false;
   #sessions = new Map<string, ModelSession>();
@@ -117,7 +136,8 @@ export class ModelHost {
       const result = this.#call(session, method, params);
       if (id !== undefined) wire.say({ id, result });
     } catch (error) {
-      wire.say({ id, error: { code: -32009, message: String(error), data: { kind: 'refused', action: 'correct' } } });
+      const code = error instanceof Refusal ? error.code : -32009;
+      wire.say({ id, error: { code, message: String(error), data: { kind: 'refused', action: 'correct' } } });
     }
     this.pump();
   }
@@ -127,7 +147,7 @@ export class ModelHost {
       case 'subscribe': {
         const { id, topic, credits } = params as { id: number; topic: Topic; credits: number };
         if (session.subscriptions.has(id)) throw new Error(`${id} is in use`);
-        session.subscriptions.set(id, { topic, seq: 0, credits, told: undefined, from: 0, last: undefined });
+        session.subscriptions.set(id, { topic, seq: 0, credits, told: undefined, from: 0, last: undefined, editor: topic.topic === 'text' ? this.text.open() : undefined });
         return {};
       }
       case 'unsubscribe':
@@ -145,9 +165,17 @@ export class ModelHost {
         return this.#apply(session, params);
       case 'echo.object':
         return this.objects.get((params as { object: string }).object) ?? null;
+      case 'text.edit':
+        return this.#edit(session, params);
       default:
-        return {};
+        return this.answers.get(method)?.(params) ?? {};
     }
+  }
+
+  #edit(session: ModelSession, { id, edit, version, changes }: { id: number; edit: number; version: number; changes: TextSplice[] }): unknown {
+    const taken = session.subscriptions.get(id)?.editor?.take(edit, version, changes);
+    if (taken === undefined) throw new Refusal(ErrorCode.STALE, 'the text is of another version');
+    return { version: taken };
   }
 
   #resume(session: ModelSession, { subscriptions }: { subscriptions: Array<{ id: number; seq: number; credits: number }> }): unknown {
@@ -160,7 +188,10 @@ export class ModelHost {
       }
       subscription.credits = point.credits;
       // What was sent and not taken in is told again, as all of it.
-      if (point.seq !== subscription.seq) Object.assign(subscription, { told: undefined, from: 0, last: undefined });
+      if (point.seq !== subscription.seq) {
+        Object.assign(subscription, { told: undefined, from: 0, last: undefined });
+        if (subscription.editor) subscription.editor.renew = true;
+      }
     }
     session.isPaused = false;
     const isHere = (id: number): boolean => session.subscriptions.has(id);
@@ -237,8 +268,12 @@ export class ModelHost {
       wire.say({ method: 'subscription', params: { id, seq: subscription.seq, kind, value } });
       return true;
     };
-    if (topic.topic === 'object') {
-      const text = JSON.stringify(this.objects.get(topic.object) ?? null);
+    if (subscription.editor) {
+      const told = subscription.editor.tell();
+      return told !== undefined && send(told.kind, told.value);
+    }
+    if (topic.topic === 'object' || this.values.has(topic.topic)) {
+      const text = JSON.stringify(topic.topic === 'object' ? (this.objects.get(topic.object) ?? null) : this.values.get(topic.topic));
       if (text === subscription.last) return false;
       subscription.last = text;
       return send('value', JSON.parse(text));
@@ -260,6 +295,21 @@ export class ModelHost {
     subscription.told = after;
     return send('change', change);
   }
+}
+
+/** Lets everything that waits for nothing but its turn happen. */
+export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Delivers everything, in both directions, until nothing is on its way. */
+export async function settle(host: ModelHost): Promise<void> {
+  for (let rounds = 0; rounds < 1000; rounds += 1) {
+    await turn();
+    const { wire } = host;
+    if (!wire || wire.up.length + wire.down.length === 0) return;
+    while (wire.up.length > 0) wire.deliverUp();
+    while (wire.down.length > 0) wire.deliverDown();
+  }
+  throw new Error('it does not settle');
 }
 
 /** How one answer becomes another: what kept its order among the others is not named. */

@@ -39,6 +39,7 @@ export class HostEditor {
     if (edit < this.edit) throw new Error(`edit ${edit} comes after edit ${this.edit}`);
     if (this.renew || this.pending.length > 0 || version !== this.version) return undefined;
     this.host.change(changes, this);
+    this.host.edits += 1;
     this.version += 1;
     this.edit = edit;
     this.answer = this.version;
@@ -48,6 +49,8 @@ export class HostEditor {
 
 export class TextHost {
   content: string;
+  /** How many edits were taken in from its editors. */
+  edits = 0;
   readonly editors = new Set<HostEditor>();
 
   constructor(content = '') {
