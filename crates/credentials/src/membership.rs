@@ -120,7 +120,22 @@ impl ControlBlock {
         body: &[u8],
     ) -> Result<Self, CredentialError> {
         let credential = Credential::decode(body)?;
-        Ok(Self {
+        Ok(Self::of(
+            descriptor,
+            (feed, seq, hash, lamport),
+            past,
+            credential,
+        ))
+    }
+
+    /// The block at a place, with a credential that was read from its body.
+    pub const fn of(
+        descriptor: FeedDescriptor,
+        (feed, seq, hash, lamport): (FeedId, u64, BlockHash, u64),
+        past: Timeframe,
+        credential: Credential,
+    ) -> Self {
+        Self {
             descriptor,
             feed,
             seq,
@@ -128,7 +143,7 @@ impl ControlBlock {
             lamport,
             past,
             credential,
-        })
+        }
     }
 
     fn order(&self) -> Order {

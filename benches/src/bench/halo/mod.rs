@@ -31,6 +31,14 @@ pub(crate) fn run(size: usize) -> Result<Vec<Figure>> {
         "the same: verified and folded",
         took + at_once,
     ));
+    let begin = Instant::now();
+    for block in &old.stored {
+        Credential::decode_again(&block.body)?;
+    }
+    figures.push(Figure::millis(
+        "the same, verified before: read and folded",
+        begin.elapsed() + at_once,
+    ));
     let (inserted, one_by_one) = insert_all(old.space, &read);
     ensure!(inserted == folded, "the order of arrival made a difference");
     ensure!(folded.members().len() == old.members, "members are missing");

@@ -29,6 +29,9 @@ impl Space {
             batch.put(TALLIES, key, vec![DERIVED_VERSION]);
             self.derived_stored = true;
         }
+        if let Some(verified) = self.verified.take() {
+            verified.put(self.record.number, batch)?;
+        }
         Ok(())
     }
 

@@ -43,6 +43,11 @@ pub(crate) fn derived_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"version")
 }
 
+/// The key, among the tallies, of which credentials of a space were verified.
+pub(crate) fn verified_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"verified")
+}
+
 /// The number that a profile gave a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SpaceNumber(pub(crate) u32);

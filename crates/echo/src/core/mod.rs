@@ -8,6 +8,7 @@ mod at;
 mod body;
 mod cache;
 mod content_keys;
+mod control;
 mod delegated;
 mod devices;
 mod duties;

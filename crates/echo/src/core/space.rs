@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dxos_credentials::{ControlBlock, Credential, DeviceChain, Membership, Right, Role};
+use dxos_credentials::{Credential, DeviceChain, Membership, Right, Role};
 use dxos_document::{Move, Object};
 use dxos_feed::{Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Timeframe};
 use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, FeedId, ObjectId, SpaceKey, Topic};
@@ -17,6 +17,7 @@ use rand_core::CryptoRng;
 
 use super::again::{self, Lost};
 use super::cache::Cache;
+use super::control::Verified;
 use super::duties::Duties;
 use super::layout::{
     self, DERIVED_VERSION, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally,
@@ -25,7 +26,6 @@ use super::layout::{
 use super::live::Live;
 use super::owed::{self, Owed};
 use super::schema::Schemas;
-use super::serve::Blocks;
 use super::sync::{Effects, Sync};
 use super::tail::Tail;
 use super::texts::Texts;
@@ -76,6 +76,8 @@ pub(crate) struct Space {
     pub(super) lost: Lost,
     /// Whether the store says in which form the state is.
     pub(super) derived_stored: bool,
+    /// What was verified when the space was opened, until the store says so.
+    pub(super) verified: Option<Verified>,
 }
 
 #[derive(Debug)]
@@ -132,6 +134,7 @@ impl Space {
             stale: false,
             lost: Lost::None,
             derived_stored: false,
+            verified: None,
         }
     }
 
@@ -175,7 +178,8 @@ impl Space {
             states.push(state);
         }
         let dag = Dag::open(record.space, FeedLimits::default(), states);
-        let blocks = stored_control(&dag, store, record.number)?;
+        let verified = Verified::stored(record.number, store)?;
+        let (blocks, verified) = verified.read_control(&dag, store, record.number)?;
         let membership = Membership::evaluate(record.space, blocks);
         let tally = store
             .get(TALLIES, &in_space(record.number, b""))
@@ -196,6 +200,7 @@ impl Space {
         if again::is_left(opened.record.number, store).map_err(|error| store_failed(&error))? {
             opened.lost = Lost::Stored;
         }
+        opened.verified = verified;
         opened.open_keys();
         Ok(opened)
     }
@@ -271,39 +276,6 @@ impl Space {
 
 pub(super) fn is_visible(state: &dxos_document::ObjectState) -> bool {
     state.is_created() && !state.is_deleted()
-}
-
-/// All control blocks in the store, with what their writers had applied.
-fn stored_control(
-    dag: &Dag,
-    store: &dyn Read,
-    number: SpaceNumber,
-) -> Result<Vec<ControlBlock>, EchoError> {
-    let blocks = StoredBlocks { store, number };
-    let mut found = Vec::new();
-    for (feed, state) in dag.feeds() {
-        if state.descriptor.designation != Designation::Control {
-            continue;
-        }
-        let mut clock = Timeframe::new();
-        let mut seq = 0;
-        blocks
-            .visit(feed, 0, &mut |hash, block| {
-                if seq == state.length {
-                    return false;
-                }
-                advance_clock(&mut clock, *feed, seq, &block.deps);
-                let place = (*feed, seq, hash, block.lamport);
-                let read = ControlBlock::read(state.descriptor, place, clock.clone(), &block.body);
-                found.extend(read.ok());
-                seq += 1;
-                true
-            })
-            .map_err(|error| EchoError::Store {
-                reason: error.to_string(),
-            })?;
-    }
-    Ok(found)
 }
 
 /// Adds a block to what its writer had applied.

@@ -63,7 +63,8 @@ impl SpaceActor {
                 .map_err(|(space, error)| (Closed::Before(space), error)),
         };
         match opened {
-            Ok(space) => {
+            Ok(mut space) => {
+                space.keep_verified(&self.shared.store);
                 self.space = Ok(Box::new(space));
                 self.rebuild();
             }

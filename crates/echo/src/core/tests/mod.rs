@@ -1,6 +1,7 @@
 //! Replicas that pass messages by hand, in an order drawn at random.
 
 mod churn;
+mod control;
 mod converge;
 mod crash;
 mod devices;
