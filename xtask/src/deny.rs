@@ -40,8 +40,14 @@ fn ensure_installed() -> Result<()> {
     }
     eprintln!("cargo-deny is missing: installing it, which takes some minutes, once");
     let version = format!("~{VERSION}");
+    // It runs for seconds: built without optimization it is there much earlier.
     cargo::run(cargo::cargo().args([
-        "install", "--locked", "cargo-deny", "--version", &version,
+        "install",
+        "--locked",
+        "--debug",
+        "cargo-deny",
+        "--version",
+        &version,
     ]))
     .with_context(|| {
         format!(
