@@ -54,6 +54,8 @@ Arguments of the program:
   --peers P    Peers in a world
   --steps N    Steps that a world takes before it must come to rest
   --twice      Run every world twice and compare the traces
+  --timeline FILE
+               Write what happens in one world when, to open in the console
   --json       Print one JSON document
 
 Examples:

@@ -8,7 +8,7 @@ use dxos_protocol::echo::EchoError;
 
 use crate::draw::Draw;
 use crate::peer::Mark;
-use crate::{Violation, World};
+use crate::{Violation, What, World};
 
 const TYPES: &[&str] = &["task", "note", "example.com/type/Person@1.0"];
 const WORDS: &[&str] = &["salt", "bread", "river", "lamp", "stone", "wind", "ink"];
@@ -197,12 +197,14 @@ impl World {
                 ..
             }))) => {
                 self.counts.commits_refused += 1;
+                self.tell(What::Refused, &[index]);
                 Ok(())
             }
             Err(TransactionError::Client(ClientError::Echo(EchoError::Store { .. })))
                 if self.peer(index)?.lacks_room() =>
             {
                 self.counts.commits_full += 1;
+                self.tell(What::Refused, &[index]);
                 Ok(())
             }
             Err(error) => Err(Violation::Request {
@@ -216,6 +218,7 @@ impl World {
     /// Remembers what was acknowledged.
     pub(crate) fn acknowledged(&mut self, index: usize, edit: Edit) -> Result<(), Violation> {
         self.counts.commits += 1;
+        self.tell(What::Committed, &[index]);
         self.objects.extend(edit.created);
         let peer = self.peer_mut(index)?;
         peer.acknowledged.extend(edit.marks);
@@ -237,6 +240,7 @@ impl World {
         let peer = self.peer_mut(index)?;
         peer.durable.append(&mut peer.acknowledged);
         self.counts.flushes += 1;
+        self.tell(What::Flushed, &[index]);
         Ok(())
     }
 }

@@ -4,12 +4,18 @@ use dxos_client::DeviceKey;
 use dxos_store::{CrashPlan, StoreError};
 use dxos_transport::mem::LinkConfig;
 
+use crate::peer::Peer;
 use crate::world::link;
-use crate::{Violation, World};
+use crate::{Violation, What, World};
 
 impl World {
     fn devices(&self) -> Vec<DeviceKey> {
         self.peers.iter().map(|peer| peer.device).collect()
+    }
+
+    fn numbers(&self, devices: &[DeviceKey]) -> Vec<usize> {
+        let is_one = |peer: &&Peer| devices.contains(&peer.device);
+        self.peers.iter().filter(is_one).map(|p| p.index).collect()
     }
 
     fn pair(&mut self) -> Option<(DeviceKey, DeviceKey)> {
@@ -30,6 +36,7 @@ impl World {
             if let Some(device) = devices.get(at) {
                 self.around.network.isolate(*device);
                 self.counts.partitions += 1;
+                self.tell(What::Partitioned, &[at]);
             }
         } else {
             let (some, others): (Vec<_>, Vec<_>) =
@@ -37,6 +44,8 @@ impl World {
             if !some.is_empty() && !others.is_empty() {
                 self.around.network.partition(&some, &others);
                 self.counts.partitions += 1;
+                let some = self.numbers(&some);
+                self.tell(What::Partitioned, &some);
             }
         }
     }
@@ -46,6 +55,8 @@ impl World {
             let config = link(&mut self.draw);
             self.around.network.set_link(a, b, config);
             self.counts.link_changes += 1;
+            let both = self.numbers(&[a, b]);
+            self.tell(What::LinkChanged, &both);
         }
     }
 
@@ -53,12 +64,20 @@ impl World {
         if let Some((a, b)) = self.pair() {
             let dropped = self.around.network.drop_connections(a, b);
             self.counts.drops_forced += dropped as u64;
+            let both = self.numbers(&[a, b]);
+            self.tell(What::Dropped, &both);
         }
+    }
+
+    /// Ends partitions.
+    pub(crate) fn mend(&mut self) {
+        self.around.network.heal_all();
+        self.tell(What::Healed, &[]);
     }
 
     /// Ends all faults of the network but that it takes its time.
     pub(crate) fn heal(&mut self) {
-        self.around.network.heal_all();
+        self.mend();
         let devices = self.devices();
         for (at, a) in devices.iter().enumerate() {
             for b in devices.iter().skip(at + 1) {
@@ -77,6 +96,7 @@ impl World {
         let peer = self.peer_mut(index)?;
         if peer.disk_full {
             peer.free_disk();
+            self.tell(What::DiskFreed, &[index]);
         } else {
             peer.disk_full = true;
             let full = StoreError::Full {
@@ -84,6 +104,7 @@ impl World {
             };
             peer.disk.fail_after(commits, full);
             self.counts.disks_full += 1;
+            self.tell(What::DiskFull, &[index]);
         }
         Ok(())
     }
@@ -93,6 +114,7 @@ impl World {
         let skew_ms = self.draw.small().saturating_mul(8_000_000);
         self.peer_mut(index)?.clock.set_skew_ms(skew_ms);
         self.counts.clocks_set += 1;
+        self.tell(What::ClockSet, &[index]);
         Ok(())
     }
 
@@ -101,6 +123,8 @@ impl World {
         let online = !peer.online;
         peer.set_online(online).await?;
         self.counts.went_offline += u64::from(!online);
+        let what = if online { What::Online } else { What::Offline };
+        self.tell(what, &[index]);
         Ok(())
     }
 
@@ -109,6 +133,7 @@ impl World {
         peer.free_disk();
         peer.stop().await?;
         self.counts.clean_restarts += 1;
+        self.tell(What::Stopped, &[index]);
         let pause = self.draw.millis(0, 3_000);
         self.sleep(pause).await;
         self.start_and_check(index).await
@@ -146,8 +171,10 @@ impl World {
             peer.acknowledged.clear();
             self.counts.power_losses += 1;
             self.counts.batches_lost += report.lost as u64;
+            self.tell(What::PowerLost, &[index]);
         } else {
             self.counts.kills += 1;
+            self.tell(What::Killed, &[index]);
         }
         Ok(())
     }

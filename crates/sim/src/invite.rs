@@ -6,7 +6,7 @@ use dxos_client::{
     Client, ClientError, Invitation, InvitationError, InvitationHost, InvitationOptions, Space, map,
 };
 
-use crate::{Violation, World};
+use crate::{Violation, What, World};
 
 /// How often a guest tries before the world counts as broken.
 const ATTEMPTS_MAX: u64 = 40;
@@ -56,6 +56,7 @@ impl World {
             let peer = self.peer_mut(guest)?;
             peer.space = Some(space.key());
             peer.subscribe().await?;
+            self.tell(What::Joined, &[guest]);
             self.flush(guest).await?;
         }
         drop(used.map(|used| used.host));

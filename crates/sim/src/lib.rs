@@ -32,8 +32,10 @@ mod outcasts;
 mod peer;
 mod report;
 mod scenario;
+mod timeline;
 mod world;
 
 pub use report::{Counts, Options, Report, Violation};
 pub use scenario::{Scenario, run};
+pub use timeline::{Moment, Timeline, Traffic, What};
 pub use world::World;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -31,7 +32,8 @@ const STACK_BYTES: usize = 16 << 20;
 Examples:
   sim --seeds 200              the worlds 1 to 200
   sim --seed 7                 the world 7, twice: both runs must be the same
-  sim --seed 7 --peers 5       the same seed with more peers"
+  sim --seed 7 --peers 5       the same seed with more peers
+  sim --seed 7 --timeline FILE what happens in it when, to open in the console"
 )]
 struct Arguments {
     /// Run N worlds, with the seeds from --seed on
@@ -55,6 +57,9 @@ struct Arguments {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+    /// Write what happens in the one world when, for the console to show
+    #[arg(long, value_name = "FILE", requires = "seed", conflicts_with = "seeds")]
+    timeline: Option<PathBuf>,
 }
 
 /// One world, and how long it took.
@@ -71,8 +76,11 @@ enum News {
 fn main() -> ExitCode {
     match simulate(&Arguments::parse()) {
         Ok(code) => code,
-        // Whoever read the output has gone.
-        Err(_) => ExitCode::FAILURE,
+        // Whoever read the output has gone, and hears no more of it.
+        Err(error) => {
+            drop(writeln!(io::stderr(), "sim: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -222,6 +230,9 @@ impl<'a> Summary<'a> {
 
     fn take(&mut self, outcome: &Outcome) -> io::Result<()> {
         let Outcome { report, wall } = outcome;
+        if let Some(file) = &self.arguments.timeline {
+            write_timeline(report, file)?;
+        }
         self.worlds += 1;
         self.failed += u64::from(report.violation.is_some());
         self.counts.add(&report.counts);
@@ -321,6 +332,23 @@ impl<'a> Summary<'a> {
             ExitCode::FAILURE
         })
     }
+}
+
+/// Writes what the console shows of a world.
+fn write_timeline(report: &Report, file: &Path) -> io::Result<()> {
+    let document = json!({
+        "format": "dxos-sim-timeline/1",
+        "seed": report.seed,
+        "hash": report.hash,
+        "virtualMs": millis(report.virtual_time),
+        "violation": report.violation.as_ref().map(ToString::to_string),
+        "timeline": report.timeline,
+    });
+    let failed = |error: io::Error| {
+        let text = format!("cannot write {}: {error}", file.display());
+        io::Error::new(error.kind(), text)
+    };
+    std::fs::write(file, format!("{document}\n")).map_err(failed)
 }
 
 fn millis(duration: Duration) -> u64 {

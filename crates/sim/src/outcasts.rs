@@ -12,7 +12,7 @@ use dxos_client::{
 use dxos_protocol::echo::EchoError;
 
 use crate::peer::Mark;
-use crate::{Violation, World};
+use crate::{Violation, What, World};
 
 /// How often a phrase is tried before the world counts as broken.
 const ATTEMPTS_MAX: u64 = 40;
@@ -172,6 +172,7 @@ impl World {
                 if let Some(outcast) = self.outcasts.get_mut(at) {
                     outcast.out_at = Some(next);
                 }
+                self.tell(What::CastOut, &[index]);
                 Ok(())
             }
             // It is tried again.
@@ -221,6 +222,7 @@ impl World {
                 if let Some(outcast) = self.outcasts.get_mut(at) {
                     outcast.banned.push(Mark { object, number });
                 }
+                self.tell(What::Banned, &[index]);
                 Ok(())
             }
             // Or it knows by now, has no key yet, or its disk is full.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use dxos_transport::mem::Faults;
 use serde::Serialize;
 
+use crate::Timeline;
+
 /// How a world is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -300,6 +302,8 @@ pub struct Report {
     pub virtual_time: Duration,
     /// How much of it the replicas took, in the end, to come to one state.
     pub converged_after: Duration,
+    /// What happened when.
+    pub timeline: Timeline,
     /// What did not hold, if anything.
     pub violation: Option<Violation>,
 }

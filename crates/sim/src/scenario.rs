@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dxos_actors::testing;
 
-use crate::{Options, Report, Violation, World};
+use crate::{Options, Report, Violation, What, World};
 
 /// A world and what is to happen in it.
 #[derive(Debug)]
@@ -37,6 +37,7 @@ impl Scenario {
             self.step().await?;
         }
         self.converged_after = self.world.come_to_rest(self.options.patience).await?;
+        self.world.tell(What::OneState, &[]);
         self.world.check_all().await
     }
 
@@ -62,7 +63,7 @@ impl Scenario {
                 }
                 65..=68 => world.flush(index).await?,
                 69..=73 => world.partition(),
-                74..=79 => world.around.network.heal_all(),
+                74..=79 => world.mend(),
                 80..=83 => world.change_link(),
                 84..=86 => world.drop_connections(),
                 87..=91 => world.toggle_online(index).await?,
@@ -101,6 +102,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
             counts: scenario.world.counts(),
             virtual_time: given.clock.now(),
             converged_after: scenario.converged_after,
+            timeline: scenario.world.timeline(),
             violation,
         }
     };
@@ -111,6 +113,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
         counts: crate::Counts::default(),
         virtual_time: Duration::ZERO,
         converged_after: Duration::ZERO,
+        timeline: crate::Timeline::default(),
         violation: Some(Violation::Panicked {
             text: panic_text(&*panic),
         }),

@@ -10,6 +10,7 @@ use dxos_transport::mem::{LinkConfig, MemConfig, MemDiscovery, MemNetwork};
 use crate::draw::Draw;
 use crate::outcasts::Outcast;
 use crate::peer::{Peer, Surroundings};
+use crate::timeline::{Meter, Moment, Timeline, What};
 use crate::{Counts, Options, Violation};
 
 /// Peers, their disks, and the network between them.
@@ -24,6 +25,8 @@ pub struct World {
     /// How many of the peers stay; those after them are thrown out.
     pub(crate) honest: usize,
     pub(crate) outcasts: Vec<Outcast>,
+    pub(crate) moments: Vec<Moment>,
+    meter: Arc<Mutex<Meter>>,
     seeds: SeedTree,
     trace: Arc<Mutex<Hasher>>,
 }
@@ -40,6 +43,8 @@ impl World {
         let network = MemNetwork::with_config(seeds.child("network").seed(), config);
         let trace = Arc::new(Mutex::new(Hasher::new(HashDomain::Trace)));
         let hook = Arc::clone(&trace);
+        let meter = Arc::new(Mutex::new(Meter::default()));
+        let counting = Arc::clone(&meter);
         network.on_frame(move |event| {
             let mut trace = hook.lock().unwrap_or_else(PoisonError::into_inner);
             trace
@@ -49,6 +54,8 @@ impl World {
                 .update(&event.kind)
                 .update(&event.length.to_le_bytes())
                 .part(event.digest.as_ref());
+            let mut meter = counting.lock().unwrap_or_else(PoisonError::into_inner);
+            meter.sent(event.at, event.from, event.to, event.length);
         });
         let peers = (0..options.peers.clamp(1, 64)).map(|index| {
             let skew_ms = draw.small().saturating_mul(300);
@@ -59,6 +66,8 @@ impl World {
         Self {
             honest: peers.len(),
             outcasts: Vec::new(),
+            moments: Vec::new(),
+            meter,
             seeds: seeds.clone(),
             around: Surroundings {
                 network,
@@ -89,7 +98,18 @@ impl World {
         trace.part(bytes);
     }
 
-    /// What happened so far.
+    /// What happened so far, and when.
+    pub fn timeline(&self) -> Timeline {
+        let number = |device: &_| self.peers.iter().position(|peer| peer.device == *device);
+        let meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        Timeline {
+            peers: self.peers.len(),
+            moments: self.moments.clone(),
+            traffic: meter.read(number),
+        }
+    }
+
+    /// How often what happened so far.
     pub fn counts(&self) -> Counts {
         let mut counts = self.counts;
         counts.take_faults(&self.around.network.faults());
@@ -126,7 +146,9 @@ impl World {
 
     pub(crate) async fn start(&mut self, index: usize) -> Result<(), Violation> {
         let around = self.around.clone();
-        self.peer_mut(index)?.start(&around).await
+        self.peer_mut(index)?.start(&around).await?;
+        self.tell(What::Started, &[index]);
+        Ok(())
     }
 }
 

@@ -56,3 +56,23 @@ fn one_peer_alone_keeps_what_it_wrote() {
     assert_eq!(report.violation, None);
     assert_eq!(report.counts.frames_sent, 0);
 }
+
+#[test]
+fn what_happened_is_told_in_the_words_that_the_console_reads() {
+    let report = run(7, &short());
+    let timeline = serde_json::to_value(&report.timeline).unwrap();
+    assert!(timeline["peers"].as_u64().unwrap() >= 3);
+    let moments = timeline["moments"].as_array().unwrap();
+    assert_eq!(moments[0]["what"], "started");
+    assert_eq!(moments[0]["peers"], serde_json::json!([0]));
+    let committed = moments.iter().filter(|one| one["what"] == "committed");
+    assert_eq!(committed.count() as u64, report.counts.commits);
+    let times: Vec<_> = moments.iter().map(|one| one["atMs"].as_u64()).collect();
+    assert!(times.is_sorted() && times.iter().all(Option::is_some));
+    let traffic = timeline["traffic"].as_array().unwrap();
+    for key in ["second", "from", "to", "frames", "bytes"] {
+        assert!(traffic[0][key].is_u64(), "{key}");
+    }
+    let last = moments.iter().rfind(|one| one["what"] == "one-state");
+    assert!(last.is_some());
+}

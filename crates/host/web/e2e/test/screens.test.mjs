@@ -1,6 +1,7 @@
 // Every page of the console in light, dark and at the width of a phone: pictures to look at, no
 // serious violations, nothing that is wider than the screen.
 import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { seriousViolations } from '../src/axe.mjs';
 import { launchBrowser } from '../src/chromium.mjs';
@@ -156,6 +157,30 @@ test('identity, devices, contacts, network, host', async () => {
   await ann.readInvitation();
   await show(ann, 'device-add');
   await ann.page.keyboard.press('Escape');
+});
+
+test('a simulated world', async () => {
+  const { page } = ann;
+  await ann.openPage('Simulation');
+  await show(ann, 'simulation-none');
+  const file = page.getByLabel('A timeline', { exact: true });
+  await file.setInputFiles({ name: 'other.json', mimeType: 'application/json', buffer: Buffer.from('{"format":"other"}') });
+  await page.getByRole('alert').getByText('is not of the format').waitFor();
+  // Written by `sim --seed 7 --steps 60 --timeline`.
+  await file.setInputFiles(resolve(import.meta.dirname, '../data/world.json'));
+  const moments = page.getByRole('listbox', { name: 'Moments' });
+  await moments.getByRole('option', { selected: true }).getByText('Peer 0 started').waitFor();
+  expect(await page.getByRole('alert').count()).toBe(0);
+  await page.getByLabel('Kind').selectOption('killed');
+  await moments.focus();
+  await page.keyboard.press('End');
+  await moments.getByRole('option', { selected: true }).getByText('was killed').waitFor();
+  await page.getByLabel('Kind').selectOption('');
+  await moments.focus();
+  for (let times = 0; times < 3; times += 1) await page.keyboard.press('PageDown');
+  await show(ann, 'simulation');
+  await page.getByRole('button', { name: '16×' }).click();
+  expect(await page.getByRole('region', { name: 'The world in virtual time' }).evaluate((world) => world.scrollWidth > world.clientWidth * 10)).toBe(true);
 });
 
 test('the keyboard leads everywhere, and every stop is seen', async () => {

@@ -11,6 +11,7 @@ import { HostPage } from './host.js';
 import { Profile } from './profile.js';
 import { SpacePage } from './space/space.js';
 
+const Simulation = lazy(() => import('./simulation.js').then((module) => ({ default: module.Simulation })));
 const Network = lazy(() => import('./network.js').then((module) => ({ default: module.Network })));
 
 /** The page that the address names. */
@@ -41,6 +42,8 @@ function Named({ identity }: { identity: IdentityInfo }) {
       return <Network />;
     case 'host':
       return <HostPage />;
+    case 'simulation':
+      return <Simulation />;
     default:
       return (
         <PageFrame title="No such page" name="No such page">

@@ -34,6 +34,7 @@ export const PAGES: ReadonlyArray<{ title: string; pages: readonly PageName[] }>
     pages: [
       { id: 'network', title: 'Network', icon: 'network' },
       { id: 'host', title: 'Host', icon: 'host' },
+      { id: 'simulation', title: 'Simulation', icon: 'timeline' },
     ],
   },
 ];

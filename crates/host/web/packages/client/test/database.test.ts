@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HostError } from '../src/errors.js';
@@ -195,6 +197,40 @@ describe('objects that are written here and elsewhere', () => {
     // The host says the same: nothing shows otherwise.
     expect(ordered.get()).toHaveLength(2);
     expect(ordered.get()[1]).toBe(before[1]);
+    world.end();
+  });
+
+  it('are all there when a long answer comes anew in parts, whatever is collected meanwhile', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const world = new World();
+    await world.settle();
+    const away = Array.from({ length: 30 }, (_, n) => ({ op: 'create' as const, object: newObjectId(), type: 'task', properties: { title: `t${n}`, done: false, count: n } }));
+    world.host.restart();
+    world.host.wire?.close();
+    world.host.change(away);
+    world.link.reconnect();
+    for (let rounds = 0; rounds < 400; rounds += 1) {
+      await turn();
+      world.host.wire?.deliverUp();
+      world.host.wire?.deliverDown();
+      if (rounds % 10 === 0) collect();
+    }
+    await world.settle();
+    expect(world.queries[0]!.get()).toHaveLength(30);
+    world.end();
+  });
+
+  it('show the beginning of a long answer at once, and the rest in few steps', async () => {
+    const world = new World();
+    world.host.change(Array.from({ length: 400 }, (_, n) => ({ op: 'create' as const, object: newObjectId(), type: 'task', properties: { title: `t${n}`, done: false, count: n } })));
+    const lengths: number[] = [];
+    const [all] = world.queries;
+    world.stops.push(all!.subscribe(() => lengths.push(all!.get().length)));
+    await world.settle();
+    expect([lengths[0], lengths.at(-1)]).toEqual([2, 400]);
+    // 200 parts came.
+    expect(lengths.length).toBeLessThan(30);
     world.end();
   });
 

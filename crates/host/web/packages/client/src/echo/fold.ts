@@ -1,6 +1,9 @@
 /** How parts and changes become the answer to a query: a list of ids, and the objects that were told. */
 import type { ObjectInfo, QueryChange, QueryPart } from '../generated/protocol.js';
 
+/** By how much more than what shows there has to be before more of a first answer shows: each time costs all of it. */
+const GROWTH = 1.25;
+
 export class Fold {
   /** The answer that is complete, or all that came of the first one. */
   ids: readonly string[] = [];
@@ -19,7 +22,7 @@ export class Fold {
       this.ids = coming;
       this.isComplete = true;
       this.#coming = undefined;
-    } else if (!this.isComplete) this.ids = [...coming];
+    } else if (!this.isComplete && coming.length >= this.ids.length * GROWTH) this.ids = [...coming];
     return part.objects;
   }
 

@@ -35,7 +35,7 @@ export class LiveQuery<T extends object> implements Query<T> {
   readonly #demand: Demand;
   readonly #overlay = new Overlay();
   #fold = new Fold();
-  #followed = new Set<string>();
+  readonly #followed = new Set<string>();
   #subscription: Subscription | undefined;
   #unwatch: () => void = () => {};
 
@@ -56,7 +56,7 @@ export class LiveQuery<T extends object> implements Query<T> {
         this.#subscription = undefined;
         db.unregister(this);
         this.#fold = new Fold();
-        this.#follow(new Set());
+        this.#keepOnly(new Set());
         this.#loaded.set(false);
         dropped();
       },
@@ -100,28 +100,44 @@ export class LiveQuery<T extends object> implements Query<T> {
   }
 
   #event(kind: 'value' | 'change', value: unknown): void {
-    const wasComplete = this.#fold.isComplete;
+    const { isComplete: wasComplete, ids: before } = this.#fold;
     const told = kind === 'value' ? this.#fold.part(value as QueryPart) : this.#fold.change(value as QueryChange);
     const { layer } = this.db;
-    for (const info of told) layer.told(info, this);
-    if (kind === 'value') {
-      // What was followed before stays until the answer is complete.
-      if (this.#fold.isComplete) this.#overlay.clear();
-    } else {
-      this.#overlay.told(told.map((info) => info.id));
-      this.#overlay.told((value as QueryChange).removed);
+    for (const info of told) {
+      layer.told(info, this);
+      this.#follow(info.id);
     }
-    this.#follow(new Set(this.#fold.ids));
+    if (kind === 'change') {
+      const { removed } = value as QueryChange;
+      this.#overlay.told(told.map((info) => info.id));
+      this.#overlay.told(removed);
+      for (const id of removed) this.#unfollow(id);
+    } else if (this.#fold.isComplete) {
+      this.#overlay.clear();
+      // What was followed before stays until the answer is complete.
+      if (this.#fold.ids !== before) this.#keepOnly(new Set(this.#fold.ids));
+    } else if (this.#fold.ids === before && before.length > 0) {
+      // Of a first answer more has come, and not enough to show it.
+      return;
+    }
     this.#error.set(undefined);
     this.db.changed(this);
     if (!wasComplete && this.#fold.isComplete) this.#loaded.set(true);
   }
 
-  #follow(ids: Set<string>): void {
-    const before = this.#followed;
-    this.#followed = ids;
-    for (const id of ids) if (!before.has(id)) this.db.layer.follow(id);
-    for (const id of before) if (!ids.has(id)) this.db.layer.unfollow(id);
+  /** What was told is kept from then on, also while the rest of the answer is on its way. */
+  #follow(id: string): void {
+    if (this.#followed.has(id)) return;
+    this.#followed.add(id);
+    this.db.layer.follow(id);
+  }
+
+  #unfollow(id: string): void {
+    if (this.#followed.delete(id)) this.db.layer.unfollow(id);
+  }
+
+  #keepOnly(ids: ReadonlySet<string>): void {
+    for (const id of this.#followed) if (!ids.has(id)) this.#unfollow(id);
   }
 
   /** What the host was asked for, or took back, it has said of this query too. */
