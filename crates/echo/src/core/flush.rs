@@ -20,9 +20,10 @@ impl Space {
             self.put_moves(*object, &touched.moves, batch)?;
         }
         self.cache.flush(self.record.number, batch);
-        if self.stored_tally != Some(self.tally) {
-            self.put_tally(self.tally, batch)?;
-            self.stored_tally = Some(self.tally);
+        let tally = self.tally_to_store();
+        if self.stored_tally != Some(tally) {
+            self.put_tally(tally, batch)?;
+            self.stored_tally = Some(tally);
         }
         if !self.derived_stored {
             let key = layout::derived_key(self.record.number);
@@ -33,6 +34,14 @@ impl Space {
             verified.put(self.record.number, batch)?;
         }
         Ok(())
+    }
+
+    /// What makes the state stale is stored with the mark that has it made anew: the program may
+    /// end before that is done.
+    const fn tally_to_store(&self) -> Tally {
+        let mut tally = self.tally;
+        tally.rebuilding |= self.stale;
+        tally
     }
 
     fn put_tally(&self, tally: Tally, batch: &mut Batch) -> Result<(), EchoError> {
@@ -82,7 +91,7 @@ impl Space {
             }
         }
         let mut last = Batch::new();
-        self.put_tally(self.tally, &mut last)?;
+        self.put_tally(self.tally_to_store(), &mut last)?;
         parts.push(last);
         Ok(parts)
     }

@@ -39,9 +39,12 @@ impl Space {
             }
         }
         self.tally.rebuilding = false;
-        self.write_part(store)?;
-        self.forest = Forest::default();
         self.stale = false;
+        if let Err(error) = self.write_part(store) {
+            self.stale = true;
+            return Err(error);
+        }
+        self.forest = Forest::default();
         self.refresh_live(store)
     }
 
