@@ -9,6 +9,7 @@
 
 mod console;
 mod flood;
+mod frames;
 mod invitations;
 mod objects;
 mod resume;

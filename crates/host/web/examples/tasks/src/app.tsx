@@ -8,6 +8,7 @@ import {
   useOrCreateFirstSpace,
   useQuery,
   useSpaces,
+  useStore,
 } from '@dxos-rs/react-client';
 import { memo, useState } from 'react';
 
@@ -67,11 +68,7 @@ function Home() {
       <label>
         Space{' '}
         <select value={space.key} onChange={(event) => choose(event.target.value)}>
-          {spaces.map(({ key, properties }) => (
-            <option key={key} value={key}>
-              {String(properties.get()['name'] ?? 'Untitled')} {key.slice(0, 4)}
-            </option>
-          ))}
+          {spaces.map((one) => <Choice key={one.key} space={one} />)}
         </select>
       </label>
       <Tasks space={space} />
@@ -79,6 +76,11 @@ function Home() {
       <Join onJoined={choose} />
     </>
   );
+}
+
+// The name comes with the space, a moment after it was joined.
+function Choice({ space }: { space: Space }) {
+  return <option value={space.key}>{String(useStore(space.properties)['name'] ?? 'Untitled')} {space.key.slice(0, 4)}</option>;
 }
 
 function Tasks({ space }: { space: Space }) {

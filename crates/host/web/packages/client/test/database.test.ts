@@ -234,6 +234,20 @@ describe('objects that are written here and elsewhere', () => {
     world.end();
   });
 
+  it('have properties of any name, which change nothing but them', async () => {
+    const world = new World();
+    await world.settle();
+    const properties = JSON.parse('{"title":"t","done":false,"count":0,"__proto__":{"polluted":"yes"},"constructor":"c","toString":"s"}');
+    world.host.change([{ op: 'create', object: newObjectId(), type: 'task', properties }]);
+    await world.settle();
+    const [task] = world.queries[0]!.get();
+    expect(({} as { polluted?: string }).polluted).toBeUndefined();
+    expect((task as unknown as { polluted?: string }).polluted).toBeUndefined();
+    expect(Object.keys(task!).sort()).toEqual(['__proto__', 'constructor', 'count', 'done', 'title', 'toString']);
+    expect((task as unknown as Record<string, unknown>)['constructor']).toBe('c');
+    world.end();
+  });
+
   it('are one transaction for all that is written in one turn', async () => {
     const world = new World();
     await world.settle();
