@@ -3,13 +3,20 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use dxos_client::{Filter, Query, SpaceReport, SpaceState, StateHash};
+use dxos_client::{DeviceKey, Filter, Query, SpaceReport, SpaceState, StateHash};
 
 use crate::peer::{Mark, Peer};
 use crate::{Violation, World};
 
 /// What a peer shows.
-type Shown = (SpaceReport, StateHash, usize);
+struct Shown {
+    peer: usize,
+    report: SpaceReport,
+    hash: StateHash,
+    members: usize,
+    /// Devices that were thrown out and that it does not know to be out yet.
+    outcasts: usize,
+}
 
 impl World {
     /// Heals everything, brings everyone back, and waits for one state. Tells how long it took.
@@ -43,18 +50,36 @@ impl World {
         }
     }
 
+    /// What the honest ones show: those that can. One whose disk was full until now opens its
+    /// space again in a while.
     async fn show_all(&self) -> Result<Vec<Shown>, Violation> {
         let mut all = Vec::new();
         for peer in self.peers.iter().take(self.honest) {
-            let Some(space) = peer.open_space().await? else {
-                continue;
-            };
-            let report = peer.answered("report", space.report()).await?;
-            let hash = peer.answered("hash its state", space.state_hash()).await?;
-            let members = peer.answered("list members", space.members()).await?;
-            all.push((report, hash, members.len()));
+            match self.show(peer).await {
+                Ok(shown) => all.extend(shown),
+                Err(_) if peer.lacks_room() => {}
+                Err(violation) => return Err(violation),
+            }
         }
         Ok(all)
+    }
+
+    async fn show(&self, peer: &Peer) -> Result<Option<Shown>, Violation> {
+        let Some(space) = peer.open_space().await? else {
+            return Ok(None);
+        };
+        let hash = peer.answered("hash its state", space.state_hash()).await?;
+        let members = peer.answered("list members", space.members()).await?;
+        let report = peer.answered("report", space.report()).await?;
+        let outcasts: Vec<DeviceKey> = self.outcast_devices();
+        let devices = members.iter().flat_map(|member| &member.devices);
+        Ok(Some(Shown {
+            peer: peer.index,
+            report,
+            hash,
+            outcasts: devices.filter(|device| outcasts.contains(device)).count(),
+            members: members.len(),
+        }))
     }
 
     /// Checks everything that has to hold once there is one state.
@@ -65,16 +90,17 @@ impl World {
             .copied()
             .collect();
         let mut hashes = Vec::new();
-        for (peer, (report, hash, _)) in self.peers.iter().zip(self.show_all().await?) {
+        for shown in self.show_all().await? {
+            let peer = self.peer(shown.peer)?;
             peer.expect(&durable, "in the end").await?;
-            if let Some(fork) = report.forks.first() {
+            if let Some(fork) = shown.report.forks.first() {
                 return Err(Violation::Forked {
                     peer: peer.index,
                     device: fork.device.short(),
                     seq: fork.seq,
                 });
             }
-            hashes.push(hash);
+            hashes.push(shown.hash);
         }
         for peer in self.peers.iter_mut().take(self.honest) {
             check_live(peer).await?;
@@ -106,28 +132,35 @@ impl World {
     }
 }
 
-/// Whether all show the same, whole and with everyone in it.
+/// Whether all show the same, whole, with everyone in it and nobody else.
 fn is_one_state(shown: &[Shown], peers: usize) -> bool {
-    let Some((first, hash, _)) = shown.first() else {
+    let Some(first) = shown.first() else {
         return false;
     };
     shown.len() == peers
-        && shown.iter().all(|(report, other, members)| {
-            report.state == SpaceState::Ready
-                && report.missing_blocks == 0
-                && report.blocks == first.blocks
-                && *members == peers
-                && other == hash
+        && shown.iter().all(|one| {
+            one.report.state == SpaceState::Ready
+                && one.report.missing_blocks == 0
+                && one.report.blocks == first.report.blocks
+                && (one.members, one.outcasts) == (peers, 0)
+                && one.hash == first.hash
         })
 }
 
 fn details(shown: &[Shown]) -> String {
     let mut text = String::new();
-    for (index, (report, hash, members)) in shown.iter().enumerate() {
+    for one in shown {
+        let Shown {
+            peer,
+            report,
+            hash,
+            members,
+            outcasts,
+        } = one;
         // Writing into a string does not fail.
         let _ = write!(
             text,
-            "\n  peer {index}: {:?}, state {}, {} objects, {} blocks, {} missing, {members} members, replicates with {}, {} forks",
+            "\n  peer {peer}: {:?}, state {}, {} objects, {} blocks, {} missing, {members} members, {outcasts} outcasts, replicates with {}, {} forks",
             report.state,
             hash.short(),
             report.objects,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dxos_client::{
-    ClientError, Durability, Filter, HaloError, Query, RecoveryOptions, RecoveryPhrase,
+    ClientError, DeviceKey, Durability, Filter, HaloError, Query, RecoveryOptions, RecoveryPhrase,
     TransactionError, Value,
 };
 use dxos_protocol::echo::EchoError;
@@ -38,6 +38,15 @@ pub(crate) struct Outcast {
 }
 
 impl World {
+    /// The devices of those who are thrown out.
+    pub(crate) fn outcast_devices(&self) -> Vec<DeviceKey> {
+        let peers = self.outcasts.iter().map(|outcast| outcast.index);
+        peers
+            .filter_map(|index| self.peers.get(index))
+            .map(|peer| peer.device)
+            .collect()
+    }
+
     /// Brings the outcasts into the space, after everyone else.
     pub(crate) async fn gather_outcasts(&mut self) -> Result<(), Violation> {
         for kind in [Kind::Member, Kind::Device] {

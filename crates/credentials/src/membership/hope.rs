@@ -140,6 +140,11 @@ impl Hope {
         note(shown, (device.identity, block.feed), block.seq);
     }
 
+    /// Whether an identity was admitted by somebody who might have been allowed to.
+    pub(super) fn admits(&self, identity: &IdentityKey) -> bool {
+        self.roles.contains_key(identity)
+    }
+
     /// Whether a new removal or revocation, about this identity or a device of it, was made in
     /// knowledge of all that the identity ever issued.
     pub(super) fn reaches_nothing(&self, identity: &IdentityKey, block: &ControlBlock) -> bool {

@@ -253,4 +253,11 @@ impl Membership {
     pub fn was_member(&self, identity: &IdentityKey) -> bool {
         self.derived.acts.contains_key(identity)
     }
+
+    /// Whether an identity would have been a member, had nobody ever been removed or restricted
+    /// and had no invitation been used twice: whoever admitted it took it for one, and may have
+    /// built on what it wrote.
+    pub fn was_taken_for_member(&self, identity: &IdentityKey) -> bool {
+        self.hope.admits(identity)
+    }
 }

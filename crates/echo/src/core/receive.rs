@@ -20,6 +20,9 @@ use super::sync::{Effects, failed};
 const PARKED_MAX: usize = 64;
 /// Feeds of one identity that are taken in though it, or the device, is no member any more.
 const FEEDS_OF_DEPARTED_MAX: usize = 256;
+/// Feeds, of all of them together, of identities that never were members by what is known here,
+/// and that somebody took for members.
+const FEEDS_OF_MISTAKEN_MAX: usize = 1024;
 /// How long a peer that is no member any more is given to hear of that.
 const FAREWELL_MS: u64 = 1_000;
 
@@ -338,13 +341,22 @@ impl Space {
     }
 
     /// Whether another feed of somebody who was a member, or of a device that was revoked, is
-    /// taken in: what it wrote before counts, and others may build on it.
+    /// taken in: what it wrote before counts, and others may build on it. They may also build on
+    /// what somebody wrote whose admission does not count, such as the guest who lost an
+    /// invitation to another one: without it their own blocks would never be complete.
     fn may_follow(&self, identity: &IdentityKey) -> bool {
-        let feeds = self.dag.feeds().filter(|(_, state)| {
-            let author = self.membership.author(&state.descriptor.device);
-            author.is_some_and(|(author, _)| author == *identity)
-        });
-        self.membership.was_member(identity) && feeds.count() < FEEDS_OF_DEPARTED_MAX
+        let was_member = |identity: &IdentityKey| self.membership.was_member(identity);
+        let authors = self
+            .dag
+            .feeds()
+            .filter_map(|(_, state)| self.membership.author(&state.descriptor.device))
+            .map(|(author, _)| author);
+        if was_member(identity) {
+            authors.filter(|author| author == identity).count() < FEEDS_OF_DEPARTED_MAX
+        } else {
+            self.membership.was_taken_for_member(identity)
+                && authors.filter(|author| !was_member(author)).count() < FEEDS_OF_MISTAKEN_MAX
+        }
     }
 
     /// Tells peers of feeds that grew with what others wrote.

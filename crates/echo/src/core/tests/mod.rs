@@ -10,6 +10,7 @@ mod graph;
 mod hostile;
 mod large;
 mod members;
+mod mistaken;
 mod past;
 mod queries;
 mod roles;
