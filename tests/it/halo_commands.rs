@@ -214,6 +214,27 @@ fn devices_and_phrases_are_listed_named_and_revoked() {
     assert!(table.contains("Büro") && table.contains("this one") && table.contains("revoked"));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_phrase_that_could_not_be_shown_is_worthless() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = Dx::new(&home.path().join("p"));
+    dx.json(&["identity", "create", "Ann"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let ended = dx
+        .command(&["identity", "phrase"])
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    let error = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{error}");
+    assert!(error.contains("could not be written"), "{error}");
+    let devices = dx.json(&["device", "list"]);
+    let phrases = devices.as_array().unwrap().iter();
+    let mut phrases = phrases.filter(|device| device["kind"] == "recovery-phrase");
+    assert!(phrases.all(|phrase| phrase["revoked"] == true), "{devices}");
+}
+
 #[test]
 fn members_are_listed_given_roles_removed_and_leave() {
     let home = tempfile::tempdir().unwrap();

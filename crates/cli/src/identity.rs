@@ -137,9 +137,7 @@ async fn contacts(session: &Session, output: Output) -> Result<()> {
 
 async fn phrase(session: &Session, output: Output) -> Result<()> {
     let client = session.local().await?;
-    let created = client.halo().create_recovery_phrase().await;
-    end(&client).await?;
-    let phrase = created?;
+    let phrase = client.halo().create_recovery_phrase().await?;
     output.note(
         "These 24 words bring your identity and your spaces back when all your devices are lost.\n\
          Whoever has them can be you. Write them down on paper now: they are not shown again.\n\
@@ -149,6 +147,13 @@ async fn phrase(session: &Session, output: Output) -> Result<()> {
     let words = phrase.reveal();
     let json = json!({ "phrase": &**words, "key": key });
     output.result(&json, || numbered(&words));
+    if let Err(error) = Output::is_written() {
+        // Nobody has seen it.
+        client.halo().revoke_device(key).await?;
+        end(&client).await?;
+        return Err(error.context("the phrase was made worthless again"));
+    }
+    end(&client).await?;
     output.note(
         "\nThey work once another device or member has been online together with this profile:\n\
          run `dx serve` for a while.",

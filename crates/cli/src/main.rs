@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     let result = runtime.block_on(run(arguments, output));
     // A thread that reads the terminal cannot be waited for.
     runtime.shutdown_background();
-    match result {
+    match result.and_then(|code| Output::is_written().map(|()| code)) {
         Ok(code) => code,
         Err(error) => output.failure(&error),
     }

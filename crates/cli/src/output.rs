@@ -2,9 +2,13 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
+
+/// Whether a result could not be written, as to a disk that is full.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 /// Where and how to print.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +30,17 @@ impl Output {
     pub(crate) fn result(self, json: &Value, human: impl FnOnce() -> String) {
         let text = if self.json { json.to_string() } else { human() };
         line(&text);
+    }
+
+    /// Whether everything that was printed was written: else the command has failed, whatever it
+    /// did.
+    pub(crate) fn is_written() -> anyhow::Result<()> {
+        anyhow::ensure!(
+            !LOST.load(Ordering::Relaxed),
+            "what the command has to say could not be written to its standard output; see that \
+             there is room, and that it is open"
+        );
+        Ok(())
     }
 
     /// One event of a command that goes on: a line of JSON, or for people.
@@ -85,7 +100,11 @@ impl Output {
 
 /// Writes a line; a reader that has gone away is no failure of ours.
 fn line(text: &str) {
-    drop(writeln!(anstream::stdout(), "{text}"));
+    let mut out = anstream::stdout();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
+        LOST.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Columns of the narrowest terminal for which tables are wrapped.

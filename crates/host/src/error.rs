@@ -150,7 +150,7 @@ impl From<EchoError> for ErrorInfo {
                 ErrorAction::CreateIdentity,
                 message,
             ),
-            EchoError::NotPermitted { .. } => Self::new(
+            EchoError::NotPermitted { .. } | EchoError::DeviceRevoked { .. } => Self::new(
                 code::NOT_PERMITTED,
                 "notPermitted",
                 ErrorAction::AskAdmin,

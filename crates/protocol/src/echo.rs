@@ -419,8 +419,20 @@ pub enum EchoError {
         /// The space.
         space: SpaceKey,
     },
+    /// This device was revoked: nothing that it writes counts for anybody. Another device of the
+    /// identity that goes before the one that revoked it can take that back.
+    #[error(
+        "this device was revoked, and what it writes does not count: it may not {action} in space \
+         {space}; if that was not meant, restore it at another device"
+    )]
+    DeviceRevoked {
+        /// The space.
+        space: SpaceKey,
+        /// What was tried.
+        action: &'static str,
+    },
     /// The role does not allow it.
-    #[error("role {role:?} may not {action} in space {space}")]
+    #[error("{} may not {action} in space {space}; an admin can change that", with_role(*role))]
     NotPermitted {
         /// The space.
         space: SpaceKey,
@@ -523,4 +535,12 @@ request! {
     Subscribe => Result<LiveQuery, EchoError>,
     ComputeStateHash => Result<StateHash, EchoError>,
     Flush => Result<(), EchoError>,
+}
+
+/// A role in a sentence.
+fn with_role(role: Option<Role>) -> String {
+    role.map_or_else(
+        || "who is no member".to_owned(),
+        |role| format!("the role of {role}"),
+    )
 }

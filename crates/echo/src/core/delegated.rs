@@ -54,6 +54,11 @@ impl Space {
         store: &dyn Read,
     ) -> Result<((), Outcome), EchoError> {
         self.permit(Right::Admit, "cancel invitations")?;
+        let mut open = self.membership.delegated().into_iter();
+        if !open.any(|delegated| delegated.invitation == invitation) {
+            // It is over already, for everybody: whoever hosted it says so at each start.
+            return Ok(((), Outcome::default()));
+        }
         let mut outcome = self.begin_control(now_ms, store)?;
         let space = self.key();
         let cancelled = Assertion::InvitationCancelled { space, invitation };

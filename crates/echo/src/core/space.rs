@@ -246,6 +246,12 @@ impl Space {
     }
 
     pub(super) fn permit(&self, right: Right, action: &'static str) -> Result<(), EchoError> {
+        if self.membership.is_revoked(&self.device()) {
+            return Err(EchoError::DeviceRevoked {
+                space: self.key(),
+                action,
+            });
+        }
         match self.role() {
             Some(role) if role.allows(right) => Ok(()),
             role => Err(EchoError::NotPermitted {

@@ -109,6 +109,9 @@ fn a_revoked_device_is_let_go_and_the_admin_makes_another_key() {
     let thief = &net.replicas[number];
     assert!(!thief.space.keys.contains_key(&after));
     assert!(thief.space.report(&thief.store).revoked);
+    let refused = thief.space.permit(dxos_credentials::Right::Write, "write");
+    let told = refused.unwrap_err().to_string();
+    assert!(told.contains("this device was revoked"), "{told}");
     assert!(net.ended.iter().all(|end| end.1 == number));
     net.ended.clear();
     net.edit(0, task(4, 1));

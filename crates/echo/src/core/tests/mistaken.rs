@@ -1,7 +1,8 @@
 //! Those who were admitted by mistake, and what others built on what they wrote.
 
-use dxos_credentials::{Profile, Role};
+use dxos_credentials::{GuestProof, Profile, Role};
 use dxos_keys::InvitationId;
+use dxos_protocol::echo::{DelegateInvitation, DelegatedProof};
 
 use super::{Guest, Net, authority, task};
 
@@ -92,4 +93,33 @@ fn what_an_admin_that_was_demoted_meanwhile_builds_on_its_guest_reaches_everybod
     net.assert_same(&[0, 1, 2]);
     let has = |task| net.replicas[2].has(task);
     assert!(has(11) && has(12) && !has(10));
+}
+
+#[test]
+fn a_delegated_invitation_is_cancelled_once() {
+    let mut net = Net::new(71);
+    let invitation = InvitationId::from_bytes([9; 16]);
+    let made = DelegateInvitation {
+        space: net.key,
+        invitation,
+        role: Role::Editor,
+        single_use: true,
+        history: true,
+        expires_ms: u64::MAX,
+        proof: DelegatedProof::Plain(GuestProof::None),
+    };
+    net.control(0, |space, now_ms, parts| {
+        space.delegate(made, now_ms, parts)
+    })
+    .unwrap();
+    let mut blocks = Vec::new();
+    for _ in 0..3 {
+        net.control(0, |space, now_ms, (store, _)| {
+            space.cancel_delegated(invitation, now_ms, store)
+        })
+        .unwrap();
+        blocks.push(net.replicas[0].space.membership.blocks().count());
+    }
+    assert!(net.replicas[0].space.membership.delegated().is_empty());
+    assert!(blocks.iter().all(|count| *count == blocks[0]), "{blocks:?}");
 }
