@@ -183,6 +183,15 @@ pub(crate) struct QueryOptions {
     /// At most so many
     #[arg(long)]
     pub(crate) limit: Option<usize>,
+    /// Show how many there are instead
+    #[arg(long, conflicts_with_all = ["by", "explain"])]
+    pub(crate) count: bool,
+    /// Show how many there are of each value of a property instead, or of @type or @tags
+    #[arg(long, value_name = "PROPERTY", conflicts_with = "explain")]
+    pub(crate) by: Option<String>,
+    /// Show which index answers, and what it reads, instead
+    #[arg(long)]
+    pub(crate) explain: bool,
 }
 
 #[derive(Debug, Args)]

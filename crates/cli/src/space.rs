@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::{Context, Result};
-use dxos_client::{Filter, Key, Map, MemberReport, Object, Query, SpaceReport, Value, map};
+use dxos_client::{
+    Explanation, Filter, Key, Map, MemberReport, Object, Path, PendingQuery, Query, SpaceReport,
+    Value, map,
+};
 use serde_json::json;
 
 use crate::arguments::{ExportOptions, QueryOptions};
@@ -111,16 +114,65 @@ pub(crate) async fn query(session: &Session, options: &QueryOptions, output: Out
         query = query.limit(limit);
     }
     let client = session.local().await?;
-    let found = async {
+    let answered = async {
         let space = find_space(&client, &options.space).await?;
-        anyhow::Ok(space.db().query(query).run().await?)
+        answer(space.db().query(query), options, output).await
     };
-    let found = found.await;
+    let answered = answered.await;
     end(&client).await?;
-    let found = found?;
+    answered
+}
+
+async fn answer(query: PendingQuery, options: &QueryOptions, output: Output) -> Result<()> {
+    if options.count {
+        let count = query.count().await?;
+        output.result(&json!({ "count": count }), || count.to_string());
+        return Ok(());
+    }
+    if let Some(by) = &options.by {
+        let path = match by.strip_prefix('@') {
+            Some(name) => Path::about(name),
+            None => Path::from(by.as_str()),
+        };
+        let groups = query.group_count(path).await?;
+        output.result(&json!(groups), || {
+            let rows = groups.iter();
+            let rows =
+                rows.map(|group| vec![group.value.to_json().to_string(), group.count.to_string()]);
+            table(&[by, "count"], rows)
+        });
+        return Ok(());
+    }
+    if options.explain {
+        let explanation = query.explain().await?;
+        output.result(&json!(explanation), || explanation_text(&explanation));
+        return Ok(());
+    }
+    let found = query.run().await?;
     let json: Vec<_> = found.iter().map(Object::to_json).collect();
     output.result(&json!(json), || objects_text(&found));
     Ok(())
+}
+
+fn explanation_text(explanation: &Explanation) -> String {
+    let mut text = match &explanation.index {
+        Some(index) if explanation.in_order => format!("index {index}, in the order of the query"),
+        Some(index) => format!("index {index}"),
+        None => "no index: every object".to_owned(),
+    };
+    let _ = write!(
+        text,
+        "\nread {} rows and {} objects, found {}",
+        explanation.rows, explanation.objects, explanation.results
+    );
+    for index in &explanation.building {
+        let _ = write!(
+            text,
+            "\nindex {} is being built: {} of {} objects",
+            index.name, index.done, index.objects
+        );
+    }
+    text
 }
 
 fn objects_text(objects: &[Object]) -> String {

@@ -1,7 +1,7 @@
 //! From object to object: references, relations, parents and children.
 
 use dxos_document::{Dangling, Filter, Map, Object, ObjectRef, TypeName};
-use dxos_protocol::echo::{EchoError, FindDangling};
+use dxos_protocol::echo::{EchoError, FindDangling, IndexReport, ListIndexes};
 use dxos_schema::ObjectKey;
 
 use crate::{
@@ -117,6 +117,19 @@ impl Database {
         let node = self.space().client().node()?;
         let port = node.echo.find_dangling().with_deadline(DEADLINE);
         let found = port.ask(FindDangling { space }).await;
+        Ok(found.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// The indexes of the space, and how far those are that are being built. Queries need none:
+    /// what no index serves looks at every object.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] when the space is gone.
+    pub async fn indexes(&self) -> Result<Vec<IndexReport>, ClientError> {
+        let space = self.space().key();
+        let port = self.space().client().node()?.echo.list_indexes();
+        let found = port.ask(ListIndexes { space }).await;
         Ok(found.map_err(ClientError::unanswered(ECHO))??)
     }
 

@@ -119,7 +119,8 @@ pub use dxos_keys::{
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Committed, Durability, ForkReport, MemberReport, SpaceCredential, SpaceReport, SpaceState,
+    Committed, Durability, Explanation, ForkReport, IndexReport, MemberReport, SpaceCredential,
+    SpaceReport, SpaceState,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

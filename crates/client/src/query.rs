@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dxos_document::{Deleted, Difference, Object, Path, Query};
-use dxos_protocol::echo::{RunQuery, Subscribe};
+use dxos_document::{Cursor, Deleted, Difference, Group, Object, Page, Path, Query};
+use dxos_protocol::echo::{CountQuery, ExplainQuery, Explanation, GroupQuery, RunQuery, Subscribe};
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
@@ -53,6 +53,12 @@ impl PendingQuery {
         self
     }
 
+    /// With only what comes behind a place: `next` of the page before.
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.query = self.query.after(cursor);
+        self
+    }
+
     /// With deleted objects as `deleted` says.
     pub fn deleted(mut self, deleted: Deleted) -> Self {
         self.query = self.query.deleted(deleted);
@@ -65,16 +71,70 @@ impl PendingQuery {
     ///
     /// [`ClientError::Echo`] when the space is gone or cannot be read.
     pub async fn run(self) -> Result<Vec<Object>, ClientError> {
-        let node = self.space.client().node()?;
-        let run = RunQuery {
+        let space = self.space.key();
+        let query = self.query;
+        let port = self.space.client().node()?.echo.run_query();
+        let port = port.with_deadline(DEADLINE);
+        let answer = port.ask(RunQuery { space, query }).await;
+        Ok(answer.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// Runs it for the first `size` results behind its cursor, and tells where the next page
+    /// begins. What is added, changed or removed between two pages moves none of the others.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PendingQuery::run`], and when the cursor is one of another order.
+    pub async fn page(mut self, size: usize) -> Result<Page, ClientError> {
+        let query = self.query.clone();
+        self.query = self.query.for_page(size);
+        Ok(query.page(self.run().await?, size))
+    }
+
+    /// How many objects it finds, its limit left aside.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PendingQuery::run`].
+    pub async fn count(self) -> Result<u64, ClientError> {
+        let space = self.space.key();
+        let query = self.query;
+        let port = self.space.client().node()?.echo.count_query();
+        let port = port.with_deadline(DEADLINE);
+        let answer = port.ask(CountQuery { space, query }).await;
+        Ok(answer.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// How many objects it finds of each value at a path, its limit left aside, in the order of
+    /// the values. See [`Path::about`] for counts by type or tag.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PendingQuery::run`].
+    pub async fn group_count(self, path: impl Into<Path>) -> Result<Vec<Group>, ClientError> {
+        let group = GroupQuery {
             space: self.space.key(),
             query: self.query,
+            path: path.into(),
         };
-        let port = node.echo.run_query().with_deadline(DEADLINE);
-        Ok(port
-            .ask(run)
-            .await
-            .map_err(ClientError::unanswered(ECHO))??)
+        let port = self.space.client().node()?.echo.group_query();
+        let port = port.with_deadline(DEADLINE);
+        let answer = port.ask(group).await;
+        Ok(answer.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// Runs it and tells how it was answered: which index served it, and what was read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`PendingQuery::run`].
+    pub async fn explain(self) -> Result<Explanation, ClientError> {
+        let space = self.space.key();
+        let query = self.query;
+        let port = self.space.client().node()?.echo.explain_query();
+        let port = port.with_deadline(DEADLINE);
+        let answer = port.ask(ExplainQuery { space, query }).await;
+        Ok(answer.map_err(ClientError::unanswered(ECHO))??)
     }
 
     /// Runs it and keeps it up to date until the result is dropped.

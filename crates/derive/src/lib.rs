@@ -40,6 +40,9 @@ use options::Options;
 /// At a field, `#[echo(required)]` says that what its references refer to has to exist: who
 /// writes one whose target was never created here, or is deleted, is refused.
 ///
+/// `#[echo(index)]` at a field has spaces keep the objects of the type in the order of that field,
+/// so that queries on it, and in its order, need not look at all of them.
+///
 /// The name and the version are written into every object: give a name of your own before
 /// others get to see them. The attributes of `serde` and of `schemars` work as ever.
 #[proc_macro_derive(EchoObject, attributes(echo, schemars, serde))]

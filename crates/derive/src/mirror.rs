@@ -19,10 +19,19 @@ pub(crate) fn json_schema(input: &DeriveInput, root: &Path) -> syn::Result<Token
     copy.vis = syn::Visibility::Inherited;
     let default = container_default(&mut copy.attrs)?;
     for_all_fields(&mut copy, &mut |field| {
-        if options::is_required(&field.attrs)? {
-            let says: Attribute = syn::parse_quote!(#[schemars(extend("x-echo-required" = true))]);
-            field.attrs.push(says);
-        }
+        let options = options::of_field(&field.attrs)?;
+        let says: [(bool, Attribute); 2] = [
+            (
+                options.required,
+                syn::parse_quote!(#[schemars(extend("x-echo-required" = true))]),
+            ),
+            (
+                options.index,
+                syn::parse_quote!(#[schemars(extend("x-echo-index" = true))]),
+            ),
+        ];
+        let says = says.into_iter().filter(|(is_said, _)| *is_said);
+        field.attrs.extend(says.map(|(_, attribute)| attribute));
         Ok(())
     })?;
     for_all_attributes(&mut copy, &mut |attributes| {

@@ -59,19 +59,31 @@ impl Options {
     }
 }
 
-/// Whether `#[echo(required)]` stands at a field.
-pub(crate) fn is_required(attributes: &[Attribute]) -> syn::Result<bool> {
-    let mut required = false;
+/// What stands in `#[echo(...)]` at a field.
+#[derive(Default)]
+pub(crate) struct FieldOptions {
+    /// What its references refer to has to exist.
+    pub(crate) required: bool,
+    /// Spaces keep the objects in its order.
+    pub(crate) index: bool,
+}
+
+/// Reads `#[echo(...)]` at a field.
+pub(crate) fn of_field(attributes: &[Attribute]) -> syn::Result<FieldOptions> {
+    let mut options = FieldOptions::default();
     for attribute in attributes {
         if attribute.path().is_ident("echo") {
             attribute.parse_nested_meta(|meta| {
-                if !meta.path.is_ident("required") {
-                    return Err(meta.error("expected required, at a field"));
+                if meta.path.is_ident("required") {
+                    options.required = true;
+                } else if meta.path.is_ident("index") {
+                    options.index = true;
+                } else {
+                    return Err(meta.error("expected required or index, at a field"));
                 }
-                required = true;
                 Ok(())
             })?;
         }
     }
-    Ok(required)
+    Ok(options)
 }

@@ -54,6 +54,11 @@ impl Cursor {
         &self.values
     }
 
+    /// The object that it stands behind.
+    pub const fn object(&self) -> ObjectId {
+        self.object
+    }
+
     /// How an object stands to this place.
     fn compare(&self, object: &Object) -> Ordering {
         for (key, here) in self.order.iter().zip(&self.values) {

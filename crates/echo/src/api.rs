@@ -7,12 +7,12 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
-    AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CreateSpace,
-    DelegateInvitation, FindDangling, FindRecovery, Flush, GetObject, GetSpace, GetTicket,
-    JoinSpace, LeaveSpace, ListDelegated, ListDevices, ListMembers, ListRecoveryKeys, ListSpaces,
-    OpenMessage, QueryCredentials, RemoveMember, RestoreDevice, RevokeDevice, RunQuery,
-    SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, UseAuthority, UseDevices,
-    WatchSpace, WatchSpaces, WatchText,
+    AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CountQuery, CreateSpace,
+    DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetObject, GetSpace,
+    GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices, ListIndexes,
+    ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage, QueryCredentials, RemoveMember,
+    RestoreDevice, RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe,
+    Transact, UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt, Undo,
@@ -159,6 +159,14 @@ ports! {
     find_dangling: FindDangling,
     /// Runs a query once.
     run_query: RunQuery,
+    /// Runs a query and tells how it was answered.
+    explain_query: ExplainQuery,
+    /// Counts what a query finds.
+    count_query: CountQuery,
+    /// Counts it by value.
+    group_query: GroupQuery,
+    /// Lists the indexes of a space.
+    list_indexes: ListIndexes,
     /// Runs a query and keeps it up to date.
     subscribe: Subscribe,
     /// Lists the values that lost against concurrent ones.

@@ -3,6 +3,7 @@
 mod durable;
 mod members;
 mod past;
+mod queries;
 mod reopen;
 
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub(crate) struct SpaceActor {
     report_due: bool,
     waiting: durable::Waiting,
     aside: reopen::Aside,
+    /// Whether the next part of what is to be done for indexes is due already.
+    indexing: bool,
 }
 
 impl SpaceActor {
@@ -74,6 +77,7 @@ impl SpaceActor {
             report_due: false,
             waiting: durable::Waiting::default(),
             aside: reopen::Aside::default(),
+            indexing: false,
         }
     }
 
@@ -108,6 +112,7 @@ impl SpaceActor {
             tracing::error!(%error, "what a fork took away is not written again yet");
         }
         self.report_soon(ctx);
+        self.index_later(ctx);
         Ok(())
     }
 
@@ -235,6 +240,7 @@ impl SpaceActor {
                 {
                     tracing::warn!(%error, "the end of a burst of edits was not noted");
                 }
+                actor.index_later(ctx);
             }
             Self::tick_later(ctx);
         }));
@@ -390,45 +396,6 @@ impl Receive<GetObject> for SpaceActor {
         Answer::Now(
             self.space()
                 .and_then(|space| space.object(&message.object, &store)),
-        )
-    }
-}
-
-impl Receive<FindDangling> for SpaceActor {
-    fn receive(
-        &mut self,
-        _: FindDangling,
-        _: &Context<Self>,
-    ) -> Answer<Result<Vec<dxos_document::Dangling>, EchoError>> {
-        let store = Arc::clone(&self.shared.store);
-        Answer::Now(self.space().and_then(|space| space.dangling(&store)))
-    }
-}
-
-impl Receive<RunQuery> for SpaceActor {
-    fn receive(
-        &mut self,
-        message: RunQuery,
-        _: &Context<Self>,
-    ) -> Answer<Result<Vec<dxos_document::Object>, EchoError>> {
-        let store = Arc::clone(&self.shared.store);
-        Answer::Now(
-            self.space()
-                .and_then(|space| space.query(&message.query, &store)),
-        )
-    }
-}
-
-impl Receive<Subscribe> for SpaceActor {
-    fn receive(
-        &mut self,
-        message: Subscribe,
-        _: &Context<Self>,
-    ) -> Answer<Result<LiveQuery, EchoError>> {
-        let store = Arc::clone(&self.shared.store);
-        Answer::Now(
-            self.space()
-                .and_then(|space| space.subscribe(message.query, &store)),
         )
     }
 }

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use dxos_credentials::{Departure, DeviceChain, Profile, Role};
 use dxos_document::{
-    Dangling, Difference, Object, Op, Path, Query, QueryError, TextChange, TextSnapshot, Tx,
-    TypeName, Value,
+    Dangling, Group, Object, Op, Path, QueryError, TextChange, TextSnapshot, Tx, TypeName, Value,
 };
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{
@@ -19,6 +18,7 @@ use crate::request;
 mod members;
 mod message;
 mod properties;
+mod query;
 
 pub use self::members::{
     AdoptSpace, CancelDelegated, DelegateInvitation, DelegatedProof, FindRecovery, GetTicket,
@@ -28,6 +28,10 @@ pub use self::members::{
 };
 pub use self::message::{MessageContext, OpenMessage, SealMessage};
 pub use self::properties::{PROPERTIES_TYPE, properties_object};
+pub use self::query::{
+    CountQuery, ExplainQuery, Explanation, GroupQuery, IndexReport, ListIndexes, LiveQuery,
+    RunQuery, Subscribe,
+};
 
 /// Hands ECHO what this device signs and opens with, and opens the spaces of the profile. Sent
 /// once an identity exists. Sent again it is used for spaces that are taken up from then on.
@@ -273,34 +277,6 @@ pub struct FindDangling {
     pub space: SpaceKey,
 }
 
-/// Runs a query once.
-#[derive(Clone, Debug)]
-pub struct RunQuery {
-    /// The space.
-    pub space: SpaceKey,
-    /// The query.
-    pub query: Query,
-}
-
-/// Runs a query and keeps it up to date.
-#[derive(Clone, Debug)]
-pub struct Subscribe {
-    /// The space.
-    pub space: SpaceKey,
-    /// The query.
-    pub query: Query,
-}
-
-/// A live query. Dropping it ends it.
-#[derive(Debug)]
-pub struct LiveQuery {
-    /// The result when it began.
-    pub initial: Vec<Object>,
-    /// What changed since; a slow reader gets several changes folded into one, so that no more
-    /// than a fixed number are ever kept.
-    pub changes: mpsc::Receiver<Difference>,
-}
-
 /// Asks for a copy of a text, and for what happens to it from then on; `None` when there is no
 /// text at the path.
 #[derive(Clone, Debug)]
@@ -532,6 +508,10 @@ request! {
     GetObject => Result<Option<Object>, EchoError>,
     FindDangling => Result<Vec<Dangling>, EchoError>,
     RunQuery => Result<Vec<Object>, EchoError>,
+    ExplainQuery => Result<Explanation, EchoError>,
+    CountQuery => Result<u64, EchoError>,
+    GroupQuery => Result<Vec<Group>, EchoError>,
+    ListIndexes => Result<Vec<IndexReport>, EchoError>,
     Subscribe => Result<LiveQuery, EchoError>,
     ComputeStateHash => Result<StateHash, EchoError>,
     Flush => Result<(), EchoError>,

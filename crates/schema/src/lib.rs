@@ -58,6 +58,7 @@
 
 mod de;
 mod error;
+mod indexes;
 mod kinds;
 mod migration;
 mod object;

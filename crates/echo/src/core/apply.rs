@@ -136,7 +136,7 @@ impl Space {
                 .map_err(|error| store_failed(&error))?;
             self.touched
                 .entry(object)
-                .or_insert_with(|| Touched::before(object, state, watched));
+                .or_insert_with(|| Touched::before(object, state, watched, &mut self.indexes));
             // Decoding has checked the limits, and feeds are far shorter than the other bound.
             match state.apply(op, context, index) {
                 Ok(()) => {

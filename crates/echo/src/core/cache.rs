@@ -6,7 +6,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
 use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe, Transaction};
@@ -273,15 +273,22 @@ impl Cached {
     }
 }
 
-/// Visits the states of a space in the order of their ids, as they are in the store.
-pub(crate) fn visit_all(
+/// Visits the states of a space behind an object in the order of their ids, as they are in the
+/// store.
+pub(crate) fn visit_after(
     store: &dyn Read,
     number: SpaceNumber,
+    after: Option<ObjectId>,
     visit: &mut dyn FnMut(ObjectId, ObjectState) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let prefix = in_space(number, b"");
+    let mut range = KeyRange::prefix(&prefix);
+    if let Some(after) = after {
+        let start = Bound::Excluded(later_key(number, &after, u32::MAX).into());
+        range = KeyRange::new(start, range.end().map(Bytes::copy_from_slice));
+    }
     let mut open: Option<(ObjectId, Cached)> = None;
-    for row in store.scan(OBJECTS, KeyRange::prefix(&prefix), Direction::Forward) {
+    for row in store.scan(OBJECTS, range, Direction::Forward) {
         let (key, value): (Bytes, Bytes) = row?;
         let Some((object, later)) = key
             .get(prefix.len()..)

@@ -4,14 +4,23 @@ use bytes::Bytes;
 use dxos_protocol::echo::EchoError;
 use dxos_store::{BATCH_BYTES_MAX, Batch};
 
-use super::layout::{self, DERIVED_VERSION, MOVES, OBJECTS, TALLIES, Tally, in_space};
+use super::index::Indexes;
+use super::layout::{self, DERIVED_VERSION, INDEX, MOVES, OBJECTS, TALLIES, Tally, in_space};
 use super::space::{Space, encode_row, is_visible};
 
 impl Space {
     /// Writes what is derived: object states and counts.
     pub(super) fn flush(&mut self, batch: &mut Batch) -> Result<(), EchoError> {
-        for (object, touched) in &self.touched {
-            let visible = self.cache.peek(object).is_some_and(is_visible);
+        let number = self.record.number;
+        let mut all = std::mem::take(&mut self.touched);
+        for (object, touched) in &mut all {
+            let state = self.cache.peek(object);
+            self.indexes.note_schema(state);
+            let rows = state.map(|state| self.indexes.rows(*object, state));
+            let rows = rows.unwrap_or_default();
+            Indexes::put(number, &touched.rows, &rows, batch);
+            touched.rows = rows;
+            let visible = state.is_some_and(is_visible);
             match (touched.was_visible, visible) {
                 (false, true) => self.tally.objects += 1,
                 (true, false) => self.tally.objects = self.tally.objects.saturating_sub(1),
@@ -19,7 +28,9 @@ impl Space {
             }
             self.put_moves(*object, &touched.moves, batch)?;
         }
-        self.cache.flush(self.record.number, batch);
+        self.touched = all;
+        self.cache.flush(number, batch);
+        self.indexes.flush(number, batch)?;
         let tally = self.tally_to_store();
         if self.stored_tally != Some(tally) {
             self.put_tally(tally, batch)?;
@@ -71,7 +82,7 @@ impl Space {
         let (derived, rest): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .filter(|write| write.keyspace != TALLIES || write.key != tally[..])
-            .partition(|write| write.keyspace == OBJECTS || write.keyspace == MOVES);
+            .partition(|write| [OBJECTS, MOVES, INDEX].contains(&write.keyspace));
         // A feed must never say that it is longer than its blocks: those come first.
         let (blocks, others): (Vec<_>, Vec<_>) = rest
             .into_iter()

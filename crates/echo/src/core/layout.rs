@@ -31,12 +31,17 @@ pub(crate) const MOVES: Keyspace = Keyspace::new("moves");
 pub(crate) const LOST: Keyspace = Keyspace::new("lost");
 /// Space number, device → [`super::owed::Owed`]: keys that are still to be handed on to it.
 pub(crate) const OWED: Keyspace = Keyspace::new("owed");
+/// Space number, number of an index, whether deleted, entry, object id → nothing; see
+/// [`super::index`].
+pub(crate) const INDEX: Keyspace = Keyspace::new("index");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 
 /// The form of what is derived from blocks. What another program left in another form is made
 /// anew when the space is opened.
-pub(crate) const DERIVED_VERSION: u8 = 3;
+pub(crate) const DERIVED_VERSION: u8 = 4;
+/// The form in which there were no indexes: they are built while the space is in use.
+pub(crate) const WITHOUT_INDEXES: u8 = 3;
 
 /// The key, among the tallies, of the form in which the state of a space is stored.
 pub(crate) fn derived_key(number: SpaceNumber) -> Vec<u8> {

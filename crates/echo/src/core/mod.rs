@@ -15,6 +15,7 @@ mod duties;
 mod evidence;
 mod flush;
 mod history;
+mod index;
 pub(crate) mod layout;
 mod live;
 mod message;

@@ -1,13 +1,14 @@
 //! Reading: queries, properties, the hash of everything visible.
 
 use dxos_credentials::Profile;
-use dxos_document::{Filter, Object, ObjectState, Query, Value};
+use dxos_document::{Cursor, Filter, Group, Groups, Object, ObjectState, Path, Query, Value};
 use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
-use dxos_protocol::echo::{EchoError, LiveQuery, properties_object};
-use dxos_store::Read;
+use dxos_protocol::echo::{EchoError, Explanation, LiveQuery, properties_object};
+use dxos_store::{Direction, Read};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::index::{self, Access, Plan, Source, Stats, Together};
 use super::live::Lookup;
 use super::space::{Space, store_failed};
 
@@ -53,41 +54,14 @@ impl Space {
         store: &dyn Read,
         visit: &mut dyn FnMut(ObjectId, ObjectState) -> ControlFlow<()>,
     ) -> Result<(), EchoError> {
-        super::cache::visit_all(store, self.record.number, visit)
+        super::cache::visit_after(store, self.record.number, None, visit)
             .map_err(|error| store_failed(&error))
     }
 
     /// All objects but the one that holds the properties.
     pub(crate) fn all_objects(&self, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
-        self.matching(
-            &Query::new(Filter::all()).deleted(dxos_document::Deleted::Include),
-            store,
-        )
-    }
-
-    fn matching(&self, query: &Query, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
-        let properties = self.properties_id();
-        let limit = query.limit.unwrap_or(usize::MAX);
-        // What is kept beyond the limit before it is sorted out.
-        let room = limit.saturating_mul(2).saturating_add(ROOM);
-        let mut found = Vec::new();
-        let tree = self.tree(store)?;
-        self.visit_states(store, &mut |id, state| {
-            let mut object = (id != properties).then(|| state.object(id)).flatten();
-            if let Some(object) = &mut object {
-                tree.tell(object);
-            }
-            found.extend(object.filter(|object| query.matches(object)));
-            if query.order.is_empty() && found.len() >= limit {
-                // They come in the order of their ids: there is no better one.
-                return ControlFlow::Break(());
-            }
-            if found.len() >= room {
-                found = query.run(std::mem::take(&mut found));
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
+        let query = Query::new(Filter::all()).deleted(dxos_document::Deleted::Include);
+        Ok(self.answer(&query, store)?.0)
     }
 
     /// The query with what it has to know of other objects than the one it looks at.
@@ -103,7 +77,219 @@ impl Space {
     /// Runs a query.
     pub(crate) fn query(&self, query: &Query, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
         let query = self.resolved(query, store)?;
-        Ok(query.run(self.matching(&query, store)?))
+        Ok(self.answer(&query, store)?.0)
+    }
+
+    /// Runs a query and tells how it was answered.
+    pub(crate) fn explain(
+        &self,
+        query: &Query,
+        store: &dyn Read,
+    ) -> Result<Explanation, EchoError> {
+        let query = self.resolved(query, store)?;
+        Ok(self.answer(&query, store)?.1)
+    }
+
+    /// How many objects a query finds, its limit left aside.
+    pub(crate) fn count(&self, query: &Query, store: &dyn Read) -> Result<u64, EchoError> {
+        let mut count = 0;
+        self.for_each(query, store, &mut |_| count += 1)?;
+        Ok(count)
+    }
+
+    /// How many objects a query finds of each value at a path, its limit left aside.
+    pub(crate) fn group_count(
+        &self,
+        query: &Query,
+        path: &Path,
+        store: &dyn Read,
+    ) -> Result<Vec<Group>, EchoError> {
+        let mut groups = Groups::by(path.clone());
+        self.for_each(query, store, &mut |object| groups.add(&object))?;
+        Ok(groups.into_groups())
+    }
+
+    /// Visits what a query finds, in whatever order, its limit left aside.
+    fn for_each(
+        &self,
+        query: &Query,
+        store: &dyn Read,
+        visit: &mut dyn FnMut(Object),
+    ) -> Result<(), EchoError> {
+        let query = Query {
+            limit: None,
+            ..self.resolved(query, store)?
+        };
+        let plan = self.plan_query(&query, store)?;
+        let mut stats = Stats::default();
+        self.visit_matching(&plan, &query, (store, &mut stats), &mut |object| {
+            visit(object);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Answers a query that was resolved, and tells how.
+    fn answer(
+        &self,
+        query: &Query,
+        store: &dyn Read,
+    ) -> Result<(Vec<Object>, Explanation), EchoError> {
+        let plan = self.plan_query(query, store)?;
+        let mut stats = Stats::default();
+        let found = match &plan {
+            Plan::InOrder(access) => self.in_order(access, query, (store, &mut stats))?,
+            _ => self.collected(&plan, query, (store, &mut stats))?,
+        };
+        let building = self.index_reports().into_iter();
+        let explanation = Explanation {
+            index: match &plan {
+                Plan::Scan => None,
+                Plan::All(access) | Plan::InOrder(access) => Some(access.name.clone()),
+            },
+            in_order: matches!(plan, Plan::InOrder(_)),
+            rows: stats.rows,
+            objects: stats.objects,
+            results: u64::try_from(found.len()).unwrap_or(u64::MAX),
+            building: building.filter(|index| !index.is_ready).collect(),
+        };
+        Ok((found, explanation))
+    }
+
+    /// Looks at everything that a plan names, and keeps no more than the answer needs.
+    fn collected(
+        &self,
+        plan: &Plan,
+        query: &Query,
+        (store, stats): (&dyn Read, &mut Stats),
+    ) -> Result<Vec<Object>, EchoError> {
+        let limit = query.limit.unwrap_or(usize::MAX);
+        // What is kept beyond the limit before it is sorted out.
+        let room = limit.saturating_mul(2).saturating_add(ROOM);
+        let mut found = Vec::new();
+        self.visit_matching(plan, query, (store, stats), &mut |object| {
+            found.push(object);
+            if query.order.is_empty() && found.len() >= limit {
+                // They come in the order of their ids: there is no better one.
+                return ControlFlow::Break(());
+            }
+            if found.len() >= room {
+                found = query.run(std::mem::take(&mut found));
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(query.run(found))
+    }
+
+    /// Visits what matches of everything that a plan names, in the order of the ids.
+    fn visit_matching(
+        &self,
+        plan: &Plan,
+        query: &Query,
+        (store, stats): (&dyn Read, &mut Stats),
+        visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
+    ) -> Result<(), EchoError> {
+        let ids = match plan {
+            Plan::Scan => return self.scan_matching(query, (store, stats), visit),
+            Plan::All(access) | Plan::InOrder(access) => match &access.source {
+                Source::Ids(ids) => ids.clone(),
+                Source::Ranges(ranges) => index::all_of(ranges, store, stats)?,
+            },
+        };
+        for id in ids {
+            if let Some(object) = self.look_at(id, query, (store, stats))?
+                && visit(object).is_break()
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_matching(
+        &self,
+        query: &Query,
+        (store, stats): (&dyn Read, &mut Stats),
+        visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
+    ) -> Result<(), EchoError> {
+        let properties = self.properties_id();
+        let tree = self.tree(store)?;
+        let cursor = query.after.as_ref().filter(|_| query.order.is_empty());
+        let after = cursor.map(Cursor::object);
+        let number = self.record.number;
+        let visited = super::cache::visit_after(store, number, after, &mut |id, state| {
+            stats.objects += 1;
+            let object = (id != properties).then(|| state.object(id)).flatten();
+            let Some(mut object) = object else {
+                return ControlFlow::Continue(());
+            };
+            tree.tell(&mut object);
+            if query.matches(&object) {
+                visit(object)
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        visited.map_err(|error| store_failed(&error))
+    }
+
+    /// An object, if it matches.
+    fn look_at(
+        &self,
+        id: ObjectId,
+        query: &Query,
+        (store, stats): (&dyn Read, &mut Stats),
+    ) -> Result<Option<Object>, EchoError> {
+        if id == self.properties_id() {
+            return Ok(None);
+        }
+        stats.objects += 1;
+        let object = self.object(&id, store)?;
+        Ok(object.filter(|object| query.matches(object)))
+    }
+
+    /// Looks at what an access names in the order of the query, until there is enough.
+    fn in_order(
+        &self,
+        access: &Access,
+        query: &Query,
+        (store, stats): (&dyn Read, &mut Stats),
+    ) -> Result<Vec<Object>, EchoError> {
+        let limit = query.limit.unwrap_or(usize::MAX);
+        let Source::Ranges(ranges) = &access.source else {
+            return Ok(Vec::new());
+        };
+        let mut found: Vec<Object> = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        let first = query.order.first();
+        let direction = first.map_or(Direction::Forward, |first| {
+            index::direction(first.direction)
+        });
+        let how = (direction, query.order.len() <= 1);
+        index::in_order(ranges, how, store, stats, &mut |next, stats| {
+            match next {
+                Together::One(id) => found.extend(self.look_at(id, query, (store, stats))?),
+                Together::Some(ids) => {
+                    let room = limit.saturating_mul(2).saturating_add(ROOM);
+                    let mut group = Vec::new();
+                    for id in ids {
+                        group.extend(self.look_at(id, query, (store, stats))?);
+                        if group.len() >= room {
+                            group = query.run(group);
+                        }
+                    }
+                    found.extend(query.run(group));
+                }
+            }
+            Ok(if found.len() >= limit {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
+        })?;
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// Runs a query and keeps it up to date.
@@ -118,7 +304,7 @@ impl Space {
             limit: None,
             ..resolved.clone()
         };
-        let matching = self.matching(&unlimited, store)?;
+        let matching = self.answer(&unlimited, store)?.0;
         let (initial, changes) = self.live.subscribe(&query.filter, resolved, matching);
         Ok(LiveQuery { initial, changes })
     }

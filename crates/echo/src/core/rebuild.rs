@@ -4,7 +4,7 @@
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Direction, Durability, KeyRange, Store};
 
-use super::layout::{MOVES, OBJECTS, in_space};
+use super::layout::{INDEX, MOVES, OBJECTS, in_space};
 use super::past::Walk;
 use super::space::{Space, store_failed};
 use super::tree::Forest;
@@ -29,6 +29,7 @@ impl Space {
         self.open_keys();
         self.tally.objects = 0;
         self.tally.rebuilding = true;
+        self.indexes.begin_anew();
         self.write_part(store)?;
         self.clear_objects(store)?;
         let mut walk = Walk::new(self.record.number, &self.dag);
@@ -62,7 +63,7 @@ impl Space {
 
     fn clear_objects(&self, store: &dyn Store) -> Result<(), EchoError> {
         let prefix = KeyRange::prefix(&in_space(self.record.number, b""));
-        for keyspace in [OBJECTS, MOVES] {
+        for keyspace in [OBJECTS, MOVES, INDEX] {
             loop {
                 let mut batch = Batch::new();
                 for row in store

@@ -19,9 +19,10 @@ use super::again::{self, Lost};
 use super::cache::Cache;
 use super::control::Verified;
 use super::duties::Duties;
+use super::index::{Indexes, Rows};
 use super::layout::{
     self, DERIVED_VERSION, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally,
-    in_space,
+    WITHOUT_INDEXES, in_space,
 };
 use super::live::Live;
 use super::owed::{self, Owed};
@@ -78,6 +79,7 @@ pub(crate) struct Space {
     pub(super) derived_stored: bool,
     /// What was verified when the space was opened, until the store says so.
     pub(super) verified: Option<Verified>,
+    pub(super) indexes: Indexes,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,8 @@ pub(super) struct Touched {
     /// Its moves as they were: their row is written when they are others.
     pub(super) moves: Vec<Move>,
     pub(super) before: Option<Box<Object>>,
+    /// The rows of the indexes that the store has of it.
+    pub(super) rows: Rows,
 }
 
 /// What a step wants done.
@@ -107,7 +111,9 @@ pub(crate) fn store_failed(error: &StoreError) -> EchoError {
 
 impl Space {
     fn new(record: SpaceRecord, authority: Authority, dag: Dag, membership: Membership) -> Self {
+        let indexes = Indexes::empty(record.space);
         Self {
+            indexes,
             record,
             authority,
             dag,
@@ -193,8 +199,14 @@ impl Space {
         let version = store
             .get(TALLIES, &layout::derived_key(opened.record.number))
             .map_err(|error| store_failed(&error))?;
-        opened.derived_stored = version.is_some_and(|version| *version == [DERIVED_VERSION]);
-        opened.stale = opened.tally.rebuilding || tally.is_some() && !opened.derived_stored;
+        let is_version = |form: u8| version.as_ref().is_some_and(|version| **version == [form]);
+        opened.derived_stored = is_version(DERIVED_VERSION);
+        let is_known = opened.derived_stored || is_version(WITHOUT_INDEXES);
+        opened.stale = opened.tally.rebuilding || tally.is_some() && !is_known;
+        if tally.is_some() {
+            let (number, space) = (opened.record.number, opened.record.space);
+            opened.indexes = Indexes::open(space, number, opened.derived_stored, store)?;
+        }
         opened.tail = tail;
         opened.owed = owed::stored(opened.record.number, store)?;
         if again::is_left(opened.record.number, store).map_err(|error| store_failed(&error))? {

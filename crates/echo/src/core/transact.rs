@@ -14,6 +14,7 @@ use dxos_store::Read;
 use rand_core::CryptoRng;
 
 use super::body;
+use super::index::Indexes;
 use super::space::{Outcome, Space, Touched, is_visible};
 
 /// What a local transaction led to: `None` when it changed nothing.
@@ -53,9 +54,12 @@ impl Objects for Workspace<'_> {
     fn write(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {
         let watched = !self.space.live.is_empty();
         if !self.space.touched.contains_key(&object) {
-            let state = self.load(object)?;
-            let touched = Touched::before(object, state, watched);
-            self.space.touched.insert(object, touched);
+            self.load(object)?;
+            let space = &mut *self.space;
+            if let Some(state) = space.cache.peek(&object) {
+                let touched = Touched::before(object, state, watched, &mut space.indexes);
+                space.touched.insert(object, touched);
+            }
             self.space.cache.touch(object);
         }
         self.space.forest.touch(object);
@@ -77,8 +81,15 @@ impl Objects for Workspace<'_> {
 
 impl Touched {
     /// How an object shows before it is changed.
-    pub(super) fn before(object: ObjectId, state: &ObjectState, watched: bool) -> Self {
+    pub(super) fn before(
+        object: ObjectId,
+        state: &ObjectState,
+        watched: bool,
+        indexes: &mut Indexes,
+    ) -> Self {
+        indexes.note_schema(Some(state));
         Self {
+            rows: indexes.rows(object, state),
             was_visible: is_visible(state),
             moves: state.moves(),
             before: watched

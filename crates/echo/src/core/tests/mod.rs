@@ -8,6 +8,7 @@ mod devices;
 mod forks;
 mod graph;
 mod hostile;
+mod indexes;
 mod large;
 mod members;
 mod mistaken;

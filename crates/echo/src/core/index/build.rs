@@ -1,0 +1,167 @@
+//! Building indexes, a few objects at a time.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use dxos_document::{Path, TypeName};
+use dxos_keys::ObjectId;
+use dxos_protocol::echo::{EchoError, IndexReport};
+use dxos_schema::TypeSchema;
+use dxos_store::{Batch, Direction, KeyRange, Read};
+
+use super::super::cache;
+use super::super::layout::{INDEX, in_space};
+use super::super::space::{Space, store_failed};
+use super::Indexes;
+use super::catalog::Build;
+use super::rows::{TYPE, declared_name, section, text_entry};
+
+/// Objects that one step looks at.
+const OBJECTS_MAX: usize = if cfg!(test) { 3 } else { 512 };
+/// Rows that one step removes.
+const ROWS_MAX: usize = if cfg!(test) { 5 } else { 4096 };
+/// Schemas that are asked what they declare.
+const SCHEMAS_MAX: usize = 4096;
+
+impl Indexes {
+    fn has_work(&self) -> bool {
+        let catalog = &self.catalog;
+        self.schemas_changed
+            || catalog.clear_all
+            || catalog.is_incomplete()
+            || !catalog.dropped.is_empty()
+    }
+}
+
+impl Space {
+    /// Whether [`Space::build_indexes`] has something to do.
+    pub(crate) fn has_index_work(&self) -> bool {
+        !self.stale && self.indexes.has_work()
+    }
+
+    /// Does a part of what is to be done for the indexes. Returns what the caller commits; to be
+    /// called again as long as [`Space::has_index_work`].
+    pub(crate) fn build_indexes(&mut self, store: &dyn Read) -> Result<Batch, EchoError> {
+        let mut batch = Batch::new();
+        if !self.has_index_work() {
+            return Ok(batch);
+        }
+        let catalog = &self.indexes.catalog;
+        if catalog.clear_all {
+            if self.clear_rows(&[], store, &mut batch)? {
+                self.indexes.catalog.clear_all = false;
+                self.indexes.is_stored = false;
+            }
+        } else if catalog.is_incomplete() {
+            self.build_part(store, &mut batch)?;
+        } else if self.indexes.schemas_changed {
+            let wanted = self.declared(store)?;
+            if self.indexes.catalog.declare(wanted) {
+                self.indexes.is_stored = false;
+            }
+            self.indexes.schemas_changed = false;
+        } else if let Some(dropped) = catalog.dropped.last().copied()
+            && self.clear_rows(&dropped.0.to_be_bytes(), store, &mut batch)?
+        {
+            self.indexes.catalog.dropped.pop();
+            self.indexes.is_stored = false;
+        }
+        self.flush(&mut batch)?;
+        Ok(batch)
+    }
+
+    /// Removes rows that begin so; whether these were the last.
+    fn clear_rows(
+        &self,
+        prefix: &[u8],
+        store: &dyn Read,
+        batch: &mut Batch,
+    ) -> Result<bool, EchoError> {
+        let range = KeyRange::prefix(&in_space(self.record.number, prefix));
+        let mut removed = 0;
+        let rows = store.scan(INDEX, range, Direction::Forward);
+        for row in rows.take(ROWS_MAX) {
+            let (key, _) = row.map_err(|error| store_failed(&error))?;
+            batch.delete(INDEX, key);
+            removed += 1;
+        }
+        Ok(removed < ROWS_MAX)
+    }
+
+    fn build_part(&mut self, store: &dyn Read, batch: &mut Batch) -> Result<(), EchoError> {
+        let mut build = self.indexes.catalog.build.unwrap_or_default();
+        let number = self.record.number;
+        let mut looked_at = 0;
+        let indexes = &self.indexes;
+        let nothing = Vec::new();
+        let visited = cache::visit_after(store, number, build.after, &mut |id, state| {
+            Indexes::put(number, &nothing, &indexes.rows(id, &state), batch);
+            build = Build {
+                after: Some(id),
+                done: build.done + 1,
+            };
+            looked_at += 1;
+            if looked_at < OBJECTS_MAX {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        visited.map_err(|error| store_failed(&error))?;
+        if looked_at < OBJECTS_MAX {
+            self.indexes.catalog.complete();
+            tracing::info!(space = %self.key().short(), objects = build.done, "indexes are built");
+        } else {
+            self.indexes.catalog.build = Some(build);
+        }
+        self.indexes.is_stored = false;
+        Ok(())
+    }
+
+    /// What the schemas of the space declare.
+    fn declared(&self, store: &dyn Read) -> Result<BTreeSet<(String, Path)>, EchoError> {
+        let mut row = section(TYPE, false);
+        let schema = TypeName::from(TypeSchema::TYPE);
+        row.extend_from_slice(&text_entry(&[schema.base()]));
+        let prefix = in_space(self.record.number, &row);
+        let mut found = BTreeSet::new();
+        let rows = store.scan(INDEX, KeyRange::prefix(&prefix), Direction::Forward);
+        for row in rows.take(SCHEMAS_MAX) {
+            let (key, _) = row.map_err(|error| store_failed(&error))?;
+            let Some(id) = key.get(prefix.len()..).and_then(ObjectId::from_slice) else {
+                continue;
+            };
+            let Some(object) = self.object(&id, store)? else {
+                continue;
+            };
+            let Ok(schema) = TypeSchema::read(&object) else {
+                continue;
+            };
+            let base = schema.type_name().base().to_owned();
+            let paths = schema.indexes().into_iter();
+            found.extend(paths.map(|path| (base.clone(), path)));
+        }
+        Ok(found)
+    }
+
+    /// The indexes of the space, and how far they are.
+    pub(crate) fn index_reports(&self) -> Vec<IndexReport> {
+        let catalog = &self.indexes.catalog;
+        let done = catalog.build.map_or(0, |build| build.done);
+        let report = |name: String, is_ready: bool| IndexReport {
+            name,
+            is_ready,
+            done: if is_ready { self.tally.objects } else { done },
+            objects: self.tally.objects,
+        };
+        let base = report(
+            "type, times, tags, keys, references".to_owned(),
+            catalog.base_ready,
+        );
+        let declared = catalog.all().map(|declared| {
+            let name = declared_name(&declared.type_base, &declared.path);
+            report(name, declared.is_ready)
+        });
+        std::iter::once(base).chain(declared).collect()
+    }
+}

@@ -1,0 +1,129 @@
+//! Indexes: rows beside the objects, written in the same batch.
+//!
+//! A row is the number of an index, whether its objects are deleted, an entry, and the id of an
+//! object; it has no value. The entry is ordered as what it stands for. Whoever reads a row loads
+//! the object and looks whether it is what was asked for, so that a row may say less than all.
+//!
+//! A row is there exactly when the state of the object says so: what changes a state takes away
+//! the rows that it had and puts those that it has. Indexes of objects that were written before
+//! there were indexes, or before a schema declared one, are built a few objects at a time.
+
+mod build;
+mod catalog;
+mod encode;
+mod plan;
+mod rows;
+mod walk;
+
+use dxos_document::ObjectState;
+use dxos_keys::{ObjectId, SpaceKey};
+use dxos_protocol::echo::EchoError;
+use dxos_store::{Batch, Read};
+
+use self::catalog::Catalog;
+pub(super) use self::plan::{Access, Plan, Source, direction};
+pub(crate) use self::rows::Rows;
+pub(super) use self::walk::{Stats, Together, all_of, in_order};
+use super::layout::{INDEX, SpaceNumber, TALLIES, in_space};
+use super::space::{decode_row, encode_row, store_failed};
+
+/// The indexes of an open space.
+#[derive(Debug)]
+pub(crate) struct Indexes {
+    catalog: Catalog,
+    /// Whether the store has the catalog as it is here.
+    is_stored: bool,
+    /// Whether schemas may declare something else than the catalog says.
+    schemas_changed: bool,
+    space: SpaceKey,
+}
+
+impl Indexes {
+    /// Of a space without objects.
+    pub(crate) const fn empty(space: SpaceKey) -> Self {
+        Self {
+            catalog: Catalog::empty(),
+            is_stored: false,
+            schemas_changed: false,
+            space,
+        }
+    }
+
+    /// As they were stored; `are_known` unless a program without indexes wrote last.
+    pub(crate) fn open(
+        space: SpaceKey,
+        number: SpaceNumber,
+        are_known: bool,
+        store: &dyn Read,
+    ) -> Result<Self, EchoError> {
+        let key = in_space(number, CATALOG);
+        let stored = store.get(TALLIES, &key);
+        let stored = stored.map_err(|error| store_failed(&error))?;
+        let stored = stored.filter(|_| are_known);
+        let is_known = stored.is_some();
+        let catalog = match stored {
+            Some(row) => decode_row("catalog of indexes", &row)?,
+            None => Catalog::unknown(),
+        };
+        Ok(Self {
+            catalog,
+            is_stored: is_known,
+            // Who wrote the schema may have been stopped before it wrote the catalog.
+            schemas_changed: true,
+            space,
+        })
+    }
+
+    /// The rows of an object as it is.
+    pub(crate) fn rows(&self, object: ObjectId, state: &ObjectState) -> Rows {
+        let object = state.object(object);
+        object.map_or_else(Rows::new, |object| {
+            rows::rows_of(&object, &self.catalog, &self.space)
+        })
+    }
+
+    /// Writes what differs between the rows of an object before and now.
+    pub(crate) fn put(number: SpaceNumber, before: &Rows, now: &Rows, batch: &mut Batch) {
+        for row in before {
+            if now.binary_search(row).is_err() {
+                batch.delete(INDEX, in_space(number, row));
+            }
+        }
+        for row in now {
+            if before.binary_search(row).is_err() {
+                batch.put(INDEX, in_space(number, row), Vec::new());
+            }
+        }
+    }
+
+    /// Notes that an object that holds a schema, or did, is written.
+    pub(crate) fn note_schema(&mut self, state: Option<&ObjectState>) {
+        self.schemas_changed |= state
+            .and_then(ObjectState::type_name)
+            .is_some_and(rows::is_schema);
+    }
+
+    /// Writes the catalog, if it is not stored as it is.
+    pub(crate) fn flush(
+        &mut self,
+        number: SpaceNumber,
+        batch: &mut Batch,
+    ) -> Result<(), EchoError> {
+        if !self.is_stored {
+            let row = encode_row(&self.catalog)?;
+            batch.put(TALLIES, in_space(number, CATALOG), row);
+            self.is_stored = true;
+        }
+        Ok(())
+    }
+
+    /// The state is made anew: all rows go, and come again with their objects.
+    pub(crate) fn begin_anew(&mut self) {
+        self.catalog.begin_anew();
+        self.is_stored = false;
+        self.schemas_changed = true;
+    }
+}
+
+/// The key, among the tallies, of the catalog.
+const CATALOG: &[u8] = b"indexes";

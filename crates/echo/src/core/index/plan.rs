@@ -1,0 +1,453 @@
+//! Which index answers a query.
+
+use std::collections::BTreeSet;
+
+use dxos_document::{
+    Comparison, Deleted, Direction as Order, Filter, ObjectRef, Path, Query, Value,
+};
+use dxos_keys::ObjectId;
+use dxos_protocol::echo::EchoError;
+use dxos_store::{Direction, KeyRange, Read};
+
+use super::super::layout::{INDEX, in_space};
+use super::super::space::{Space, store_failed};
+use super::catalog::IndexNumber;
+use super::encode::{self, beginning_with, entry, take_text};
+use super::rows::{
+    CREATED, FOREIGN_KEY, MANY, REFERENCE, RELATION_FROM, RELATION_TO, TAG, TYPE, UPDATED,
+    declared_name, reference_entry, section, text_entry,
+};
+use super::walk::{self, Range};
+
+/// Rows that are so few that they are read whatever the order.
+const FEW: usize = if cfg!(test) { 2 } else { 200 };
+/// Objects are read one after the other so many times faster than here and there.
+const SHARE: u64 = if cfg!(test) { 1 } else { 4 };
+/// Types whose rows are read side by side.
+const TYPES_MAX: usize = 64;
+
+/// Where the objects come from that an access names.
+#[derive(Clone, Debug)]
+pub(in crate::core) enum Source {
+    Ids(BTreeSet<ObjectId>),
+    Ranges(Vec<Range>),
+}
+
+/// In what order the rows of an access come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Sorted {
+    No,
+    ById,
+    By(Path),
+}
+
+/// A way to everything that a query can find.
+#[derive(Clone, Debug)]
+pub(in crate::core) struct Access {
+    /// What it is called.
+    pub(in crate::core) name: String,
+    pub(in crate::core) source: Source,
+    sorted: Sorted,
+    /// How little it is guessed to find: the smallest first.
+    rank: u8,
+}
+
+/// How a query is answered.
+#[derive(Clone, Debug)]
+pub(in crate::core) enum Plan {
+    /// By looking at every object.
+    Scan,
+    /// By looking at all that an access names.
+    All(Access),
+    /// By looking at what an access names in the order of the query, until there is enough.
+    InOrder(Access),
+}
+
+/// What an index is called, and where its rows begin.
+type Named = (String, Vec<Vec<u8>>);
+
+struct Planner<'a> {
+    space: &'a Space,
+    store: &'a dyn Read,
+    deleted: Deleted,
+    /// The type that all results are of.
+    type_base: Option<&'a str>,
+}
+
+/// The conditions that all have to hold.
+fn conditions<'a>(filter: &'a Filter, found: &mut Vec<&'a Filter>) {
+    match filter {
+        Filter::And(all) => all.iter().for_each(|filter| conditions(filter, found)),
+        other => found.push(other),
+    }
+}
+
+impl Space {
+    /// Decides how a query is answered, which was resolved.
+    pub(in crate::core) fn plan_query(
+        &self,
+        query: &Query,
+        store: &dyn Read,
+    ) -> Result<Plan, EchoError> {
+        let mut all = Vec::new();
+        conditions(&query.filter, &mut all);
+        let type_base = all.iter().find_map(|filter| match filter {
+            Filter::TypeAnyVersion(name) => Some(name.as_str()),
+            Filter::TypeExact(name) => Some(name.base()),
+            _ => None,
+        });
+        let planner = Planner {
+            space: self,
+            store,
+            deleted: query.deleted,
+            type_base,
+        };
+        let mut accesses = Vec::new();
+        for filter in all {
+            accesses.extend(planner.access(filter)?);
+        }
+        accesses.sort_by_key(|access| access.rank);
+        let ordered = accesses.iter().find(|access| access.serves(query));
+        let ordered = match ordered {
+            Some(access) => Some(access.clone()),
+            None => planner.order(query)?,
+        };
+        for access in &accesses {
+            if access.rows(FEW, store)? < FEW {
+                return Ok(Plan::All(access.clone()));
+            }
+        }
+        if query.limit.is_some()
+            && let Some(mut access) = ordered
+        {
+            access.begin_behind(query);
+            return Ok(Plan::InOrder(access));
+        }
+        let Some(best) = accesses.into_iter().next() else {
+            return Ok(Plan::Scan);
+        };
+        let many = usize::try_from(self.tally.objects / SHARE).unwrap_or(usize::MAX);
+        if best.rows(many, store)? >= many.max(1) {
+            return Ok(Plan::Scan);
+        }
+        Ok(Plan::All(best))
+    }
+}
+
+impl Access {
+    fn none() -> Self {
+        Self::ids("none", BTreeSet::new(), 0)
+    }
+
+    fn ids(name: &str, ids: BTreeSet<ObjectId>, rank: u8) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: Source::Ids(ids),
+            sorted: Sorted::No,
+            rank,
+        }
+    }
+
+    /// Whether its rows come in the order of a query.
+    fn serves(&self, query: &Query) -> bool {
+        match (&self.sorted, query.order.first()) {
+            (Sorted::ById, None) => true,
+            (Sorted::By(path), Some(first)) => *path == first.path,
+            _ => false,
+        }
+    }
+
+    /// How many rows there are, but no more than `max`.
+    fn rows(&self, max: usize, store: &dyn Read) -> Result<usize, EchoError> {
+        match &self.source {
+            Source::Ids(ids) => Ok(ids.len().min(max)),
+            Source::Ranges(ranges) => walk::count(ranges, max, store),
+        }
+    }
+
+    /// Leaves out what stands before the cursor of a query.
+    fn begin_behind(&mut self, query: &Query) {
+        let (Some(cursor), Source::Ranges(ranges)) = (&query.after, &mut self.source) else {
+            return;
+        };
+        let (from, direction) = match (query.order.first(), cursor.values().first()) {
+            (Some(first), Some(value)) => (entry(value), direction(first.direction)),
+            _ => (cursor.object().as_bytes().to_vec(), Direction::Forward),
+        };
+        for range in ranges {
+            range.begin_at(&from, direction);
+        }
+    }
+}
+
+/// The direction in which rows are read.
+pub(in crate::core) const fn direction(order: Order) -> Direction {
+    match order {
+        Order::Ascending => Direction::Forward,
+        Order::Descending => Direction::Reverse,
+    }
+}
+
+impl Planner<'_> {
+    /// The beginnings of rows of an index, one for each kind of objects that are looked for.
+    fn sections(&self, index: IndexNumber) -> Vec<Vec<u8>> {
+        let number = self.space.record.number;
+        let sections: &[bool] = match self.deleted {
+            Deleted::Exclude => &[false],
+            // What is hidden counts as deleted, and has its rows among those that are not.
+            _ => &[false, true],
+        };
+        let sections = sections.iter();
+        sections
+            .map(|is_deleted| in_space(number, &section(index, *is_deleted)))
+            .collect()
+    }
+
+    const fn is_base_ready(&self) -> bool {
+        self.space.indexes.catalog.base_ready
+    }
+
+    /// Rows with one of some entries.
+    fn equal(
+        &self,
+        name: &str,
+        index: IndexNumber,
+        entries: &[Vec<u8>],
+        rank: u8,
+    ) -> Option<Access> {
+        if !self.is_base_ready() {
+            return None;
+        }
+        let mut ranges = BTreeSet::new();
+        for section in self.sections(index) {
+            for entry in entries {
+                ranges.insert(Range::of([section.as_slice(), entry.as_slice()].concat()));
+            }
+        }
+        Some(Access {
+            name: name.to_owned(),
+            source: Source::Ranges(ranges.into_iter().collect()),
+            sorted: Sorted::ById,
+            rank,
+        })
+    }
+
+    /// A way to everything for which a condition can hold.
+    fn access(&self, filter: &Filter) -> Result<Option<Access>, EchoError> {
+        let reference = |name: &str, index, target: &ObjectRef, many: bool| {
+            let mut entries = vec![reference_entry(&self.space.key(), target)];
+            if many {
+                entries.push(MANY.to_vec());
+            }
+            self.equal(name, index, &entries, 2)
+        };
+        Ok(match filter {
+            Filter::And(all) => {
+                let mut best: Option<Access> = None;
+                for filter in all {
+                    let access = self.access(filter)?;
+                    best = match (best, access) {
+                        (Some(best), Some(other)) if other.rank >= best.rank => Some(best),
+                        (best, access) => access.or(best),
+                    };
+                }
+                best
+            }
+            Filter::ChildOf(parent) => {
+                let tree = self.space.tree(self.store)?;
+                let children = tree.children(*parent).collect();
+                Some(Access::ids("children", children, 1))
+            }
+            Filter::Compare {
+                path,
+                comparison,
+                value,
+            } => match encode::compared(*comparison, value) {
+                Some(entries) => {
+                    let rank = if *comparison == Comparison::Eq { 3 } else { 4 };
+                    self.property(path, vec![entries], rank, value)?
+                }
+                None => None,
+            },
+            Filter::ForeignKeys(keys) => {
+                let keys = keys.iter();
+                let entries = keys.map(|key| text_entry(&[&key.source, &key.id]));
+                let entries: Vec<_> = entries.chain([MANY.to_vec()]).collect();
+                self.equal("foreign key", FOREIGN_KEY, &entries, 1)
+            }
+            Filter::Ids(ids) => Some(Access::ids("id", ids.clone(), 0)),
+            Filter::In { path, values } => {
+                let entries: Vec<_> = values.iter().map(encode::equal_to).collect();
+                match values.first() {
+                    None => Some(Access::none()),
+                    Some(_) if path.as_about().is_some() => None,
+                    Some(first) => self.property(path, entries, 3, first)?,
+                }
+            }
+            Filter::Or(any) => self.any(any)?,
+            Filter::Prefix { path, prefix } if path.as_about().is_none() => {
+                let entries = encode::texts_with(prefix);
+                self.property(path, vec![entries], 4, &Value::Null)?
+            }
+            Filter::References { target, .. } => reference("reference", REFERENCE, target, true),
+            Filter::RelationFrom(source) => {
+                reference("relation source", RELATION_FROM, source, false)
+            }
+            Filter::RelationTo(target) => reference("relation target", RELATION_TO, target, false),
+            Filter::Tag(tag) => self.equal("tag", TAG, &[text_entry(&[tag]), MANY.to_vec()], 3),
+            Filter::TypeAnyVersion(base) => self.equal("type", TYPE, &[text_entry(&[base])], 6),
+            Filter::TypeExact(name) => self.equal("type", TYPE, &[text_entry(&[name.base()])], 6),
+            _ => None,
+        })
+    }
+
+    /// The ways to each of several, if there are.
+    fn any(&self, any: &[Filter]) -> Result<Option<Access>, EchoError> {
+        let mut together = Access::none();
+        if any.is_empty() {
+            return Ok(Some(together));
+        }
+        let mut names = BTreeSet::new();
+        let mut ids = BTreeSet::new();
+        let mut ranges = BTreeSet::new();
+        let mut is_by_id = true;
+        for filter in any {
+            let Some(access) = self.access(filter)? else {
+                return Ok(None);
+            };
+            names.insert(access.name);
+            together.rank = together.rank.max(access.rank);
+            is_by_id &= access.sorted == Sorted::ById;
+            match access.source {
+                Source::Ids(more) => ids.extend(more),
+                Source::Ranges(more) => ranges.extend(more),
+            }
+        }
+        if ranges.is_empty() {
+            together.source = Source::Ids(ids);
+        } else if ids.is_empty() {
+            together.source = Source::Ranges(ranges.into_iter().collect());
+            if is_by_id {
+                together.sorted = Sorted::ById;
+            }
+        } else {
+            return Ok(None);
+        }
+        together.name = names.into_iter().collect::<Vec<_>>().join(" or ");
+        Ok(Some(together))
+    }
+
+    /// Rows of the index of a property with entries in some rows of them.
+    fn property(
+        &self,
+        path: &Path,
+        entries: Vec<encode::Entries>,
+        rank: u8,
+        value: &Value,
+    ) -> Result<Option<Access>, EchoError> {
+        let Some((name, bases)) = self.bases(path)? else {
+            return Ok(None);
+        };
+        if path.as_about().is_some() && !matches!(value, Value::Timestamp(_)) {
+            return Ok(None);
+        }
+        let mut ranges = BTreeSet::new();
+        for base in bases {
+            for entries in &entries {
+                ranges.insert(Range::within(base.clone(), entries.clone()));
+            }
+        }
+        // A condition on times says less than one on a property that somebody declared.
+        let rank = if path.as_about().is_some() { 5 } else { rank };
+        Ok(Some(Access {
+            name,
+            source: Source::Ranges(ranges.into_iter().collect()),
+            sorted: Sorted::By(path.clone()),
+            rank,
+        }))
+    }
+
+    /// The index of a property, and where its rows begin; `None` when there is none that is
+    /// complete.
+    fn bases(&self, path: &Path) -> Result<Option<Named>, EchoError> {
+        let index = match path.as_about() {
+            None => {
+                let catalog = &self.space.indexes.catalog;
+                let base = self.type_base;
+                let found = base.and_then(|base| Some((base, catalog.ready(base, path)?)));
+                let found =
+                    found.map(|(base, index)| (declared_name(base, path), self.sections(index)));
+                return Ok(found);
+            }
+            Some("created") => CREATED,
+            Some("updated") => UPDATED,
+            Some(_) => return Ok(None),
+        };
+        if !self.is_base_ready() {
+            return Ok(None);
+        }
+        let types = match self.type_base {
+            Some(base) => Some(vec![text_entry(&[base])]),
+            None => self.types()?,
+        };
+        Ok(types.map(|types| {
+            let sections = self.sections(index);
+            let bases = sections.iter().flat_map(|section| {
+                let types = types.iter();
+                types.map(|entry| [section.as_slice(), entry.as_slice()].concat())
+            });
+            (
+                path.as_about().unwrap_or_default().to_owned(),
+                bases.collect(),
+            )
+        }))
+    }
+
+    /// The types that there are, as entries; `None` when there are too many.
+    fn types(&self) -> Result<Option<Vec<Vec<u8>>>, EchoError> {
+        let mut found = BTreeSet::new();
+        for section in self.sections(TYPE) {
+            let (mut start, end) = beginning_with(section.clone());
+            loop {
+                let range = KeyRange::between(&start, end.as_deref().unwrap_or_default());
+                let Some(row) = self.store.scan(INDEX, range, Direction::Forward).next() else {
+                    break;
+                };
+                let (key, _) = row.map_err(|error| store_failed(&error))?;
+                let Some(rest) = key.get(section.len()..) else {
+                    break;
+                };
+                let length = match take_text(rest) {
+                    Some((_, after)) => rest.len() - after.len(),
+                    None => rest.len().saturating_sub(ObjectId::LENGTH),
+                };
+                let entry = rest.get(..length).unwrap_or_default();
+                found.insert(entry.to_vec());
+                if found.len() > TYPES_MAX {
+                    return Ok(None);
+                }
+                match beginning_with([section.as_slice(), entry].concat()).1 {
+                    Some(next) => start = next,
+                    None => break,
+                }
+            }
+        }
+        Ok(Some(found.into_iter().collect()))
+    }
+
+    /// All rows of an index in the order of a query.
+    fn order(&self, query: &Query) -> Result<Option<Access>, EchoError> {
+        let Some(first) = query.order.first() else {
+            return Ok(None);
+        };
+        let Some((name, bases)) = self.bases(&first.path)? else {
+            return Ok(None);
+        };
+        Ok(Some(Access {
+            name,
+            source: Source::Ranges(bases.into_iter().map(Range::of).collect()),
+            sorted: Sorted::By(first.path.clone()),
+            rank: 7,
+        }))
+    }
+}

@@ -1,0 +1,138 @@
+//! The rows that an object has in the indexes.
+
+use dxos_document::{Object, ObjectRef, Path, TypeName, Value};
+use dxos_keys::{ObjectId, SpaceKey};
+
+use super::catalog::{Catalog, IndexNumber};
+use super::encode::{ENTRY_BYTES_MAX, entry, put_reference, put_text};
+
+/// Objects by type.
+pub(super) const TYPE: IndexNumber = IndexNumber(0);
+/// Objects by type and creation.
+pub(super) const CREATED: IndexNumber = IndexNumber(1);
+/// Objects by type and latest change.
+pub(super) const UPDATED: IndexNumber = IndexNumber(2);
+/// Objects by tag.
+pub(super) const TAG: IndexNumber = IndexNumber(3);
+/// Objects by what other systems call them.
+pub(super) const FOREIGN_KEY: IndexNumber = IndexNumber(4);
+/// Objects by what they refer to.
+pub(super) const REFERENCE: IndexNumber = IndexNumber(5);
+/// Relations by where they come from.
+pub(super) const RELATION_FROM: IndexNumber = IndexNumber(6);
+/// Relations by where they lead.
+pub(super) const RELATION_TO: IndexNumber = IndexNumber(7);
+
+/// Rows that one object has in one index at most. One that would have more has [`MANY`] instead,
+/// where everybody looks too.
+const ROWS_MAX: usize = if cfg!(test) { 2 } else { 128 };
+/// The entry of what has too many.
+pub(super) const MANY: [u8; 1] = [0xff];
+
+/// Rows of one object, in order, each once, without the number of the space.
+pub(crate) type Rows = Vec<Vec<u8>>;
+
+/// The beginning of a row: the index, and whether it is of objects that are deleted.
+pub(super) fn section(index: IndexNumber, is_deleted: bool) -> Vec<u8> {
+    let mut row = index.0.to_be_bytes().to_vec();
+    row.push(u8::from(is_deleted));
+    row
+}
+
+pub(super) fn text_entry(texts: &[&str]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for text in texts {
+        put_text(text.as_bytes(), &mut out);
+    }
+    out.truncate(ENTRY_BYTES_MAX);
+    out
+}
+
+/// The entry of a reference: the same for both ways to write one within its own space.
+pub(super) fn reference_entry(space: &SpaceKey, reference: &ObjectRef) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_reference(&reference.within(space), &mut out);
+    out
+}
+
+/// The entry of a time of objects of one type.
+pub(super) fn time_entry(type_base: &str, ms: i64) -> Vec<u8> {
+    let mut out = text_entry(&[type_base]);
+    out.extend_from_slice(&entry(&Value::Timestamp(ms)));
+    out
+}
+
+struct Writer {
+    object: ObjectId,
+    is_deleted: bool,
+    rows: Rows,
+}
+
+impl Writer {
+    fn one(&mut self, index: IndexNumber, entry: &[u8]) {
+        let mut row = section(index, self.is_deleted);
+        row.extend_from_slice(entry);
+        row.extend_from_slice(self.object.as_bytes());
+        self.rows.push(row);
+    }
+
+    fn several(&mut self, index: IndexNumber, entries: impl Iterator<Item = Vec<u8>>) {
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort();
+        entries.dedup();
+        if entries.len() > ROWS_MAX {
+            self.one(index, &MANY);
+            return;
+        }
+        for entry in entries {
+            self.one(index, &entry);
+        }
+    }
+}
+
+/// The rows of an object that was created, deleted or not.
+pub(super) fn rows_of(object: &Object, catalog: &Catalog, space: &SpaceKey) -> Rows {
+    let mut writer = Writer {
+        object: object.id(),
+        is_deleted: object.is_deleted(),
+        rows: Vec::new(),
+    };
+    let base = object.type_name().base();
+    writer.one(TYPE, &text_entry(&[base]));
+    let created = time_entry(base, object.created().shown_ms());
+    writer.one(CREATED, &created);
+    let updated = time_entry(base, object.updated().shown_ms());
+    writer.one(UPDATED, &updated);
+    writer.several(TAG, object.tags().map(|tag| text_entry(&[tag])));
+    let keys = object.keys();
+    writer.several(
+        FOREIGN_KEY,
+        keys.map(|key| text_entry(&[&key.source, &key.id])),
+    );
+    let references = object.references().into_iter();
+    writer.several(
+        REFERENCE,
+        references.map(|(_, reference)| reference_entry(space, reference)),
+    );
+    if let Some(relation) = object.relation() {
+        writer.one(RELATION_FROM, &reference_entry(space, relation.source));
+        writer.one(RELATION_TO, &reference_entry(space, relation.target));
+    }
+    for (number, path) in catalog.declared_for(base) {
+        let value = object.field(path);
+        writer.one(number, &entry(value.as_deref().unwrap_or(&Value::Null)));
+    }
+    writer.rows.sort();
+    writer.rows
+}
+
+/// What an index is called.
+pub(super) fn declared_name(type_base: &str, path: &Path) -> String {
+    format!("{type_base} by {path}")
+}
+
+/// The type of objects that hold schemas, whatever its version.
+pub(super) fn is_schema(type_name: &TypeName) -> bool {
+    let schema = TypeName::from(dxos_schema::TypeSchema::TYPE);
+    type_name.base() == schema.base()
+}
