@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use dxos_client::{Client, Filter, map};
+use dxos_client::{Client, Filter, Space, TypeSchema, map};
 
-use crate::setup::{TYPE, creation, fill, start, within};
+use crate::setup::{PATIENCE, TYPE, creation, fill, start, within};
 use crate::{Figure, Latencies};
 
 /// How often each quick thing is done.
@@ -65,6 +65,32 @@ async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
     }
     figures.extend(filtered.figures("1% by a property", Duration::ZERO));
 
+    let begin = Instant::now();
+    index(&space).await?;
+    figures.push(Figure::millis(
+        "two declared indexes built",
+        begin.elapsed(),
+    ));
+    let mut ordered = Latencies::new();
+    let mut descending = Latencies::new();
+    let mut filtered = Latencies::new();
+    for _ in 0..TIMES * 10 {
+        let tasks = || db.query(Filter::type_name(TYPE)).limit(50);
+        for (latencies, query) in [
+            (&mut ordered, tasks().order_by("number")),
+            (&mut descending, tasks().descending("number")),
+            (&mut filtered, db.query(filter.clone())),
+        ] {
+            let begin = Instant::now();
+            let found = query.run().await?;
+            latencies.record(begin.elapsed());
+            ensure!(size < 50 || !found.is_empty(), "nothing found");
+        }
+    }
+    figures.extend(ordered.figures("50 of all, ordered, indexed", Duration::ZERO));
+    figures.extend(descending.figures("50 of all, the last first, indexed", Duration::ZERO));
+    figures.extend(filtered.figures("1% by an indexed property", Duration::ZERO));
+
     let mut live = db
         .query(Filter::type_name(TYPE).and(Filter::ge("number", i64::try_from(size)?)))
         .subscribe()
@@ -81,4 +107,22 @@ async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
     }
     figures.extend(difference.figures("commit to difference of a live query", Duration::ZERO));
     Ok(figures)
+}
+
+/// Declares indexes of two properties, and waits until they are built.
+async fn index(space: &Space) -> Result<()> {
+    let schema = serde_json::json!({"properties": {
+        "number": {"x-echo-index": true}, "tag": {"x-echo-index": true},
+    }});
+    let db = space.db();
+    db.put_schema(TypeSchema::new(TYPE, schema)?).await?;
+    let begin = Instant::now();
+    loop {
+        let indexes = db.indexes().await?;
+        if indexes.len() == 3 && indexes.iter().all(|index| index.is_ready) {
+            return Ok(());
+        }
+        ensure!(begin.elapsed() < PATIENCE, "the indexes are never built");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

@@ -175,6 +175,11 @@ impl ObjectState {
         self.types.winner().map(|write| &write.content)
     }
 
+    /// Its latest change, `None` when nothing was applied.
+    pub const fn updated(&self) -> Option<Moment> {
+        self.updated
+    }
+
     /// The object as it shows, `None` when it was never created.
     pub fn object(&self, id: ObjectId) -> Option<Object> {
         let type_name = self.type_name()?.clone();

@@ -145,6 +145,7 @@ impl Space {
                 }
                 Err(error) => tracing::warn!(%error, "operation ignored"),
             }
+            self.note_typing(op);
             self.cache.touch(object);
             self.forest.touch(object);
         }

@@ -16,8 +16,7 @@ impl Space {
         for (object, touched) in &mut all {
             let state = self.cache.peek(object);
             self.indexes.note_schema(state);
-            let rows = state.map(|state| self.indexes.rows(*object, state));
-            let rows = rows.unwrap_or_default();
+            let rows = self.indexes.rows_after(*object, state, touched);
             Indexes::put(number, &touched.rows, &rows, batch);
             touched.rows = rows;
             let visible = state.is_some_and(is_visible);

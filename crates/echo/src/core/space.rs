@@ -90,6 +90,8 @@ pub(super) struct Touched {
     pub(super) before: Option<Box<Object>>,
     /// The rows of the indexes that the store has of it.
     pub(super) rows: Rows,
+    /// Whether nothing was done to it but typing into texts.
+    pub(super) is_typed: bool,
 }
 
 /// What a step wants done.

@@ -89,7 +89,8 @@ impl Touched {
     ) -> Self {
         indexes.note_schema(Some(state));
         Self {
-            rows: indexes.rows(object, state),
+            rows: indexes.stored_rows(object, state),
+            is_typed: true,
             was_visible: is_visible(state),
             moves: state.moves(),
             before: watched
@@ -101,6 +102,13 @@ impl Touched {
 }
 
 impl Space {
+    /// Notes what is done to an object that was touched.
+    pub(super) fn note_typing(&mut self, op: &Op) {
+        if let Some(touched) = self.touched.get_mut(&op.object()) {
+            touched.is_typed &= self.indexes.is_typing(op);
+        }
+    }
+
     /// Writes operations into this device's data feed.
     pub(crate) fn commit(
         &mut self,
@@ -191,6 +199,7 @@ impl Space {
                 for (index, op) in transaction.ops.iter().enumerate() {
                     self.cache.note(op, &context, index);
                     self.texts.note(op, &context, index);
+                    self.note_typing(op);
                 }
                 self.begin_write(now_ms, &mut outcome)?;
                 let seal = |context: SealingContext| body::seal(&key, context, &plain);

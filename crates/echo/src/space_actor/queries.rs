@@ -25,6 +25,9 @@ impl SpaceActor {
         self.indexing = true;
         drop(ctx.run_later(PAUSE, |actor, ctx| {
             actor.indexing = false;
+            if actor.space.is_err() {
+                return;
+            }
             if let Err(error) = actor.index(ctx) {
                 tracing::warn!(%error, "an index is not built yet");
                 return;

@@ -57,6 +57,7 @@ impl Space {
         } else if self.indexes.schemas_changed {
             let wanted = self.declared(store)?;
             if self.indexes.catalog.declare(wanted) {
+                self.indexes.typed.clear();
                 self.indexes.is_stored = false;
             }
             self.indexes.schemas_changed = false;

@@ -261,7 +261,7 @@ mod tests {
             any::<bool>().prop_map(Value::Bool),
             number.clone().prop_map(Value::Int),
             number.clone().prop_map(Value::Counter),
-            number.clone().prop_map(|int| Value::Float(int as f64)),
+            number.clone().prop_map(|int| Value::Float(split(int).0)),
             any::<f64>().prop_map(Value::Float),
             prop_oneof![
                 Just(f64::NAN),

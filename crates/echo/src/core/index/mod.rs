@@ -13,7 +13,10 @@ mod catalog;
 mod encode;
 mod plan;
 mod rows;
+mod typed;
 mod walk;
+
+use std::collections::BTreeMap;
 
 use dxos_document::ObjectState;
 use dxos_keys::{ObjectId, SpaceKey};
@@ -36,6 +39,8 @@ pub(crate) struct Indexes {
     /// Whether schemas may declare something else than the catalog says.
     schemas_changed: bool,
     space: SpaceKey,
+    /// The rows in the store of objects that were only typed into lately.
+    typed: BTreeMap<ObjectId, Rows>,
 }
 
 impl Indexes {
@@ -46,6 +51,7 @@ impl Indexes {
             is_stored: false,
             schemas_changed: false,
             space,
+            typed: BTreeMap::new(),
         }
     }
 
@@ -71,6 +77,7 @@ impl Indexes {
             // Who wrote the schema may have been stopped before it wrote the catalog.
             schemas_changed: true,
             space,
+            typed: BTreeMap::new(),
         })
     }
 
@@ -120,6 +127,7 @@ impl Indexes {
     /// The state is made anew: all rows go, and come again with their objects.
     pub(crate) fn begin_anew(&mut self) {
         self.catalog.begin_anew();
+        self.typed.clear();
         self.is_stored = false;
         self.schemas_changed = true;
     }
