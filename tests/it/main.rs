@@ -8,6 +8,7 @@
     reason = "everything here is a test: what goes wrong fails it"
 )]
 
+mod archives;
 mod forks;
 mod graph;
 mod halo_commands;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod archive;
 mod identity;
 mod invitation;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use archive::{ArchiveOptions, RestoreArguments};
 pub(crate) use invitation::{
     AcceptOptions, Authenticate, InvitationCommand, InvitationTerms, InviteOptions, JoinOptions,
     RoleName,
@@ -50,6 +52,8 @@ pub(crate) struct ProfileOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a space, with all its blocks and keys, into one file
+    Archive(ArchiveOptions),
     /// Show the configuration in use
     Config,
     /// Show two peers do it all, for real
@@ -76,6 +80,8 @@ pub(crate) enum Command {
     Query(QueryOptions),
     /// Bring an identity back with its recovery phrase, when all its devices are lost
     Recover(RecoverOptions),
+    /// Bring a space back from an archive
+    Restore(RestoreArguments),
     /// Stay online and replicate, until Ctrl-C
     Serve(ServeOptions),
     /// Run a rendezvous server, until Ctrl-C

@@ -11,6 +11,7 @@
 //! dx device invite              a second device of the same identity
 //! dx device list                the devices of the identity, and its recovery phrases
 //! dx member list Garden         who is in it
+//! dx archive Garden FILE        the space as one file; dx restore FILE brings it back
 //! dx recover                    an identity comes back with its recovery phrase
 //! dx serve                      stay online
 //! dx trace FILE                 replay a recorded editing trace, and say whether it ends right
@@ -21,6 +22,7 @@
     reason = "a command line program reports on its standard streams"
 )]
 
+mod archive;
 mod arguments;
 mod demo;
 mod device;
@@ -88,6 +90,8 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(options) => return demo::run(&options, output).await,
         Command::Trace(options) => return trace::run(&options, output).await,
+        Command::Archive(options) => archive::archive(&session, options, output).await?,
+        Command::Restore(arguments) => archive::restore(&session, arguments, output).await?,
         Command::Config => session.config(output)?,
         Command::Status => session.status(output).await?,
         Command::Host(options) => host::run(&session, &options, output).await?,

@@ -122,14 +122,14 @@ async fn read_phrase(file: Option<std::path::PathBuf>) -> Result<RecoveryPhrase>
         _ => read_all(std::io::stdin().lock()).context("cannot read the phrase"),
     });
     let bytes = read.await.context("nothing was read")??;
-    let text = text_of(&bytes)?;
+    let text = text_of(&bytes).context("a recovery phrase has 24 English words")?;
     if text.trim().is_empty() {
         bail!("there is no phrase; give it on standard input, or in a file with --phrase-file");
     }
     Ok(RecoveryPhrase::parse(&text)?)
 }
 
-fn read_all(from: impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn read_all(from: impl Read) -> std::io::Result<Zeroizing<Vec<u8>>> {
     // Made large enough at once: growing would leave copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(64 * 1024));
     from.take(PHRASE_BYTES_MAX).read_to_end(&mut bytes)?;
@@ -156,7 +156,7 @@ fn ask() -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// The text of a file as editors write it: UTF-8 with or without a mark, or UTF-16 with one.
-fn text_of(bytes: &[u8]) -> Result<Zeroizing<String>> {
+pub(crate) fn text_of(bytes: &[u8]) -> Result<Zeroizing<String>> {
     let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
         let (pairs, _) = bytes.as_chunks::<2>();
         let units = Zeroizing::new(pairs.iter().map(|pair| unit(*pair)).collect::<Vec<_>>());
@@ -168,8 +168,7 @@ fn text_of(bytes: &[u8]) -> Result<Zeroizing<String>> {
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8(rest.to_vec()).ok(),
         all => String::from_utf8(all.to_vec()).ok(),
     };
-    text.map(Zeroizing::new)
-        .context("this is no text; a recovery phrase has 24 English words")
+    text.map(Zeroizing::new).context("this is no text")
 }
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ mod profile;
 mod protection;
 mod query;
 mod schema;
+mod serializer;
 mod space;
 mod text;
 mod typed_query;
@@ -94,6 +95,9 @@ pub use options::ClientOptions;
 pub use presence::{CHANNEL_BYTES_MAX, MESSAGE_BYTES_MAX, Message, MessageError, Messages};
 pub use protection::NewProtection;
 pub use query::{LiveQuery, PendingQuery};
+pub use serializer::{
+    ArchiveContents, ArchiveError, ArchiveProtection, RestoreAs, RestoreOptions, Serializer,
+};
 pub use space::Space;
 pub use text::{Mirrored, TextError, TextHandle, TextMirror, TextOptions, TextUpdate, TextUpdates};
 pub use typed_query::{LiveObjects, TypedQuery, TypedResults};

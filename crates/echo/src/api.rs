@@ -8,11 +8,12 @@ use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CountQuery, CreateSpace,
-    DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetObject, GetSpace,
-    GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices, ListIndexes,
-    ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage, QueryCredentials, RemoveMember,
-    RestoreDevice, RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe,
-    Transact, UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
+    DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest, GetObject,
+    GetSpace, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
+    ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage, QueryCredentials,
+    ReadBlocks, ReadObjects, RemoveMember, RestoreDevice, RestoreSpace, RevokeDevice, RunQuery,
+    SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, UseAuthority, UseDevices,
+    WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt, Undo,
@@ -183,6 +184,14 @@ ports! {
     compare: Compare,
     /// Undoes a transaction.
     undo: Undo,
+    /// Tells what a space consists of, to be archived.
+    manifest: GetManifest,
+    /// Reads a part of its data blocks.
+    read_blocks: ReadBlocks,
+    /// Reads a part of its objects.
+    read_objects: ReadObjects,
+    /// Takes in what an archive holds of a space that is here.
+    restore_space: RestoreSpace,
     /// Computes the hash of everything visible.
     state_hash: ComputeStateHash,
     /// Puts everything acknowledged onto the disk.

@@ -1,5 +1,6 @@
 //! The actor of one space: messages in, state machine, store and network out.
 
+mod archive;
 mod durable;
 mod members;
 mod past;

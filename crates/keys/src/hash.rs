@@ -7,6 +7,8 @@ use zeroize::{Zeroize, Zeroizing};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HashDomain {
+    /// The checksum of an archive of a space.
+    Archive,
     /// A block: header and signature.
     Block,
     /// A block's body.
@@ -60,6 +62,7 @@ pub enum HashDomain {
 impl HashDomain {
     const fn context(self) -> &'static str {
         match self {
+            Self::Archive => "dxos-rs 2026 v1 archive",
             Self::Block => "dxos-rs 2026 v1 block",
             Self::Body => "dxos-rs 2026 v1 body",
             Self::ContentKeyId => "dxos-rs 2026 v1 content key id",

@@ -433,7 +433,12 @@ fn decode_all<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Result<T, KeyringEr
     }
 }
 
-fn stretch(
+/// Stretches a passphrase into a key with Argon2id (RFC 9106). Takes as long as `params` say.
+///
+/// # Errors
+///
+/// [`KeyringError::Damaged`] when the parameters are out of their limits.
+pub fn stretch(
     passphrase: &str,
     salt: &[u8; 16],
     params: Argon2Params,

@@ -37,7 +37,7 @@ pub use ids::{
     SpaceKey, StateHash, Topic,
 };
 pub use keyring::{
-    Argon2Params, KeyPlace, Keyring, KeyringError, KeyringLock, Protection, ProtectionKind,
+    Argon2Params, KeyPlace, Keyring, KeyringError, KeyringLock, Protection, ProtectionKind, stretch,
 };
 pub use recovery::{PhraseError, RecoveryKeys, RecoveryPhrase};
 pub use sealing::{SealedKey, SealingKey, SealingSecret};

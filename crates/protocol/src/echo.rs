@@ -15,11 +15,15 @@ use tokio::sync::{mpsc, watch};
 
 use crate::request;
 
+mod archive;
 mod members;
 mod message;
 mod properties;
 mod query;
 
+pub use self::archive::{
+    GetManifest, Manifest, ReadBlocks, ReadObjects, RestoreBlocks, RestoreSpace,
+};
 pub use self::members::{
     AdoptSpace, CancelDelegated, DelegateInvitation, DelegatedProof, FindRecovery, GetTicket,
     LeaveSpace, ListDelegated, ListDevices, ListRecoveryKeys, OwnDevices, QueryCredentials,
@@ -349,6 +353,12 @@ pub enum EchoError {
     AlreadyJoined {
         /// The space.
         space: SpaceKey,
+    },
+    /// What an archive holds is not what its writers signed, or of another space.
+    #[error("the archive does not hold: {reason}; use another one")]
+    BadArchive {
+        /// What is wrong.
+        reason: String,
     },
     /// The ticket does not prove an admission.
     #[error("the admission does not hold: {reason}; ask for a new invitation")]

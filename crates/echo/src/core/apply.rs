@@ -80,7 +80,7 @@ impl Space {
     }
 
     /// Whether there are data blocks of others, which a key that was missing may open.
-    fn has_sealed_blocks(&self) -> bool {
+    pub(super) fn has_sealed_blocks(&self) -> bool {
         let device = self.device();
         self.dag.feeds().any(|(_, state)| {
             state.descriptor.designation == Designation::Data

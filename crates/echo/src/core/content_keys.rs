@@ -95,6 +95,9 @@ impl Space {
         if self.keys.contains_key(key) {
             return false;
         }
+        if let Some(kept) = self.kept_keys.get(key) {
+            return self.keys.insert(*key, kept.clone()).is_none();
+        }
         let info = self.key();
         let own = [(self.device(), &self.authority.sealing)];
         let on_paper = self.authority.recovery.iter();

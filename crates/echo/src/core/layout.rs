@@ -53,6 +53,11 @@ pub(crate) fn verified_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"verified")
 }
 
+/// The key, among the tallies, of the content keys that came from archives.
+pub(crate) fn kept_keys_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"kept keys")
+}
+
 /// The number that a profile gave a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SpaceNumber(pub(crate) u32);

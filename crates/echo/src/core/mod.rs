@@ -4,6 +4,7 @@ mod admit;
 mod again;
 mod append;
 mod apply;
+mod archive;
 mod at;
 mod body;
 mod cache;

@@ -431,16 +431,35 @@ impl Space {
         store: &dyn Read,
         outcome: &mut Outcome,
     ) -> Result<(), SessionError> {
-        let space = self.key();
-        let known = self
-            .membership
-            .authority_of(&proof.descriptor().device)
-            .is_some()
-            || self.dag.feed(&proof.feed()).is_some();
-        if proof.verify().is_err() || proof.descriptor().space != space {
+        if proof.verify().is_err() || proof.descriptor().space != self.key() {
             return self.sync.offence(session, "a proof that proves nothing");
         }
-        if !known {
+        self.take_proof(proof, store, outcome)
+            .map_err(|error| stopped(&error))
+    }
+
+    /// Takes in a proof of an archive.
+    pub(super) fn restore_proof(
+        &mut self,
+        proof: &ForkProof,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<Result<(), EchoError>, EchoError> {
+        if proof.verify().is_err() || proof.descriptor().space != self.key() {
+            let reason = "it holds a proof of a fork that proves nothing".to_owned();
+            return Ok(Err(EchoError::BadArchive { reason }));
+        }
+        self.take_proof(proof, store, outcome).map(Ok)
+    }
+
+    fn take_proof(
+        &mut self,
+        proof: &ForkProof,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let authority = self.membership.authority_of(&proof.descriptor().device);
+        if authority.is_none() && self.dag.feed(&proof.feed()).is_none() {
             // What admits the device may still be on its way.
             if self.parked.len() < PARKED_MAX {
                 self.parked.insert(proof.feed(), proof.clone());
@@ -451,11 +470,10 @@ impl Space {
             return Ok(());
         }
         self.cut(proof, store, outcome)
-            .map_err(|error| stopped(&error))
     }
 
     /// Cuts a forked feed: what follows the fork stops counting, on every replica.
-    fn cut(
+    pub(super) fn cut(
         &mut self,
         proof: &ForkProof,
         store: &dyn Read,

@@ -40,6 +40,8 @@ pub(crate) struct Space {
     pub(super) dag: Dag,
     pub(super) membership: Membership,
     pub(super) keys: BTreeMap<ContentKeyId, ContentKey>,
+    /// Those that came from archives.
+    pub(super) kept_keys: BTreeMap<ContentKeyId, ContentKey>,
     /// Where admins made content keys, whether or not they were sealed for this device.
     pub(super) made_keys: BTreeMap<ContentKeyId, BTreeSet<(FeedId, u64)>>,
     /// The devices of this device's identity.
@@ -121,6 +123,7 @@ impl Space {
             dag,
             membership,
             keys: BTreeMap::new(),
+            kept_keys: BTreeMap::new(),
             made_keys: BTreeMap::new(),
             own: OwnDevices::default(),
             duties: Duties::default(),
@@ -215,6 +218,7 @@ impl Space {
             opened.lost = Lost::Stored;
         }
         opened.verified = verified;
+        opened.load_kept_keys(store)?;
         opened.open_keys();
         Ok(opened)
     }

@@ -1,0 +1,102 @@
+//! A new space with the objects of an archive.
+
+use std::io::{Read, Seek};
+
+use dxos_document::{Op, Transaction};
+use dxos_schema::TypeSchema;
+
+use super::record::{Record, decode_op};
+use super::{ArchiveError, Checked, Records, Serializer};
+use crate::Space;
+
+/// Objects in one transaction, if they are small.
+const BATCH_OBJECTS_MAX: usize = 1000;
+/// About how many bytes a transaction has at most; a block holds 768 KiB.
+const BATCH_BYTES_MAX: usize = 512 * 1024;
+
+/// A larger object does not fit a block as it is.
+const OBJECT_BYTES_MAX: usize = 700 * 1024;
+
+/// What is next of the objects.
+struct Batch {
+    transaction: Transaction,
+    end: bool,
+}
+
+impl Serializer {
+    /// Schemas come last: what was written before they were stays as it is.
+    pub(super) async fn clone_space<R: Read + Seek + Send + 'static>(
+        &self,
+        checked: Checked<R>,
+    ) -> Result<Space, ArchiveError> {
+        let node = self.client.node()?;
+        if checked.contents.largest_object > OBJECT_BYTES_MAX {
+            return Err(ArchiveError::TooLarge {
+                bytes: checked.contents.largest_object,
+            });
+        }
+        let properties = checked.header.properties()?;
+        let records = node.spawner.blocking(move || checked.records());
+        let mut records = records.await??;
+        let space = self.client.echo().create_space(properties).await?;
+        let mut schemas = Transaction::new();
+        loop {
+            let read = node.spawner.blocking(move || {
+                let mut schemas = Vec::new();
+                let batch = next_batch(&mut records, &mut schemas)?;
+                Ok::<_, ArchiveError>((records, batch, schemas))
+            });
+            let (rest, batch, found) = read.await??;
+            records = rest;
+            schemas.ops.extend(found);
+            if !batch.transaction.ops.is_empty() {
+                space.db().commit(batch.transaction).await?;
+            }
+            if batch.end {
+                break;
+            }
+        }
+        for schema in schemas.ops {
+            space.db().commit(Transaction::new().with(schema)).await?;
+        }
+        space.db().flush().await?;
+        Ok(space)
+    }
+}
+
+fn next_batch<R: Read>(
+    records: &mut Records<R>,
+    schemas: &mut Vec<Op>,
+) -> Result<Batch, ArchiveError> {
+    let mut transaction = Transaction::new();
+    let mut bytes = 0;
+    while bytes < BATCH_BYTES_MAX && transaction.ops.len() < BATCH_OBJECTS_MAX {
+        match records.next()? {
+            Some(Record::Object(object)) => {
+                if bytes > 0 && bytes + object.len() > BATCH_BYTES_MAX {
+                    records.ahead = Some(Record::Object(object));
+                    break;
+                }
+                let op = decode_op(&object)?;
+                bytes += object.len();
+                match &op {
+                    Op::Create { type_name, .. } if type_name.as_str() == TypeSchema::TYPE => {
+                        schemas.push(op);
+                    }
+                    _ => transaction.ops.push(op),
+                }
+            }
+            Some(Record::End(_)) | None => {
+                return Ok(Batch {
+                    transaction,
+                    end: true,
+                });
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(Batch {
+        transaction,
+        end: false,
+    })
+}

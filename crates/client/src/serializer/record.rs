@@ -1,0 +1,223 @@
+//! What the records of an archive are, in which order they come, and whether they fit together.
+
+use dxos_document::{Limits, META, Map, Object, Op, Transaction};
+use dxos_feed::{FeedDescriptor, ForkProof, Run};
+use dxos_keys::{ContentKey, SpaceKey};
+use dxos_protocol::echo::PROPERTIES_TYPE;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{ArchiveContents, ArchiveError};
+
+const VERSION: u8 = 1;
+
+/// One record. They come in this order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Record {
+    /// The first one.
+    Header(Header),
+    /// Control blocks.
+    Control(FeedDescriptor, Run),
+    /// A proof that a feed was forked.
+    Proof(Box<ForkProof>),
+    /// A content key.
+    Key([u8; 32]),
+    /// Data blocks.
+    Data(FeedDescriptor, Run),
+    /// An object as it showed: a transaction that creates it.
+    Object(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The last one: how many there were.
+    End(Counts),
+}
+
+/// What an archive is of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) space: SpaceKey,
+    /// The version of the program that wrote it.
+    pub(super) program: String,
+    /// When, by the clock of the device, in milliseconds since 1970.
+    pub(super) time_ms: u64,
+    /// The properties of the space, such as its name: a transaction that creates an object of
+    /// them.
+    #[serde(with = "serde_bytes")]
+    pub(super) properties: Vec<u8>,
+}
+
+/// How many records of each kind there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counts {
+    control_blocks: u64,
+    proofs: u64,
+    keys: u64,
+    data_blocks: u64,
+    objects: u64,
+}
+
+/// Looks at records as they are written or read: their order, and whether they belong together.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    header: Option<Header>,
+    place: u8,
+    counts: Counts,
+    largest_object: usize,
+}
+
+impl Record {
+    pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>, ArchiveError> {
+        let bytes = dxos_wire::encode(VERSION, self);
+        bytes
+            .map(Zeroizing::new)
+            .map_err(|error| ArchiveError::invalid(&error))
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, ArchiveError> {
+        dxos_wire::decode(VERSION, bytes).map_err(|error| ArchiveError::invalid(&error))
+    }
+
+    pub(super) fn key(key: &ContentKey) -> Self {
+        Self::Key(*key.expose())
+    }
+
+    pub(super) fn object(object: &Object) -> Result<Self, ArchiveError> {
+        let mut properties = object.properties().clone();
+        if let Some(meta) = object.meta() {
+            properties.insert(META.into(), meta.to_value());
+        }
+        let create = Op::Create {
+            object: object.id(),
+            type_name: object.type_name().clone(),
+            properties,
+        };
+        Ok(Self::Object(encode_op(create)?))
+    }
+}
+
+fn encode_op(op: Op) -> Result<Vec<u8>, ArchiveError> {
+    let bytes = Transaction::new().with(op).encode(&Limits::default());
+    bytes.map_err(|error| ArchiveError::invalid(&error))
+}
+
+/// The operation that creates an object.
+pub(super) fn decode_op(bytes: &[u8]) -> Result<Op, ArchiveError> {
+    let transaction = Transaction::decode(bytes, &Limits::default());
+    let mut transaction = transaction.map_err(|error| ArchiveError::invalid(&error))?;
+    match (transaction.ops.pop(), transaction.ops.pop()) {
+        (Some(op @ Op::Create { .. }), None) => Ok(op),
+        _ => Err(ArchiveError::Invalid {
+            reason: "an object is not one that is created".to_owned(),
+        }),
+    }
+}
+
+impl Header {
+    pub(super) fn new(
+        space: SpaceKey,
+        time_ms: u64,
+        properties: Map,
+    ) -> Result<Self, ArchiveError> {
+        let create = Op::Create {
+            object: dxos_protocol::echo::properties_object(&space),
+            type_name: PROPERTIES_TYPE.into(),
+            properties,
+        };
+        Ok(Self {
+            space,
+            program: crate::VERSION.to_owned(),
+            time_ms,
+            properties: encode_op(create)?,
+        })
+    }
+
+    pub(super) fn properties(&self) -> Result<Map, ArchiveError> {
+        match decode_op(&self.properties)? {
+            Op::Create { properties, .. } => Ok(properties),
+            _ => Ok(Map::new()),
+        }
+    }
+}
+
+impl Order {
+    /// Takes note of the next record.
+    pub(super) fn next(&mut self, record: &Record) -> Result<(), ArchiveError> {
+        let refuse = |reason: &str| {
+            let reason = reason.to_owned();
+            Err(ArchiveError::Invalid { reason })
+        };
+        let place = match record {
+            Record::Header(_) => 1,
+            Record::Control(..) => 2,
+            Record::Proof(_) => 3,
+            Record::Key(_) => 4,
+            Record::Data(..) => 5,
+            Record::Object(_) => 6,
+            Record::End(_) => 7,
+        };
+        let first = self.place == 0;
+        if first != (place == 1) || place < self.place || self.place == 7 {
+            return refuse("its records are not in order");
+        }
+        self.place = place;
+        let space = self.header.as_ref().map(|header| header.space);
+        match record {
+            Record::Header(header) => {
+                header.properties()?;
+                self.header = Some(header.clone());
+            }
+            Record::Control(descriptor, run) | Record::Data(descriptor, run) => {
+                if Some(descriptor.space) != space || run.feed != descriptor.id() {
+                    return refuse("it holds blocks of another space or feed");
+                }
+                let blocks = run.blocks.len() as u64;
+                if matches!(record, Record::Control(..)) {
+                    self.counts.control_blocks += blocks;
+                } else {
+                    self.counts.data_blocks += blocks;
+                }
+            }
+            Record::Proof(proof) => {
+                if Some(proof.descriptor().space) != space || proof.verify().is_err() {
+                    return refuse("it holds a proof of a fork that proves nothing");
+                }
+                self.counts.proofs += 1;
+            }
+            Record::Key(_) => self.counts.keys += 1,
+            Record::Object(object) => {
+                decode_op(object)?;
+                self.largest_object = self.largest_object.max(object.len());
+                self.counts.objects += 1;
+            }
+            Record::End(counts) => {
+                if *counts != self.counts {
+                    return refuse("something is missing in it");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The record to end with.
+    pub(super) const fn end(&self) -> Record {
+        Record::End(self.counts)
+    }
+
+    /// What was there, when all of it was.
+    pub(super) fn finish(self) -> Result<(Header, ArchiveContents), ArchiveError> {
+        match (self.header, self.place) {
+            (Some(header), 7) => {
+                let contents = ArchiveContents {
+                    space: header.space,
+                    program: header.program.clone(),
+                    time_ms: header.time_ms,
+                    blocks: self.counts.control_blocks + self.counts.data_blocks,
+                    objects: self.counts.objects,
+                    largest_object: self.largest_object,
+                };
+                Ok((header, contents))
+            }
+            _ => Err(ArchiveError::Invalid {
+                reason: "its end is missing".to_owned(),
+            }),
+        }
+    }
+}

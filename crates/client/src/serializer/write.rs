@@ -1,0 +1,232 @@
+//! Writing an archive.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use dxos_document::Map;
+use dxos_feed::Timeframe;
+use dxos_protocol::echo::{EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects};
+
+use super::container::{Preamble, Writer};
+use super::record::{Header, Order, Record};
+use super::{ArchiveContents, ArchiveError, ArchiveProtection, Serializer};
+use crate::{ClientError, Node, Space, SpaceKey};
+
+const ECHO: &str = "ECHO";
+/// A space of many control blocks takes its time.
+const DEADLINE: Duration = Duration::from_secs(600);
+/// About how many bytes of blocks are in memory at once.
+const BLOCKS_BYTES: usize = 1024 * 1024;
+/// How many objects are in memory at once.
+const OBJECTS: usize = 64;
+
+/// An archive that is being written.
+struct Draft<W> {
+    writer: Writer<W>,
+    order: Order,
+}
+
+impl<W: Write> Draft<W> {
+    fn push(&mut self, record: &Record) -> Result<(), ArchiveError> {
+        self.order.next(record)?;
+        self.writer.record(&record.encode()?)
+    }
+
+    fn finish(mut self) -> Result<(W, ArchiveContents), ArchiveError> {
+        self.push(&self.order.end())?;
+        let (_, contents) = self.order.finish()?;
+        Ok((self.writer.finish()?, contents))
+    }
+}
+
+impl Serializer {
+    /// Writes a space into an archive, and gives back what it was written to. It is read in
+    /// parts: memory is bounded but for the control blocks. What is written to the space
+    /// meanwhile may be among the objects, and is not among the blocks.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError::Io`] when it cannot be written, [`ArchiveError::Client`] when the space
+    /// cannot be read.
+    pub async fn serialize_space<W: Write + Send + 'static>(
+        &self,
+        space: &Space,
+        protection: ArchiveProtection,
+        to: W,
+    ) -> Result<(W, ArchiveContents), ArchiveError> {
+        let node = self.client.node()?;
+        let key = space.key();
+        let report = space.report().await?;
+        let properties = report.properties.into_iter();
+        let properties: Map = properties
+            .map(|(name, value)| (name.into(), value))
+            .collect();
+        let header = Header::new(key, node.clock.wall_ms(), properties)?;
+        let manifest = manifest(&node, key).await?;
+        let until = manifest.data.clone();
+        let salt = matches!(protection, ArchiveProtection::Passphrase(_)).then(|| {
+            let mut salt = [0; 16];
+            node.with_rng(|rng| rand_core::Rng::fill_bytes(rng, &mut salt));
+            salt
+        });
+        let begun = node.spawner.blocking(move || {
+            let preamble = Preamble::new(salt);
+            let key = match &protection {
+                ArchiveProtection::Passphrase(passphrase) => preamble.unlock(Some(passphrase))?,
+                ArchiveProtection::Plain => None,
+            };
+            let mut draft = Draft {
+                writer: Writer::begin(to, &preamble, key)?,
+                order: Order::default(),
+            };
+            draft.push(&Record::Header(header))?;
+            begin(&mut draft, manifest)?;
+            Ok::<_, ArchiveError>(draft)
+        });
+        let draft = begun.await??;
+        let draft = write_blocks(&node, key, until, draft).await?;
+        let draft = write_objects(&node, key, draft).await?;
+        node.spawner.blocking(move || draft.finish()).await?
+    }
+
+    /// Writes a space into a new file, that is for its user alone. When it fails there is no
+    /// file.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Serializer::serialize_space`]; [`ArchiveError::Io`] when there is a file already.
+    pub async fn serialize_space_to(
+        &self,
+        space: &Space,
+        protection: ArchiveProtection,
+        path: &Path,
+    ) -> Result<ArchiveContents, ArchiveError> {
+        let path = path.to_path_buf();
+        let mut draft = path.as_os_str().to_owned();
+        draft.push(".partial");
+        let draft = std::path::PathBuf::from(draft);
+        if path.exists() {
+            return Err(ArchiveError::Io {
+                reason: format!("{} exists already", path.display()),
+            });
+        }
+        let file = create(&draft)?;
+        let written = async {
+            let to = std::io::BufWriter::new(file);
+            let (file, contents) = self.serialize_space(space, protection, to).await?;
+            let file = file
+                .into_inner()
+                .map_err(std::io::IntoInnerError::into_error)?;
+            file.sync_all()?;
+            // Unlike a renaming it takes nobody's file away.
+            std::fs::hard_link(&draft, &path).or_else(|_| std::fs::rename(&draft, &path))?;
+            Ok(contents)
+        };
+        let written = written.await;
+        // It is not there when it was renamed.
+        let _ = std::fs::remove_file(&draft);
+        written
+    }
+}
+
+fn create(path: &Path) -> Result<File, ArchiveError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+        // One that is left of an attempt that was cut off may be readable by others.
+        let _ = std::fs::remove_file(path);
+    }
+    Ok(options.open(path)?)
+}
+
+async fn manifest(node: &Node, space: SpaceKey) -> Result<Manifest, ClientError> {
+    let manifest = node
+        .echo
+        .manifest()
+        .with_deadline(DEADLINE)
+        .ask(GetManifest { space })
+        .await;
+    Ok(manifest.map_err(ClientError::unanswered(ECHO))??)
+}
+
+fn begin<W: Write>(draft: &mut Draft<W>, manifest: Manifest) -> Result<(), ArchiveError> {
+    for (descriptor, runs) in manifest.control.control {
+        for run in runs {
+            draft.push(&Record::Control(descriptor, run))?;
+        }
+    }
+    for proof in manifest.proofs {
+        draft.push(&Record::Proof(Box::new(proof)))?;
+    }
+    for key in &manifest.keys {
+        draft.push(&Record::key(key))?;
+    }
+    Ok(())
+}
+
+async fn write_blocks<W: Write + Send + 'static>(
+    node: &Node,
+    space: SpaceKey,
+    until: Timeframe,
+    mut draft: Draft<W>,
+) -> Result<Draft<W>, ArchiveError> {
+    let mut from = Timeframe::new();
+    loop {
+        let read = ReadBlocks {
+            space,
+            from: from.clone(),
+            until: until.clone(),
+            bytes_max: BLOCKS_BYTES,
+        };
+        let runs = node.echo.read_blocks().ask(read).await;
+        let runs: Result<_, EchoError> = runs.map_err(ClientError::unanswered(ECHO))?;
+        let runs = runs.map_err(ClientError::from)?;
+        if runs.is_empty() {
+            return Ok(draft);
+        }
+        for (_, run) in &runs {
+            from.dots.insert(run.feed, run.end());
+        }
+        let written = node.spawner.blocking(move || {
+            for (descriptor, run) in runs {
+                draft.push(&Record::Data(descriptor, run))?;
+            }
+            Ok::<_, ArchiveError>(draft)
+        });
+        draft = written.await??;
+    }
+}
+
+async fn write_objects<W: Write + Send + 'static>(
+    node: &Node,
+    space: SpaceKey,
+    mut draft: Draft<W>,
+) -> Result<Draft<W>, ArchiveError> {
+    let mut after = None;
+    loop {
+        let read = ReadObjects {
+            space,
+            after,
+            limit: OBJECTS,
+        };
+        let objects = node.echo.read_objects().ask(read).await;
+        let objects = objects.map_err(ClientError::unanswered(ECHO))?;
+        let objects = objects.map_err(ClientError::from)?;
+        let Some(last) = objects.last() else {
+            return Ok(draft);
+        };
+        after = Some(last.id());
+        let written = node.spawner.blocking(move || {
+            for object in objects {
+                draft.push(&Record::object(&object)?)?;
+            }
+            Ok::<_, ArchiveError>(draft)
+        });
+        draft = written.await??;
+    }
+}

@@ -1,0 +1,239 @@
+//! Archives: reading everything that a space consists of, and taking it in again.
+//!
+//! What comes out of an archive is held to the same rules as what peers send. Content keys have
+//! no writer who vouches for them: a key is used only if a credential of an admin names it, and
+//! its name is its hash.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use dxos_document::Object;
+use dxos_feed::{Designation, FeedDescriptor, InsertError, Run, Timeframe};
+use dxos_keys::{ContentKey, ContentKeyId, ObjectId, SealedKey};
+use dxos_protocol::echo::{EchoError, Manifest, RestoreBlocks};
+use dxos_protocol::replicate::Message;
+use dxos_store::Read;
+use rand_core::CryptoRng;
+
+use super::cache;
+use super::layout::{SpaceNumber, TALLIES, kept_keys_key};
+use super::serve::serve;
+use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
+use super::sync::Serving;
+
+/// The content keys that came from archives, sealed for this device.
+type Kept = Vec<(ContentKeyId, SealedKey)>;
+
+/// The row of keys that came from archives.
+fn stored(number: SpaceNumber, store: &dyn Read) -> Result<Kept, EchoError> {
+    let row = store.get(TALLIES, &kept_keys_key(number));
+    let row = row.map_err(|error| store_failed(&error))?;
+    Ok(row
+        .map(|row| decode_row("content keys", &row))
+        .transpose()?
+        .unwrap_or_default())
+}
+
+impl Space {
+    /// What an archive begins with.
+    pub(crate) fn manifest(&self, store: &dyn Read) -> Result<Manifest, EchoError> {
+        let feeds = self.dag.feeds();
+        let data = feeds.filter(|(_, state)| state.descriptor.designation == Designation::Data);
+        Ok(Manifest {
+            control: self.control_blocks(store, &Outcome::default(), None)?,
+            proofs: self
+                .dag
+                .feeds()
+                .filter_map(|(_, state)| state.fork.clone())
+                .collect(),
+            keys: self.keys.values().cloned().collect(),
+            data: Timeframe {
+                dots: data.map(|(feed, state)| (*feed, state.length)).collect(),
+            },
+        })
+    }
+
+    /// About `bytes_max` bytes of the data blocks between two times.
+    pub(crate) fn read_blocks(
+        &self,
+        from: &Timeframe,
+        until: &Timeframe,
+        bytes_max: usize,
+        store: &dyn Read,
+    ) -> Result<Vec<(FeedDescriptor, Run)>, EchoError> {
+        let mut serving = BTreeMap::new();
+        for (feed, until) in &until.dots {
+            let (next, until) = (from.get(feed), *until);
+            let here = self.dag.feed(feed).map_or(0, |state| state.length);
+            if here < until {
+                // A fork was cut.
+                return Err(EchoError::PastChanged);
+            }
+            if next < until {
+                serving.insert(*feed, Serving { next, until });
+            }
+        }
+        let mut messages = Vec::new();
+        let blocks = self.blocks(store);
+        serve(&mut serving, bytes_max, (&self.dag, &blocks), &mut messages).map_err(|error| {
+            EchoError::Store {
+                reason: error.to_string(),
+            }
+        })?;
+        let mut runs = Vec::with_capacity(messages.len());
+        for message in messages {
+            if let Message::Run(run) = message
+                && let Some(state) = self.dag.feed(&run.feed)
+            {
+                runs.push((state.descriptor, run));
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Objects that are not deleted, in the order of their ids.
+    pub(crate) fn read_objects(
+        &self,
+        after: Option<ObjectId>,
+        limit: usize,
+        store: &dyn Read,
+    ) -> Result<Vec<Object>, EchoError> {
+        let properties = self.properties_id();
+        let tree = self.tree(store)?;
+        let mut found = Vec::new();
+        let visited = cache::visit_after(store, self.record.number, after, &mut |id, state| {
+            if found.len() >= limit {
+                return ControlFlow::Break(());
+            }
+            let wanted = id != properties && after.is_none_or(|after| after < id);
+            if let Some(mut object) = wanted.then(|| state.object(id)).flatten() {
+                tree.tell(&mut object);
+                if !object.is_deleted() && !object.is_hidden() {
+                    found.push(object);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        visited.map_err(|error| store_failed(&error))?;
+        Ok(found)
+    }
+
+    /// Takes in what an archive holds. What was accepted before something is refused stays.
+    pub(crate) fn restore_blocks(
+        &mut self,
+        blocks: RestoreBlocks,
+        now_ms: u64,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+    ) -> Result<(Result<(), EchoError>, Outcome), EchoError> {
+        let RestoreBlocks { keys, proofs, runs } = blocks;
+        let mut outcome = Outcome::default();
+        let mut result = Ok(());
+        for proof in proofs {
+            result = result.and(self.restore_proof(&proof, store, &mut outcome)?);
+        }
+        for (descriptor, run) in runs {
+            result = result.and(self.restore_run(descriptor, run, store, &mut outcome)?);
+            if result.is_err() {
+                break;
+            }
+        }
+        self.settle_members(now_ms, store, &mut outcome)?;
+        self.keep_keys(keys, (store, rng), &mut outcome)?;
+        self.flush(&mut outcome.batch)?;
+        outcome.effects.wake.extend(self.sessions());
+        Ok((result, outcome))
+    }
+
+    fn restore_run(
+        &mut self,
+        descriptor: FeedDescriptor,
+        run: Run,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<Result<(), EchoError>, EchoError> {
+        let feed = descriptor.id();
+        if descriptor.space != self.key() || run.feed != feed {
+            return Ok(Err(bad(
+                "it holds blocks of another space or feed".to_owned()
+            )));
+        }
+        let needed = self.dag.next_needed(&feed);
+        if descriptor.device == self.device()
+            && descriptor.incarnation == self.record.incarnation
+            && run.end() > needed
+        {
+            // This device wrote more than is here, and perhaps more than is in the archive.
+            self.tail.suspect();
+        }
+        if self.dag.feed(&feed).is_none()
+            && (!self.may_have_feed(&descriptor, &run) || self.dag.register(descriptor).is_err())
+        {
+            return Ok(Ok(()));
+        }
+        let (grown, inserted) = self.insert(run, store, outcome);
+        self.tell_of(&grown, outcome);
+        match inserted {
+            Ok(_) | Err(InsertError::Forked { .. }) => Ok(Ok(())),
+            Err(InsertError::Fork(proof)) => self.cut(&proof, store, outcome).map(Ok),
+            Err(InsertError::Index(error)) => Err(EchoError::Store {
+                reason: error.to_string(),
+            }),
+            Err(error) => Ok(Err(bad(error.to_string()))),
+        }
+    }
+
+    /// Keeps content keys that are not known, and reads again what they open.
+    fn keep_keys(
+        &mut self,
+        keys: Vec<ContentKey>,
+        (store, rng): (&dyn Read, &mut dyn CryptoRng),
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let info = *self.key().as_bytes();
+        let mut row = None;
+        for key in keys {
+            let id = key.id();
+            if self.keys.contains_key(&id) || self.kept_keys.contains_key(&id) {
+                continue;
+            }
+            let own = self.authority.sealing.sealing_key();
+            let sealed = own
+                .seal(&info, &key, rng)
+                .map_err(|error| EchoError::Store {
+                    reason: error.to_string(),
+                })?;
+            if row.is_none() {
+                row = Some(stored(self.record.number, store)?);
+            }
+            row.get_or_insert_default().push((id, sealed));
+            self.kept_keys.insert(id, key);
+        }
+        let Some(row) = row else { return Ok(()) };
+        let key = kept_keys_key(self.record.number);
+        outcome.batch.put(TALLIES, key, encode_row(&row)?);
+        let before = self.keys.len();
+        self.open_keys();
+        if self.keys.len() != before && self.has_sealed_blocks() {
+            self.stale = true;
+        }
+        self.duties.look_again();
+        Ok(())
+    }
+
+    /// The content keys that came from archives.
+    pub(super) fn load_kept_keys(&mut self, store: &dyn Read) -> Result<(), EchoError> {
+        let info = *self.key().as_bytes();
+        for (id, sealed) in stored(self.record.number, store)? {
+            // One that was sealed for secrets that this device has no more is of no use.
+            let opened = self.authority.sealing.open(&info, &sealed).ok();
+            if let Some(key) = opened.filter(|key| key.id() == id) {
+                self.kept_keys.insert(id, key);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bad(reason: String) -> EchoError {
+    EchoError::BadArchive { reason }
+}

@@ -1,0 +1,67 @@
+//! Archives: what they are read from, and what comes back out of them.
+
+use std::sync::Arc;
+
+use dxos_actors::{Answer, Context, Receive};
+use dxos_document::Object;
+use dxos_feed::{FeedDescriptor, Run};
+use dxos_protocol::echo::{
+    EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, RestoreSpace,
+};
+
+use super::SpaceActor;
+
+impl Receive<GetManifest> for SpaceActor {
+    fn receive(
+        &mut self,
+        _: GetManifest,
+        _: &Context<Self>,
+    ) -> Answer<Result<Manifest, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(self.space().and_then(|space| space.manifest(&store)))
+    }
+}
+
+impl Receive<ReadBlocks> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: ReadBlocks,
+        _: &Context<Self>,
+    ) -> Answer<Result<Vec<(FeedDescriptor, Run)>, EchoError>> {
+        let ReadBlocks {
+            from,
+            until,
+            bytes_max,
+            ..
+        } = message;
+        let store = Arc::clone(&self.shared.store);
+        let space = self.space();
+        Answer::Now(space.and_then(|space| space.read_blocks(&from, &until, bytes_max, &store)))
+    }
+}
+
+impl Receive<ReadObjects> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: ReadObjects,
+        _: &Context<Self>,
+    ) -> Answer<Result<Vec<Object>, EchoError>> {
+        let ReadObjects { after, limit, .. } = message;
+        let store = Arc::clone(&self.shared.store);
+        let space = self.space();
+        Answer::Now(space.and_then(|space| space.read_objects(after, limit, &store)))
+    }
+}
+
+impl Receive<RestoreSpace> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: RestoreSpace,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<(), EchoError>> {
+        let result = self.step(ctx, |space, now_ms, (store, rng)| {
+            space.restore_blocks(message.blocks, now_ms, (store, rng))
+        });
+        Answer::Now(result.flatten())
+    }
+}
