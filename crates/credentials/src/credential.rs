@@ -211,7 +211,7 @@ pub enum GuestProof {
 }
 
 /// An assertion with the signature of its issuer. One that exists has been verified: it can only
-/// be made by signing or by [`Credential::decode`].
+/// be made by signing, or by [`Credential::decode`] and later [`Credential::decode_again`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     issuer: Issuer,
