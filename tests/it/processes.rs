@@ -196,3 +196,32 @@ fn the_environment_wins_over_the_file_and_the_command_line_over_both() {
     assert_eq!(config["storage"]["sync_interval_ms"], 50);
     assert_eq!(config["profile"], home.path().join("p").to_str().unwrap());
 }
+
+#[test]
+fn a_variable_that_is_no_setting_keeps_nothing_from_starting_and_a_wrong_value_does() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = Dx::new(&home.path().join("p"));
+    let run = |name: &str, value: &str| {
+        let mut command = dx.command(&["--json", "config"]);
+        command.env(name, value).output().unwrap()
+    };
+    // Of other programs, such as a harness that says where dx is, or a mistyped setting.
+    for name in ["DX_BIN", "DX_X__Y", "DX_", "DX___", "DX_PROFIL"] {
+        let output = run(name, "x");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{name}: {text}");
+        serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    }
+    let text = String::from_utf8_lossy(&run("DX_PROFIL", "x").stderr).into_owned();
+    assert!(text.contains("DX_PROFILE"), "{text}");
+    for (name, key) in [
+        ("DX_STORAGE__CACHE_MIB", "storage.cache_mib"),
+        ("DX_STORAGE__CACHE_MB", "storage.cache_mb"),
+        ("DX_STORAGE", "storage"),
+    ] {
+        let output = run(name, "lots");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{name}: {text}");
+        assert!(text.contains(key), "{name}: {text}");
+    }
+}

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::error::Kind;
 use figment::providers::{Env, Format, Serialized, Toml, Yaml};
+use figment::value::UncasedStr;
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be set. The same names stand in `dx.yml` and `dx.toml`; in the
@@ -192,6 +193,9 @@ impl fmt::Display for PathDisplay {
 /// Names of the environment that begin like settings and are none.
 const NOT_SETTINGS: [&str; 4] = ["config", "log", "passphrase", "no_color"];
 
+/// The settings and groups of settings, as they stand in [`Config`].
+const SETTINGS: [&str; 4] = ["profile", "keyring", "network", "storage"];
+
 impl Config {
     /// Reads the configuration: defaults, then `file` (or, when that is `None`, the file named
     /// by `DX_CONFIG`, or `dx.yml` or `dx.toml` in the current directory, if there is one), then
@@ -212,7 +216,7 @@ impl Config {
         if let Some(file) = &file {
             figment = merge_file(figment, file)?;
         }
-        figment = figment.merge(Env::prefixed("DX_").ignore(&NOT_SETTINGS).split("__"));
+        figment = figment.merge(environment().split("__"));
         let config: Self = figment
             .extract()
             .map_err(|error| explain(error, file.as_deref()))?;
@@ -252,6 +256,29 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The variables that set something: `DX_` and the name of a setting or of a group of them. Other
+/// programs have variables that begin so, too: they are none of ours, and only one that looks like
+/// a mistyped setting is worth a word.
+fn environment() -> Env {
+    let settings = SETTINGS.iter().map(|name| UncasedStr::new(name));
+    let is_setting = move |name: &UncasedStr| {
+        let first = name.as_str().split("__").next().unwrap_or_default();
+        let first = UncasedStr::new(first);
+        let is_setting = settings.clone().any(|setting| setting == first);
+        if !is_setting && !NOT_SETTINGS.iter().any(|known| *known == first) {
+            let first = first.as_str().to_lowercase();
+            if let Some(nearest) = nearest(&first, &SETTINGS) {
+                let nearest = nearest.to_uppercase();
+                tracing::warn!(
+                    "DX_{name} is not a setting and sets nothing; is DX_{nearest} meant?"
+                );
+            }
+        }
+        is_setting
+    };
+    Env::prefixed("DX_").filter(is_setting)
 }
 
 fn find_in(directory: &Path) -> Result<Option<PathBuf>, ConfigError> {
@@ -391,6 +418,15 @@ mod tests {
             assert_eq!(load("dx.yml", text), Ok(Config::default()));
             assert_eq!(load("dx.toml", text), Ok(Config::default()));
         }
+    }
+
+    #[test]
+    fn the_environment_is_asked_for_every_setting_that_there_is() {
+        let all = serde_json::to_value(Config::default()).unwrap();
+        let all: Vec<_> = all.as_object().unwrap().keys().cloned().collect();
+        let mut asked = SETTINGS.map(str::to_owned).to_vec();
+        asked.sort();
+        assert_eq!(asked, all);
     }
 
     #[test]
