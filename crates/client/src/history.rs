@@ -7,8 +7,8 @@ use dxos_actors::Port;
 use dxos_document::{Object, Path, Query, Stamp, Timeframe};
 use dxos_protocol::echo::{Committed, EchoError};
 use dxos_protocol::history::{
-    COMPARE_PAGE_MAX, Compare, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts, Loser,
-    ObjectDifference, ReadHistory, RunQueryAt, Undo, Undone,
+    COMPARE_PAGE_MAX, Compare, FeedReport, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts,
+    ListFeeds, Loser, ObjectDifference, ReadHistory, RunQueryAt, Undo, Undone,
 };
 
 use crate::{ClientError, Database, ObjectId, Space};
@@ -124,6 +124,16 @@ impl Space {
     pub async fn timeframe(&self) -> Result<Timeframe, ClientError> {
         let port = self.client().node()?.echo.timeframe();
         ask(port, GetTimeframe { space: self.key() }).await
+    }
+
+    /// Its feeds that hold something: who writes each, for what, and how much of it is here.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] when the space is gone.
+    pub async fn feeds(&self) -> Result<Vec<FeedReport>, ClientError> {
+        let port = self.client().node()?.echo.list_feeds();
+        ask(port, ListFeeds { space: self.key() }).await
     }
 
     /// The space as it was at a timeframe.

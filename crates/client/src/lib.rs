@@ -115,6 +115,7 @@ pub use dxos_document::{
     TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName, Value,
 };
 pub use dxos_echo::Usage;
+pub use dxos_feed::{Designation, FeedDescriptor};
 pub use dxos_halo::OpenHaloError;
 pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, KeyPlace, KeyringError, ObjectId,
@@ -128,8 +129,8 @@ pub use dxos_protocol::echo::{
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{
-    Author, Change, ChangeKind, HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, KeptPart, KeptReason,
-    Loser, ObjectDifference, PropertyDifference, UndoPart, Undone,
+    Author, Change, ChangeKind, FeedReport, HISTORY_PAGE_MAX, HistoryEntry, HistoryPage, KeptPart,
+    KeptReason, Loser, ObjectDifference, PropertyDifference, UndoPart, Undone,
 };
 pub use dxos_protocol::invitation::{Authentication, InvitationKind, InvitationType, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};

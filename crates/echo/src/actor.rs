@@ -21,8 +21,8 @@ use dxos_protocol::auth::{JudgeEvidence, Judgement, NoEvidence, PresentEvidence,
 use dxos_protocol::echo::*;
 use dxos_protocol::halo::Authority;
 use dxos_protocol::history::{
-    Compare, ComparePage, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts, Loser,
-    ReadHistory, RunQueryAt, Undo, Undone,
+    Compare, ComparePage, FeedReport, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts,
+    ListFeeds, Loser, ReadHistory, RunQueryAt, Undo, Undone,
 };
 use dxos_protocol::mesh::JoinSwarm;
 use dxos_protocol::replicate::{
@@ -442,6 +442,7 @@ pass_to_space! {
     GetObjectAt => Option<dxos_document::Object>,
     GetSpace => SpaceReport,
     GetTimeframe => dxos_document::Timeframe,
+    ListFeeds => Vec<FeedReport>,
     ListConflicts => BTreeMap<dxos_document::Path, Vec<Loser>>,
     ListMembers => Vec<MemberReport>,
     OpenMessage => Option<Vec<u8>>,

@@ -16,7 +16,7 @@ use dxos_protocol::echo::{
     WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
-    Compare, GetObjectAt, GetTimeframe, ListConflicts, ReadHistory, RunQueryAt, Undo,
+    Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
 };
 use dxos_protocol::mesh::{EndSession, JoinSwarm, MembersChanged, Wake};
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
@@ -176,6 +176,8 @@ ports! {
     read_history: ReadHistory,
     /// Tells what has been applied.
     timeframe: GetTimeframe,
+    /// Lists the feeds of a space.
+    list_feeds: ListFeeds,
     /// Reads one object as it was.
     get_object_at: GetObjectAt,
     /// Runs a query over the objects as they were.

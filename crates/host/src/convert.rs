@@ -25,7 +25,7 @@ use crate::protocol::{
 
 pub(crate) use invitation::{FlowTerms, authentication, flow, invitation, invitation_kind, stand};
 pub(crate) use past::{
-    author, difference, history_entry, stamp, timeframe, to_stamp, to_timeframe, undone,
+    author, difference, feed, history_entry, stamp, timeframe, to_stamp, to_timeframe, undone,
 };
 
 /// Reads a key, an id or another text form that a client sent.

@@ -165,6 +165,7 @@ impl From<EchoError> for ErrorInfo {
             EchoError::AlreadyJoined { .. } => refused("alreadyJoined"),
             EchoError::BadTicket { .. } => refused("badTicket"),
             EchoError::InvitationUsed { .. } => refused("invitationUsed"),
+            EchoError::InvalidQuery(_) => refused("invalidQuery"),
             EchoError::InvalidTransaction { .. } => refused("invalidTransaction"),
             EchoError::LastAdmin { .. } => refused("lastAdmin"),
             EchoError::OthersTransaction { .. } => refused("othersTransaction"),

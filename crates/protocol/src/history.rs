@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use dxos_document::{Key, Map, Object, Path, Query, Stamp, Timeframe, TypeName, Value};
+use dxos_feed::FeedDescriptor;
 use dxos_keys::{DeviceKey, FeedId, IdentityKey, ObjectId, SpaceKey};
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,26 @@ pub struct GetTimeframe {
     pub space: SpaceKey,
 }
 
+/// Asks for the feeds of a space.
+#[derive(Clone, Copy, Debug)]
+pub struct ListFeeds {
+    /// The space.
+    pub space: SpaceKey,
+}
+
+/// A feed of a space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedReport {
+    /// The feed.
+    pub feed: FeedId,
+    /// What it is: whose, and for what.
+    pub descriptor: FeedDescriptor,
+    /// Who writes it.
+    pub author: Author,
+    /// How many of its blocks are here and were applied.
+    pub applied: u64,
+}
+
 /// Asks for one object as of a timeframe, deleted or not.
 #[derive(Clone, Debug)]
 pub struct GetObjectAt {
@@ -282,6 +303,7 @@ request! {
     ListConflicts => Result<BTreeMap<Path, Vec<Loser>>, EchoError>,
     ReadHistory => Result<HistoryPage, EchoError>,
     GetTimeframe => Result<Timeframe, EchoError>,
+    ListFeeds => Result<Vec<FeedReport>, EchoError>,
     GetObjectAt => Result<Option<Object>, EchoError>,
     RunQueryAt => Result<Vec<Object>, EchoError>,
     Compare => Result<ComparePage, EchoError>,

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use dxos_keys::DeviceKey;
 use dxos_protocol::echo::{ForkReport, MemberReport, SpaceCredential, SpaceReport, SpaceState};
+use dxos_protocol::history::FeedReport;
 use dxos_store::Read;
 
+use super::past::author;
 use super::space::Space;
 
 impl Space {
@@ -50,6 +52,18 @@ impl Space {
             profile: member.profile,
             online: member.devices.keys().any(|device| online.contains(device)),
             devices: member.devices.into_keys().collect(),
+        });
+        reports.collect()
+    }
+
+    /// The feeds of the space that hold something, in the order of their ids.
+    pub(crate) fn feed_reports(&self) -> Vec<FeedReport> {
+        let feeds = self.dag.feeds().filter(|(_, state)| state.length > 0);
+        let reports = feeds.map(|(feed, state)| FeedReport {
+            feed: *feed,
+            descriptor: state.descriptor,
+            author: author(&self.membership, &state.descriptor),
+            applied: state.length,
         });
         reports.collect()
     }

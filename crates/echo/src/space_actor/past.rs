@@ -8,8 +8,8 @@ use dxos_actors::{Answer, Context, Receive};
 use dxos_document::{Object, Timeframe};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::history::{
-    Compare, ComparePage, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts, Loser,
-    ReadHistory, RunQueryAt, Undo, Undone,
+    Compare, ComparePage, FeedReport, GetObjectAt, GetTimeframe, HistoryPage, ListConflicts,
+    ListFeeds, Loser, ReadHistory, RunQueryAt, Undo, Undone,
 };
 use dxos_store::Read;
 use tokio::sync::oneshot;
@@ -63,6 +63,16 @@ impl Receive<GetTimeframe> for SpaceActor {
         _: &Context<Self>,
     ) -> Answer<Result<Timeframe, EchoError>> {
         Answer::Now(self.space().map(|space| space.timeframe()))
+    }
+}
+
+impl Receive<ListFeeds> for SpaceActor {
+    fn receive(
+        &mut self,
+        _: ListFeeds,
+        _: &Context<Self>,
+    ) -> Answer<Result<Vec<FeedReport>, EchoError>> {
+        Answer::Now(self.space().map(|space| space.feed_reports()))
     }
 }
 

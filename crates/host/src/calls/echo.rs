@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use dxos_client::{ClientError, FeedId, Invitation, Map, Space, SpaceKey, Topic};
 use serde_json::Value;
 
-use super::{Answer, done, history, invitations, json, object, own_identity, params, space_of};
+use super::{
+    Answer, done, history, invitations, json, object, own_identity, params, query, space_of,
+};
 use crate::convert::{self, parse};
 use crate::protocol::{
     AcceptInvitation, CreateSpace, ErrorInfo, LeaveSpace, MemberInfo, MemberParams, NetworkInfo,
@@ -103,6 +105,9 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         "echo.conflicts" | "echo.history" | "echo.undo" | "echo.timeframe" | "echo.objectAt"
         | "echo.queryAt" | "echo.diff" | "echo.feeds" | "echo.blocks" => {
             history::call(caller, method, given).await
+        }
+        "echo.query" | "echo.page" | "echo.count" | "echo.groupCount" | "echo.explain" => {
+            query::call(caller, method, given).await
         }
         _ => object::call(caller, method, given).await,
     }

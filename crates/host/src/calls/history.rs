@@ -1,22 +1,17 @@
 //! The past of a space.
 
-use std::collections::BTreeMap;
-
 use dxos_client::{HISTORY_PAGE_MAX, HistoryPage};
 use serde_json::Value;
 
 use super::echo::feed_of;
-use super::object::page;
+use super::query::page;
 use super::{Answer, json, params, space_of, unknown};
 use crate::convert::{self, parse, small};
 use crate::protocol::{
-    AuthorInfo, BlockInfo, BlockPage, ConflictInfo, Diff, ErrorInfo, FeedInfo, HistoryPageInfo,
-    LoserInfo, ObjectAt, ObjectParams, QueryAt, ReadBlocks, ReadHistory, SpaceParams, Undo,
+    BlockInfo, BlockPage, ConflictInfo, Diff, ErrorInfo, HistoryPageInfo, LoserInfo, ObjectAt,
+    ObjectParams, QueryAt, ReadBlocks, ReadHistory, SpaceParams, Undo,
 };
 use crate::shared::Caller;
-
-/// Pages of history that are looked through for the writers of feeds.
-const AUTHOR_PAGES: usize = 4;
 
 pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer {
     match method {
@@ -118,34 +113,8 @@ async fn undo(caller: &Caller, undo: &Undo) -> Answer {
 }
 
 async fn feeds(caller: &Caller, of: &SpaceParams) -> Answer {
-    let space = space_of(caller, &of.space).await?;
-    let timeframe = space.timeframe().await?;
-    let mut authors: BTreeMap<String, AuthorInfo> = BTreeMap::new();
-    let mut history = space.history();
-    for _ in 0..AUTHOR_PAGES {
-        let page = history.next(HISTORY_PAGE_MAX).await?;
-        for entry in &page.entries {
-            let feed = entry.committed.feed.to_string();
-            authors
-                .entry(feed)
-                .or_insert_with(|| convert::author(&entry.author));
-        }
-        if page.next.is_none() || authors.len() >= timeframe.dots.len() {
-            break;
-        }
-    }
-    let infos: Vec<_> = timeframe
-        .iter()
-        .map(|dot| {
-            let feed = dot.actor.to_string();
-            FeedInfo {
-                author: authors.get(&feed).cloned(),
-                feed,
-                applied: dot.counter,
-            }
-        })
-        .collect();
-    json(&infos)
+    let feeds = space_of(caller, &of.space).await?.feeds().await?;
+    json(&feeds.iter().map(convert::feed).collect::<Vec<_>>())
 }
 
 async fn blocks(caller: &Caller, of: &ReadBlocks) -> Answer {

@@ -8,6 +8,7 @@ mod history;
 mod invitations;
 mod mesh;
 mod object;
+mod query;
 mod session;
 
 use dxos_client::{EchoError, IdentityKey, Space, SpaceKey};

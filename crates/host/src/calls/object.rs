@@ -1,18 +1,17 @@
 //! Objects: read, queried, written.
 
 use dxos_client::{
-    Durability, ForeignKey, Map, Object, ObjectId, ObjectRef, Path, Tx, TxError, TypeName,
-    TypeSchema, Value,
+    Durability, ForeignKey, Map, ObjectId, ObjectRef, Path, Tx, TxError, TypeName, TypeSchema,
+    Value,
 };
 use serde_json::Value as Json;
 
 use super::{Answer, done, json, params, space_of, unknown};
-use crate::convert::{self, parse, small};
-use crate::limits::{NAME_BYTES_MAX, PAGE_BYTES_MAX, PAGE_OBJECTS_MAX};
+use crate::convert::{self, parse};
+use crate::limits::NAME_BYTES_MAX;
 use crate::protocol::{
     Applied, Apply, DanglingInfo, DurabilitySpec, ErrorInfo, ForeignKeyInfo, ObjectOp,
-    ObjectParams, PutSchema, QueryPage, ResolveRef, ResolvedRef, RunQuery, SchemaInfo, SpaceParams,
-    TextSplice,
+    ObjectParams, PutSchema, ResolveRef, ResolvedRef, SchemaInfo, SpaceParams, TextSplice,
 };
 use crate::shared::Caller;
 
@@ -24,12 +23,6 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Json) -> Answer {
             let space = space_of(caller, &of.space).await?;
             let id: ObjectId = parse("object", &of.object)?;
             json(&space.db().get(id).await?.as_ref().map(convert::object))
-        }
-        "echo.query" => {
-            let run: RunQuery = params(given)?;
-            let space = space_of(caller, &run.space).await?;
-            let found = space.db().query(run.query.to_query()).run().await?;
-            json(&page(&found, run.from))
         }
         "echo.resolve" => resolve(caller, &params(given)?).await,
         "echo.dangling" => {
@@ -60,27 +53,6 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Json) -> Answer {
             done()
         }
         _ => Err(unknown(method)),
-    }
-}
-
-/// A page of the answer to a query: as many objects as fit, one at least.
-pub(super) fn page(found: &[Object], from: u32) -> QueryPage {
-    let start = (from as usize).min(found.len());
-    let mut objects = Vec::new();
-    let mut bytes = 0;
-    for object in found.iter().skip(start).take(PAGE_OBJECTS_MAX) {
-        let info = convert::object(object);
-        bytes += serde_json::to_string(&info).map_or(0, |text| text.len());
-        if bytes > PAGE_BYTES_MAX && !objects.is_empty() {
-            break;
-        }
-        objects.push(info);
-    }
-    let end = start + objects.len();
-    QueryPage {
-        objects,
-        next: (end < found.len()).then(|| small(end)),
-        total: small(found.len()),
     }
 }
 

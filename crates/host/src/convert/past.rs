@@ -1,14 +1,14 @@
 //! The past of a space, as it goes over the wire.
 
 use dxos_client::{
-    Author, Change, ChangeKind, HistoryEntry, KeptReason, ObjectDifference, Path, Stamp, Timeframe,
-    Undone, Value,
+    Author, Change, ChangeKind, Designation, FeedReport, HistoryEntry, KeptReason,
+    ObjectDifference, Path, Stamp, Timeframe, Undone, Value,
 };
 use std::collections::BTreeMap;
 
 use crate::protocol::{
-    AuthorInfo, ChangeInfo, ChangeKindInfo, ErrorInfo, HistoryEntryInfo, KeptPartInfo, ObjectDiff,
-    PropertyDiff, StampInfo, TimeframeInfo, UndoPartInfo, UndoneInfo,
+    AuthorInfo, ChangeInfo, ChangeKindInfo, DesignationInfo, ErrorInfo, FeedInfo, HistoryEntryInfo,
+    KeptPartInfo, ObjectDiff, PropertyDiff, StampInfo, TimeframeInfo, UndoPartInfo, UndoneInfo,
 };
 
 use super::{committed, object, parse, properties, texts};
@@ -18,6 +18,19 @@ pub(crate) fn author(author: &Author) -> AuthorInfo {
         device: author.device.to_string(),
         identity: author.identity.map(|identity| identity.to_string()),
         display_name: author.display_name.clone(),
+    }
+}
+
+pub(crate) fn feed(report: &FeedReport) -> FeedInfo {
+    FeedInfo {
+        feed: report.feed.to_string(),
+        designation: match report.descriptor.designation {
+            Designation::Control => DesignationInfo::Control,
+            Designation::Data => DesignationInfo::Data,
+        },
+        incarnation: report.descriptor.incarnation,
+        author: author(&report.author),
+        applied: report.applied,
     }
 }
 

@@ -93,9 +93,13 @@ wire! {
     pub struct FeedInfo {
         /// The feed.
         pub feed: String,
-        /// Who writes it, when that is known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub author: Option<super::AuthorInfo>,
+        /// What it is for.
+        pub designation: DesignationInfo,
+        /// Which of the device's feeds of this designation it is: a further one begins when the
+        /// one before cannot be gone on with.
+        pub incarnation: u32,
+        /// Who writes it.
+        pub author: super::AuthorInfo,
         /// How many of its blocks were applied here.
         pub applied: u64,
     }
@@ -129,6 +133,16 @@ wire! {
 }
 
 kinds! {
+    /// What a feed is for.
+    #[derive(Copy, Eq)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum DesignationInfo {
+        /// Credentials.
+        Control,
+        /// Transactions.
+        Data,
+    }
+
     /// What a space is doing.
     #[derive(Copy, Eq)]
     #[serde(rename_all = "kebab-case")]

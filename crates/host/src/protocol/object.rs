@@ -117,6 +117,59 @@ wire! {
         pub total: u32,
     }
 
+    /// A page of the answer to a query, behind a cursor.
+    pub struct CursorPage {
+        /// The objects.
+        pub objects: Vec<ObjectInfo>,
+        /// A cursor: the `after` of the next page; none when there is nothing behind it now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub next: Option<String>,
+    }
+
+    /// How many objects a query finds.
+    pub struct CountInfo {
+        /// How many, the limit of the query left aside.
+        pub count: u64,
+    }
+
+    /// How many objects have one value.
+    pub struct GroupInfo {
+        /// The value, null also for objects that have none. Counters are numbers here, and texts
+        /// strings.
+        #[cfg_attr(test, ts(type = "EchoValue"))]
+        pub value: Value,
+        /// How many.
+        pub count: u64,
+    }
+
+    /// How a query was answered.
+    pub struct ExplanationInfo {
+        /// The index that served it, such as `task by due`; null when every object was looked at.
+        pub index: Option<String>,
+        /// Whether the index gave the results in their order, so that the limit ended the reading.
+        pub in_order: bool,
+        /// Rows of the index that were read.
+        pub rows: u64,
+        /// Objects that were loaded and looked at.
+        pub objects: u64,
+        /// Objects that were found.
+        pub results: u64,
+        /// Indexes that are not complete and could not serve.
+        pub building: Vec<IndexInfo>,
+    }
+
+    /// An index of a space.
+    pub struct IndexInfo {
+        /// What it is called.
+        pub name: String,
+        /// Whether queries use it.
+        pub is_ready: bool,
+        /// How many objects it has been built of so far.
+        pub done: u64,
+        /// How many objects there are.
+        pub objects: u64,
+    }
+
     /// What a transaction did.
     pub struct Applied {
         /// Where it was written, null when it changed nothing.
@@ -220,6 +273,37 @@ params! {
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         #[serde(default)]
         pub from: u32,
+    }
+
+    /// A question about a query.
+    pub struct AskQuery {
+        /// The space.
+        pub space: String,
+        /// The query.
+        pub query: QuerySpec,
+    }
+
+    /// Counts what a query finds by value; its limit is left aside.
+    pub struct GroupCount {
+        /// The space.
+        pub space: String,
+        /// The query.
+        pub query: QuerySpec,
+        /// The property; `@meta.type`, `@meta.tags` and so on for what is known besides.
+        pub path: String,
+    }
+
+    /// Runs a query for one page. What changes between two pages moves none of the others.
+    pub struct ReadPage {
+        /// The space.
+        pub space: String,
+        /// The query; its limit is left aside.
+        pub query: QuerySpec,
+        /// How many objects, up to 1,000.
+        pub size: u32,
+        /// Only what is behind this cursor: `next` of a page of the same order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<String>,
     }
 
     /// Follows a reference.

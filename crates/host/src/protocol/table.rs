@@ -110,6 +110,10 @@ methods! {
     "echo.flush" ("SpaceParams") -> "Nothing";
     "echo.object" ("ObjectParams") -> "ObjectInfo | null";
     "echo.query" ("RunQuery") -> "QueryPage";
+    "echo.page" ("ReadPage") -> "CursorPage";
+    "echo.count" ("AskQuery") -> "CountInfo";
+    "echo.groupCount" ("GroupCount") -> "GroupInfo[]";
+    "echo.explain" ("AskQuery") -> "ExplanationInfo";
     "echo.resolve" ("ResolveRef") -> "ResolvedRef";
     "echo.dangling" ("SpaceParams") -> "DanglingInfo[]";
     "echo.schemas" ("SpaceParams") -> "SchemaInfo[]";

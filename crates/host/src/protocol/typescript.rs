@@ -82,12 +82,13 @@ fn generated() -> String {
         PresentationInfo RecoveryPhraseInfo ProfileParams DeviceParams RenameDevice
         SetDevicePreference PresentCredentials RecoverIdentity PeerSpec
         SpaceInfo SpaceStateInfo PipelineInfo RoleInfo ForkInfo DepartureInfo MemberInfo
-        Messages MessageInfo FeedInfo BlockPage BlockInfo StateHashInfo
+        Messages MessageInfo FeedInfo DesignationInfo BlockPage BlockInfo StateHashInfo
         SpaceParams CreateSpace UpdateSpace MemberParams UpdateMemberRole LeaveSpace PostMessage
         ReadBlocks
         ObjectInfo MomentInfo MetaInfo ForeignKeyInfo QueryPart QueryChange PlacedInfo QueryPage
         Applied CommittedInfo DanglingInfo SchemaInfo ResolvedRef
-        ObjectParams QuerySpec OrderSpec DeletedSpec RunQuery ResolveRef PutSchema
+        ExplanationInfo IndexInfo CountInfo GroupInfo CursorPage
+        ObjectParams QuerySpec OrderSpec DeletedSpec RunQuery AskQuery GroupCount ReadPage ResolveRef PutSchema
         Apply DurabilitySpec ObjectOp
         TextValue MarkInfo TextChangeInfo TextSplice TextEdited TextStepped CursorInfo
         TextParams EditText MarkText ExpandSpec SetCursor SelectionSpec

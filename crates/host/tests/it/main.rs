@@ -12,6 +12,7 @@ mod flood;
 mod frames;
 mod invitations;
 mod objects;
+mod queries;
 mod resume;
 mod security;
 mod served;

@@ -3,7 +3,6 @@ import type { BlockInfo, FeedInfo, Space } from '@dxos-rs/client';
 import { asError, useLoad, useStore } from '../../data/store.js';
 import { Ago, Avatar, Badge, Button, Empty, Key } from '../../ui/controls.js';
 import { formatCount, hueOf, plural } from '../../ui/format.js';
-import { Icon } from '../../ui/icon.js';
 import { useWidth } from '../../ui/width.js';
 
 const PAGE = 200;
@@ -18,7 +17,7 @@ export function Feeds({ space }: { space: Space }) {
   const feeds = useLoad(() => space.feeds(), [space, count]);
   const [feed, setFeed] = useState<string>();
   const forks = useStore(space.forks);
-  const sorted = useMemo(() => [...(feeds.value ?? [])].sort((one, other) => other.applied - one.applied), [feeds.value]);
+  const sorted = useMemo(() => [...(feeds.value ?? [])].sort((one, other) => (one.designation === other.designation ? other.applied - one.applied : one.designation === 'data' ? -1 : 1)), [feeds.value]);
   const shown = feed === undefined ? undefined : sorted.find((one) => one.feed === feed);
   return (
     <div className="column wide">
@@ -32,26 +31,23 @@ export function Feeds({ space }: { space: Space }) {
             const fork = forks.find((known) => known.feed === one.feed);
             return (
               <li key={one.feed}>
-                {one.author ? (
-                  <Avatar name={one.author.displayName} id={one.author.identity ?? one.feed} />
-                ) : (
-                  <span className="device-icon">
-                    <Icon name="identity" />
-                  </span>
-                )}
+                <Avatar name={one.author.displayName} id={one.author.identity ?? one.feed} />
                 <div className="grow">
-                  <strong style={{ fontWeight: 560 }}>{one.author ? (one.author.displayName ?? 'No name') : 'Without transactions'}</strong>
+                  <strong style={{ fontWeight: 560 }}>{one.author.displayName ?? 'No name'}</strong>
                   <span className="small faint row wrap" style={{ columnGap: 8, rowGap: 0 }}>
                     <Key value={one.feed} what="Feed" />
-                    {one.author ? <Key value={one.author.device} what="Device" /> : <span>credentials, or nothing that counts</span>}
+                    <Key value={one.author.device} what="Device" />
                   </span>
                 </div>
+                <Badge>{one.incarnation === 0 ? one.designation : `${one.designation}, ${one.incarnation + 1}.`}</Badge>
                 {fork && <Badge tone="bad">forked, cut at {fork.seq}</Badge>}
                 <span className="small soft">{plural(one.applied, 'block')}</span>
+                {/* Credentials are on the page of the space's settings. */}
                 <Button
                   small
+                  style={one.designation === 'control' ? { visibility: 'hidden' } : undefined}
                   aria-pressed={feed === one.feed}
-                  aria-label={`Only the blocks of ${one.author?.displayName ?? 'this feed'}`}
+                  aria-label={`Only the blocks of ${one.author.displayName ?? 'this feed'}`}
                   onClick={() => setFeed(feed === one.feed ? undefined : one.feed)}
                 >
                   {feed === one.feed ? 'All' : 'Blocks'}
@@ -110,7 +106,7 @@ function Blocks({ space, feeds, feed, count }: { space: Space; feeds: readonly F
   return (
     <section className="card" aria-labelledby="blocks-title">
       <div className="card-head">
-        <h2 id="blocks-title">{feed ? `Blocks of ${feed.author?.displayName ?? 'one feed'}` : 'Blocks'}</h2>
+        <h2 id="blocks-title">{feed ? `Blocks of ${feed.author.displayName ?? 'one feed'}` : 'Blocks'}</h2>
         <span className="faint small">transactions that count, the newest first</span>
       </div>
       <Lanes blocks={blocks} feeds={feeds} chosen={chosen} />

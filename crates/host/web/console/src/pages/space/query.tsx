@@ -1,12 +1,12 @@
 import { useCallback, useMemo, useState } from 'react';
-import type { EchoComparison, EchoFilter, EchoValue, OrderSpec, QueryInput, Space } from '@dxos-rs/client';
+import type { EchoComparison, EchoFilter, EchoValue, ExplanationInfo, OrderSpec, QueryInput, Space } from '@dxos-rs/client';
 import { useObjects, useSchemas } from '../../data/objects.js';
 import { columnsOf, countTypes, rowsOf } from '../../data/rows.js';
 import { schemaOf } from '../../data/schema.js';
-import { asError, useSettled } from '../../data/store.js';
+import { asError, useLoad, useSettled } from '../../data/store.js';
 import { href, navigate } from '../../router.js';
 import { Button, copy, Empty, Field, IconButton, Input, Note, Segments, Select } from '../../ui/controls.js';
-import { plural, shortType } from '../../ui/format.js';
+import { formatCount, plural, shortType } from '../../ui/format.js';
 import { Table } from './table.js';
 
 type Operator = EchoComparison | 'contains' | 'prefix' | 'exists' | 'missing';
@@ -231,6 +231,20 @@ export function QueryTab({ space }: { space: Space }) {
   );
 }
 
+/** How the query was answered: by an index, or by looking at everything. */
+function Explained({ space, query }: { space: Space; query: QueryInput }) {
+  const key = JSON.stringify(query);
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  const { value } = useLoad(() => space.db.explain(query), [space, key]);
+  return value === undefined ? null : <span className="faint">{explanation(value)}</span>;
+}
+
+function explanation({ index, inOrder, rows, objects, building }: ExplanationInfo): string {
+  const waits = building.map(({ name, done, objects: all }) => `, “${name}” is being built (${formatCount(done)} of ${formatCount(all)})`).join('');
+  if (index === null) return ` · no index fits: ${plural(objects, 'object')} read${waits}`;
+  return ` · index “${index}”${inOrder ? ' in its order' : ''}: ${plural(rows, 'row')} and ${plural(objects, 'object')} read${waits}`;
+}
+
 function Answer({ space, query }: { space: Space; query: QueryInput }) {
   const { objects, loaded, error } = useObjects(space, query);
   const schemas = useSchemas(space);
@@ -241,6 +255,7 @@ function Answer({ space, query }: { space: Space; query: QueryInput }) {
     <section className="query-answer" aria-label="Answer">
       <p className="answer-head small soft" role="status">
         {error ? '' : loaded ? `${plural(rows.length, 'object')}, kept up to date` : 'Asking…'}
+        {loaded && !error && <Explained space={space} query={query} />}
       </p>
       {error ? (
         <div style={{ padding: 'var(--space-4)' }}>

@@ -3,6 +3,8 @@ import type {
   DeletedSpec,
   DurabilitySpec,
   EchoFilter,
+  ExplanationInfo,
+  GroupInfo,
   MarkInfo,
   MetaInfo,
   MomentInfo,
@@ -91,6 +93,21 @@ export interface Query<T extends object = Properties> extends Live<ReadonlyArray
   readonly spec: QuerySpec;
 }
 
+/** Which page of an answer. */
+export interface PageOptions {
+  /** How many objects: 100 when left out, at most 1,000. Large ones make a page shorter. */
+  size?: number;
+  /** `next` of the page before. */
+  after?: string;
+}
+
+/** A page of an answer. */
+export interface Page<T extends object = Properties> {
+  readonly objects: ReadonlyArray<EchoObject<T>>;
+  /** Where the next page begins; undefined when there is nothing behind this one now. */
+  readonly next: string | undefined;
+}
+
 /** A transaction that the host refused, and that was undone here. */
 export interface WriteFailure {
   readonly error: Error;
@@ -108,7 +125,23 @@ export interface Database {
   restore(object: ObjectHandle | string): void;
   /** Follows the answer to a query. Equal queries share one subscription. */
   query<T extends object = Properties>(query?: QueryInput): Query<T>;
-  /** Asks once. */
+  /**
+   * Asks once for a page: what comes first, or what is behind a cursor. What is added, changed
+   * or removed between two pages moves none of the others.
+   *
+   * @throws {HostError} when the cursor is one of another order.
+   */
+  page<T extends object = Properties>(query?: QueryInput, options?: PageOptions): Promise<Page<T>>;
+  /** How many objects a query finds, its limit left aside. */
+  count(query?: QueryInput): Promise<number>;
+  /**
+   * How many objects a query finds of each value at a path, in the order of the values. Its
+   * limit is left aside. `@meta.type`, `@meta.tags`, `@meta.parent` count by these.
+   */
+  groupCount(path: string, query?: QueryInput): Promise<GroupInfo[]>;
+  /** Runs a query and tells how it was answered: by which index, and what was read. */
+  explain(query?: QueryInput): Promise<ExplanationInfo>;
+  /** Asks once for everything. */
   find<T extends object = Properties>(query?: QueryInput): Promise<Array<EchoObject<T>>>;
   /** An object that is known here: shown by a query, followed, or just added. */
   getObjectById<T extends object = Properties>(id: string): EchoObject<T> | undefined;

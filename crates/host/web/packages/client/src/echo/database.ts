@@ -1,9 +1,9 @@
 /** The objects of a space. */
-import type { Database as DatabaseApi, EchoObject, ObjectHandle, Properties, Query, QueryInput, TextEditor, WriteFailure } from '../api/object.js';
+import type { Database as DatabaseApi, EchoObject, ObjectHandle, Page, PageOptions, Properties, Query, QueryInput, TextEditor, WriteFailure } from '../api/object.js';
 import type { Live, Store } from '../api/store.js';
 import type { Link } from '../core/link.js';
 import { notify } from '../core/store.js';
-import type { Applied, DurabilitySpec, ObjectInfo, ObjectOp, QueryPage } from '../generated/protocol.js';
+import type { Applied, DurabilitySpec, ExplanationInfo, GroupInfo, ObjectInfo, ObjectOp } from '../generated/protocol.js';
 import { objectOf } from './change.js';
 import { newObjectId } from './id.js';
 import { Layer } from './layer.js';
@@ -26,6 +26,10 @@ export interface DatabaseOptions {
   readonly retryOn: ReadonlyArray<Store<unknown>>;
   readonly openText: (object: string, path: string) => TextEditor;
 }
+
+/** Objects of a page when nothing is said, and at most. */
+const PAGE = 100;
+const PAGE_MAX = 1000;
 
 const idOf = (object: ObjectHandle | string): string => (typeof object === 'string' ? object : object.objectId);
 
@@ -101,23 +105,44 @@ export class Database implements DatabaseApi {
   }
 
   async find<T extends object = Properties>(input: QueryInput = {}): Promise<Array<EchoObject<T>>> {
-    const spec = querySpec(input);
-    const wantsDeleted = spec.deleted !== undefined && spec.deleted !== 'exclude';
     const found: Array<EchoObject<T>> = [];
-    let from: number | null | undefined = 0;
-    while (from !== null && from !== undefined) {
-      const page: QueryPage = await this.link.call('echo.query', { space: this.spaceKey, query: spec, from }, 'always');
-      for (const info of page.objects) {
-        // Held by the list that is given, and by nothing else.
-        const entry = this.layer.entry(info.id);
-        this.layer.told(info, undefined);
-        const object = viewOf(entry, this.spaceKey, this.#write, wantsDeleted);
-        if (object) found.push(object as EchoObject<T>);
-      }
-      from = page.next;
+    const wanted = input.limit ?? Infinity;
+    let after: string | undefined;
+    while (found.length < wanted) {
+      const page: Page<T> = await this.page<T>(input, { size: Math.min(PAGE_MAX, wanted - found.length), ...(after === undefined ? {} : { after }) });
+      found.push(...page.objects);
+      after = page.next;
+      if (after === undefined) break;
+    }
+    return found;
+  }
+
+  async page<T extends object = Properties>(input: QueryInput = {}, options: PageOptions = {}): Promise<Page<T>> {
+    const query = querySpec(input);
+    const wantsDeleted = query.deleted !== undefined && query.deleted !== 'exclude';
+    const page = await this.link.call('echo.page', { space: this.spaceKey, query, size: PAGE, ...options }, 'always');
+    const objects: Array<EchoObject<T>> = [];
+    for (const info of page.objects) {
+      // Held by the list that is given, and by nothing else.
+      const entry = this.layer.entry(info.id);
+      this.layer.told(info, undefined);
+      const object = viewOf(entry, this.spaceKey, this.#write, wantsDeleted);
+      if (object) objects.push(object as EchoObject<T>);
     }
     this.changed();
-    return found;
+    return { objects, next: page.next ?? undefined };
+  }
+
+  async count(input: QueryInput = {}): Promise<number> {
+    return (await this.link.call('echo.count', { space: this.spaceKey, query: querySpec(input) }, 'always')).count;
+  }
+
+  groupCount(path: string, input: QueryInput = {}): Promise<GroupInfo[]> {
+    return this.link.call('echo.groupCount', { space: this.spaceKey, query: querySpec(input), path }, 'always');
+  }
+
+  explain(input: QueryInput = {}): Promise<ExplanationInfo> {
+    return this.link.call('echo.explain', { space: this.spaceKey, query: querySpec(input) }, 'always');
   }
 
   getObjectById<T extends object = Properties>(id: string): EchoObject<T> | undefined {

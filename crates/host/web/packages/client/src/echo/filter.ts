@@ -56,7 +56,31 @@ function negate(answer: Answer): Answer {
 }
 
 function at(object: ObjectInfo, path: string): EchoValue | undefined {
-  return valueAt(object.properties, parsePath(path));
+  const parts = parsePath(path);
+  return parts.length === 2 && parts[0] === '@meta' ? about(object, parts[1]) : valueAt(object.properties, parts);
+}
+
+/** What is known of an object besides its properties. */
+function about({ type, created, updated, meta }: ObjectInfo, name: string | undefined): EchoValue | undefined {
+  const reference = (target: string | null | undefined): EchoValue | undefined => (target == null ? undefined : { '@ref': target });
+  switch (name) {
+    case 'type':
+      return type;
+    case 'created':
+      return { '@time': created.timeMs };
+    case 'updated':
+      return { '@time': updated.timeMs };
+    case 'tags':
+      return meta?.tags?.length ? { '@set': meta.tags } : undefined;
+    case 'parent':
+      return reference(meta?.parent);
+    case 'source':
+      return reference(meta?.source);
+    case 'target':
+      return reference(meta?.target);
+    default:
+      return undefined;
+  }
 }
 
 function refersTo(value: EchoValue | undefined, target: string): boolean {

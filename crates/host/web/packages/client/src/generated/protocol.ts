@@ -532,10 +532,20 @@ payload: Json, };
 export type FeedInfo = {
 /** The feed. */
 feed: string,
-/** Who writes it, when that is known. */
-author?: AuthorInfo | null,
+/** What it is for. */
+designation: DesignationInfo,
+/**
+ * Which of the device's feeds of this designation it is: a further one begins when the
+ * one before cannot be gone on with.
+ */
+incarnation: number,
+/** Who writes it. */
+author: AuthorInfo,
 /** How many of its blocks were applied here. */
 applied: number, };
+
+/** What a feed is for. */
+export type DesignationInfo = "control" | "data";
 
 /** Blocks of a space. */
 export type BlockPage = {
@@ -756,6 +766,54 @@ space: string,
 /** The object, deleted or not. */
 object: ObjectInfo, };
 
+/** How a query was answered. */
+export type ExplanationInfo = {
+/** The index that served it, such as `task by due`; null when every object was looked at. */
+index: string | null,
+/** Whether the index gave the results in their order, so that the limit ended the reading. */
+inOrder: boolean,
+/** Rows of the index that were read. */
+rows: number,
+/** Objects that were loaded and looked at. */
+objects: number,
+/** Objects that were found. */
+results: number,
+/** Indexes that are not complete and could not serve. */
+building: Array<IndexInfo>, };
+
+/** An index of a space. */
+export type IndexInfo = {
+/** What it is called. */
+name: string,
+/** Whether queries use it. */
+isReady: boolean,
+/** How many objects it has been built of so far. */
+done: number,
+/** How many objects there are. */
+objects: number, };
+
+/** How many objects a query finds. */
+export type CountInfo = {
+/** How many, the limit of the query left aside. */
+count: number, };
+
+/** How many objects have one value. */
+export type GroupInfo = {
+/**
+ * The value, null also for objects that have none. Counters are numbers here, and texts
+ * strings.
+ */
+value: EchoValue,
+/** How many. */
+count: number, };
+
+/** A page of the answer to a query, behind a cursor. */
+export type CursorPage = {
+/** The objects. */
+objects: Array<ObjectInfo>,
+/** A cursor: the `after` of the next page; none when there is nothing behind it now. */
+next?: string | null, };
+
 /** Names an object. */
 export type ObjectParams = {
 /** The space. */
@@ -792,6 +850,33 @@ space: string,
 query: QuerySpec,
 /** Where to begin: `next` of the page before. */
 from?: number, };
+
+/** A question about a query. */
+export type AskQuery = {
+/** The space. */
+space: string,
+/** The query. */
+query: QuerySpec, };
+
+/** Counts what a query finds by value; its limit is left aside. */
+export type GroupCount = {
+/** The space. */
+space: string,
+/** The query. */
+query: QuerySpec,
+/** The property; `@meta.type`, `@meta.tags` and so on for what is known besides. */
+path: string, };
+
+/** Runs a query for one page. What changes between two pages moves none of the others. */
+export type ReadPage = {
+/** The space. */
+space: string,
+/** The query; its limit is left aside. */
+query: QuerySpec,
+/** How many objects, up to 1,000. */
+size: number,
+/** Only what is behind this cursor: `next` of a page of the same order. */
+after?: string | null, };
 
 /** Follows a reference. */
 export type ResolveRef = {
@@ -1537,6 +1622,10 @@ export interface Methods {
   "echo.flush": { params: SpaceParams; result: Nothing };
   "echo.object": { params: ObjectParams; result: ObjectInfo | null };
   "echo.query": { params: RunQuery; result: QueryPage };
+  "echo.page": { params: ReadPage; result: CursorPage };
+  "echo.count": { params: AskQuery; result: CountInfo };
+  "echo.groupCount": { params: GroupCount; result: GroupInfo[] };
+  "echo.explain": { params: AskQuery; result: ExplanationInfo };
   "echo.resolve": { params: ResolveRef; result: ResolvedRef };
   "echo.dangling": { params: SpaceParams; result: DanglingInfo[] };
   "echo.schemas": { params: SpaceParams; result: SchemaInfo[] };

@@ -105,6 +105,40 @@ describe('one host', () => {
     expect(found![META].tags).toEqual(['red']);
   });
 
+  it('reads pages behind cursors, counts, and tells how it found what it found', async () => {
+    const space = await client.createSpace({ name: 'Pages' });
+    const type = 'example.com/type/Page';
+    for (let n = 0; n < 25; n += 1) space.db.add({ n, even: n % 2 === 0 }, { type });
+    await space.db.flush();
+    const query = { type, order: ['-n'] };
+    const seen: number[] = [];
+    let after: string | undefined;
+    do {
+      const page = await space.db.page<{ n: number }>(query, { size: 10, ...(after === undefined ? {} : { after }) });
+      seen.push(...page.objects.map(({ n }) => n));
+      after = page.next;
+      // Those that come where the reader has been are not its business.
+      space.db.add({ n: 100 + seen.length }, { type });
+      await space.db.flush();
+    } while (after !== undefined);
+    expect(seen).toEqual(Array.from({ length: 25 }, (_, place) => 24 - place));
+    await expect(space.db.page({ type, order: ['even'] }, { after: 'x' })).rejects.toMatchObject({ code: ErrorCode.INVALID_PARAMS });
+
+    expect(await space.db.count({ type, limit: 3 })).toBe(28);
+    expect(await space.db.groupCount('even', { type })).toEqual([
+      { value: null, count: 3 },
+      { value: false, count: 12 },
+      { value: true, count: 13 },
+    ]);
+    expect(await space.db.groupCount('@meta.type', { type })).toEqual([{ value: type, count: 28 }]);
+    expect(await space.db.find({ type, limit: 4 })).toHaveLength(4);
+    expect(await space.db.find({ type, limit: 0 })).toHaveLength(0);
+    const explained = await space.db.explain(query);
+    expect(explained.results).toBe(28);
+    expect(explained.index).not.toBeNull();
+    expect((await space.feeds()).map(({ designation }) => designation).sort()).toEqual(['control', 'data']);
+  });
+
   it('says that there are no archives, and undoes what is refused', async () => {
     const [space] = client.spaces.get();
     await expect(client.createSerializer().serializeSpace(space!)).rejects.toThrow(/archives/);
