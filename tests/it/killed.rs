@@ -46,6 +46,8 @@ fn nothing_acknowledged_is_lost_when_either_peer_is_killed() {
             "import",
             "Work",
             file.to_str().unwrap(),
+            "--source",
+            &format!("round {round}"),
             "--online",
             "--events",
         ];

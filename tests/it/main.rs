@@ -36,6 +36,7 @@ mod texts;
 mod thieves;
 mod trace;
 mod transactions;
+mod transfer;
 mod two_clients;
 mod typed;
 mod typed_migrations;

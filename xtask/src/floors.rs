@@ -67,6 +67,7 @@ pub(crate) const FLOORS: &[Place] = &[
     pure("dxos-feed", 1),
     pure("dxos-wire", 1),
     pure("dxos-credentials", 2),
+    pure("dxos-records", 2),
     pure("dxos-schema", 2),
     edge("dxos-actors", 3),
     pure("dxos-protocol", 3),

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use dxos_client::Format;
 
 pub(crate) use archive::{ArchiveOptions, RestoreArguments};
 pub(crate) use invitation::{
@@ -61,7 +62,7 @@ pub(crate) enum Command {
     /// The devices of the identity
     #[command(subcommand)]
     Device(DeviceCommand),
-    /// Write the objects of a space as JSON Lines
+    /// Write the objects of a space as JSON, JSON Lines or CSV
     Export(ExportOptions),
     /// Serve the console and JavaScript on this machine, until Ctrl-C; what `dx` alone does
     Host(HostOptions),
@@ -156,6 +157,14 @@ pub(crate) struct ImportOptions {
     /// The type of the objects; those that `dx export` wrote keep theirs, and their ids
     #[arg(long = "type", value_name = "TYPE", default_value = "record")]
     pub(crate) type_name: String,
+    /// The property that names a record, such as id: importing again updates the objects that
+    /// were made before. Without it a record is known again by its number and what it says
+    #[arg(long, value_name = "PROPERTY")]
+    pub(crate) key: Option<String>,
+    /// Where the records come from. The same source makes the same objects of the same records;
+    /// the name of the file when not given
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
     /// Leave bad records out and go on
     #[arg(long)]
     pub(crate) skip_bad: bool,
@@ -165,9 +174,10 @@ pub(crate) struct ImportOptions {
     /// Print a line for every batch that is acknowledged: it survives a kill of the process
     #[arg(long)]
     pub(crate) events: bool,
-    /// How to read the file; by its name or content when not given
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<crate::records::Format>,
+    /// How to read the file: csv, json (an array) or jsonl (an object a line); by its name or
+    /// content when not given
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
 }
 
 #[derive(Debug, Args)]
@@ -204,6 +214,13 @@ pub(crate) struct QueryOptions {
 pub(crate) struct ExportOptions {
     /// The space: its key, the beginning of its key, or its name
     pub(crate) space: String,
+    /// Only what a query finds; see `dx query --help`
+    #[arg(value_name = "QUERY")]
+    pub(crate) conditions: Vec<String>,
+    /// How to write it: csv, json (an array) or jsonl (an object a line); by the name of the file,
+    /// else jsonl, when not given
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
     /// Write to this file and not to standard output
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -1,37 +1,24 @@
 //! `dx import`: records of a file become objects.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{Space, Transaction, TypeName};
-use indicatif::ProgressBar;
+use dxos_client::{Format, ImportError, ImportEvent, ImportReport, TypeName};
 use serde_json::json;
 
 use crate::arguments::ImportOptions;
 use crate::output::Output;
-use crate::records::{self, BadRecord, Record};
 use crate::session::{Session, end, find_space};
 
-/// Objects in one transaction, if they are small.
-const BATCH_OBJECTS_MAX: usize = 1000;
-/// About how many bytes a transaction may have; a block holds 768 KiB.
-const BATCH_BYTES_MAX: usize = records::RECORD_BYTES_MAX;
 /// Bad records that are shown one by one.
 const SHOWN_MAX: u64 = 20;
-
-/// What an import did.
-#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
-pub(crate) struct Imported {
-    pub(crate) objects: u64,
-    pub(crate) skipped: u64,
-}
 
 pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Output) -> Result<()> {
     let what = || format!("cannot read {}", options.file.display());
     let standard = options.file == Path::new("-");
-    let (input, length): (Box<dyn Read>, u64) = if standard {
+    let (input, length): (Box<dyn Read + Send>, u64) = if standard {
         (Box::new(std::io::stdin()), 0)
     } else {
         let file = File::open(&options.file).with_context(what)?;
@@ -42,114 +29,86 @@ pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Outp
         (Box::new(file), about.len())
     };
     let bar = output.bar(length);
-    let input: Box<dyn BufRead> = Box::new(BufReader::new(bar.wrap_read(input)));
-    let records = records::read(input, &options.file, options.format).with_context(what)?;
+    let mut input = BufReader::new(bar.wrap_read(input));
+    let format = match options.format {
+        Some(format) => format,
+        None => Format::guess(&options.file, &mut input).with_context(what)?,
+    };
+    let source = options.source.clone().unwrap_or_else(|| {
+        let name = options.file.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    });
+    let mut how = dxos_client::ImportOptions::new(source);
+    how.type_name = TypeName::from(options.type_name.as_str());
+    how.key.clone_from(&options.key);
+    how.skip_bad = options.skip_bad;
     let client = if options.online {
         session.online().await?
     } else {
         session.local().await?
     };
+    let mut shown = 0;
+    let on_event = |event: ImportEvent<'_>| match event {
+        ImportEvent::Skipped(bad) => {
+            shown += 1;
+            if shown <= SHOWN_MAX {
+                let text = format!("left out: {}, {bad}", options.file.display());
+                bar.suspend(|| output.note(&text));
+            }
+        }
+        ImportEvent::Written(report) => {
+            let objects = report.objects();
+            if options.events {
+                let json = json!({ "event": "acknowledged", "objects": objects });
+                bar.suspend(|| output.event(&json, &format!("{objects} objects acknowledged")));
+            }
+            bar.set_message(format!("{objects} objects"));
+        }
+        _ => {}
+    };
     let imported = async {
         let space = find_space(&client, &options.space).await?;
-        let mut import = Import {
-            space,
-            options,
-            output,
-            bar: &bar,
-            done: Imported::default(),
-        };
-        import.all(records).await
+        let imported = space.db().import_from(input, format, how, on_event).await;
+        imported.map_err(|error| told(error, &options.file))
     };
     let imported = imported.await;
     bar.finish_and_clear();
     end(&client).await?;
     let imported = imported?;
-    output.result(&json!(imported), || match imported.skipped {
-        0 => format!("{} objects imported", imported.objects),
-        skipped => format!(
-            "{} objects imported, {skipped} bad records left out",
-            imported.objects
-        ),
-    });
+    let mut json = json!(imported);
+    if let Some(json) = json.as_object_mut() {
+        json.insert("objects".to_owned(), json!(imported.objects()));
+    }
+    output.result(&json, || text(&imported));
     Ok(())
 }
 
-struct Import<'a> {
-    space: Space,
-    options: &'a ImportOptions,
-    output: Output,
-    bar: &'a ProgressBar,
-    done: Imported,
+fn told(error: ImportError, file: &Path) -> anyhow::Error {
+    match error {
+        ImportError::Bad { bad, done } => anyhow::anyhow!(
+            "{}, {bad}; {} objects of the records before it are here; correct it and import the \
+             file again, or use --skip-bad to leave bad records out",
+            file.display(),
+            done.objects()
+        ),
+        ImportError::Read(error) => {
+            anyhow::Error::new(error).context(format!("cannot read {}", file.display()))
+        }
+        other => other.into(),
+    }
 }
 
-impl Import<'_> {
-    async fn all(
-        &mut self,
-        records: impl Iterator<Item = Result<Result<Record, BadRecord>>>,
-    ) -> Result<Imported> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
-        for record in records {
-            let what = || format!("cannot read {}", self.options.file.display());
-            match record.with_context(what)? {
-                Ok(record) => {
-                    let size = records::size(&record.properties);
-                    if batch.len() >= BATCH_OBJECTS_MAX || bytes + size > BATCH_BYTES_MAX {
-                        self.write(std::mem::take(&mut batch)).await?;
-                        bytes = 0;
-                    }
-                    bytes += size;
-                    batch.push(record);
-                }
-                Err(bad) => self.bad(&bad)?,
-            }
+fn text(report: &ImportReport) -> String {
+    let mut text = format!("{} objects imported", report.created);
+    for (count, what) in [
+        (report.updated, "updated"),
+        (report.unchanged, "here already"),
+        (report.skipped, "bad records left out"),
+    ] {
+        if count > 0 {
+            use std::fmt::Write as _;
+            let _ = write!(text, ", {count} {what}");
         }
-        if !batch.is_empty() {
-            self.write(batch).await?;
-        }
-        // Acknowledged means on the disk.
-        self.space.db().flush().await?;
-        Ok(self.done)
     }
-
-    fn bad(&mut self, bad: &BadRecord) -> Result<()> {
-        let BadRecord { line, reason } = bad;
-        let text = format!("{}, line {line}: {reason}", self.options.file.display());
-        if !self.options.skip_bad {
-            bail!(
-                "{text}; {} objects of the records before it were imported; correct it, or use \
-                 --skip-bad to leave bad records out",
-                self.done.objects
-            );
-        }
-        self.done.skipped += 1;
-        if self.done.skipped <= SHOWN_MAX {
-            self.bar
-                .suspend(|| self.output.note(&format!("left out: {text}")));
-        }
-        Ok(())
-    }
-
-    async fn write(&mut self, batch: Vec<Record>) -> Result<()> {
-        let count = batch.len() as u64;
-        let type_name = TypeName::from(self.options.type_name.as_str());
-        let mut transaction = Transaction::new();
-        for record in batch {
-            let (object, type_name) = match record.exported {
-                Some(exported) => exported,
-                None => (self.space.db().new_id()?, type_name.clone()),
-            };
-            transaction = transaction.create(object, type_name, record.properties);
-        }
-        self.space.db().commit(transaction).await?;
-        self.done.objects += count;
-        if self.options.events {
-            let json = json!({ "event": "acknowledged", "objects": self.done.objects });
-            let text = format!("{} objects acknowledged", self.done.objects);
-            self.bar.suspend(|| self.output.event(&json, &text));
-        }
-        self.bar
-            .set_message(format!("{} objects", self.done.objects));
-        Ok(())
-    }
+    text
 }

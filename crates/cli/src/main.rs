@@ -12,6 +12,8 @@
 //! dx device list                the devices of the identity, and its recovery phrases
 //! dx member list Garden         who is in it
 //! dx archive Garden FILE        the space as one file; dx restore FILE brings it back
+//! dx import Garden notes.csv    records become objects; run again it goes on, or changes nothing
+//! dx export Garden --format csv
 //! dx recover                    an identity comes back with its recovery phrase
 //! dx serve                      stay online
 //! dx trace FILE                 replay a recorded editing trace, and say whether it ends right
@@ -26,6 +28,7 @@ mod archive;
 mod arguments;
 mod demo;
 mod device;
+mod export;
 mod host;
 mod identity;
 mod import;
@@ -36,7 +39,6 @@ mod lockfile;
 mod member;
 mod output;
 mod qr;
-mod records;
 mod recover;
 mod select;
 mod serve;
@@ -118,7 +120,7 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
         }
         Command::Import(options) => import::run(&session, &options, output).await?,
         Command::Query(options) => space::query(&session, &options, output).await?,
-        Command::Export(options) => space::export(&session, &options, output).await?,
+        Command::Export(options) => export::run(&session, &options, output).await?,
         Command::Serve(options) => serve::serve(&session, &options, output).await?,
         Command::Signal(options) => signal::run(&session, &options, output).await?,
     }

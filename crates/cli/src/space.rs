@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::io::Write;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use dxos_client::{
     Explanation, Filter, Key, Map, MemberReport, Object, Path, PendingQuery, Query, SpaceReport,
     Value, map,
 };
 use serde_json::json;
 
-use crate::arguments::{ExportOptions, QueryOptions};
+use crate::arguments::QueryOptions;
 use crate::output::{Output, table};
 use crate::session::{Session, end, find_space, name_of};
 
@@ -220,43 +219,4 @@ fn cell_text(value: &Value) -> String {
     }
     let cut: String = text.chars().take(CELL_CHARS_MAX - 1).collect();
     cut + "…"
-}
-
-pub(crate) async fn export(
-    session: &Session,
-    options: &ExportOptions,
-    output: Output,
-) -> Result<()> {
-    let client = session.local().await?;
-    let found = async {
-        let space = find_space(&client, &options.space).await?;
-        anyhow::Ok(space.db().query(Filter::all()).run().await?)
-    };
-    let found = found.await;
-    end(&client).await?;
-    let found = found?;
-    match &options.output {
-        None => {
-            let stdout = std::io::stdout().lock();
-            write_lines(std::io::BufWriter::new(stdout), &found).context("standard output")?;
-        }
-        Some(path) => {
-            let what = || format!("cannot write {}", path.display());
-            let file = std::fs::File::create(path).with_context(what)?;
-            write_lines(std::io::BufWriter::new(&file), &found).with_context(what)?;
-            file.sync_all().with_context(what)?;
-            let json = json!({ "file": path, "objects": found.len() });
-            output.result(&json, || {
-                format!("{} objects in {}", found.len(), path.display())
-            });
-        }
-    }
-    Ok(())
-}
-
-fn write_lines(mut out: impl Write, objects: &[Object]) -> std::io::Result<()> {
-    for object in objects {
-        writeln!(out, "{}", object.to_json())?;
-    }
-    out.flush()
 }

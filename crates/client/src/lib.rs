@@ -67,6 +67,7 @@ mod schema;
 mod serializer;
 mod space;
 mod text;
+mod transfer;
 mod typed_query;
 
 pub use assemble::{NetworkFactory, NetworkParts, Node, NodeError, Parts, assemble};
@@ -100,6 +101,9 @@ pub use serializer::{
 };
 pub use space::Space;
 pub use text::{Mirrored, TextError, TextHandle, TextMirror, TextOptions, TextUpdate, TextUpdates};
+pub use transfer::{
+    ExportError, ExportOptions, ImportError, ImportEvent, ImportOptions, ImportReport,
+};
 pub use typed_query::{LiveObjects, TypedQuery, TypedResults};
 
 pub use dxos_credentials::{
@@ -135,6 +139,7 @@ pub use dxos_protocol::history::{
 pub use dxos_protocol::invitation::{Authentication, InvitationKind, InvitationType, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
 pub use dxos_quic::BindError;
+pub use dxos_records::{BadRecord, Format, ReadError, WriteError};
 pub use dxos_schema::{
     Any, Bytes, Checked, ConvertError, Counter, EchoObject, IntoObject, JsonSchema, Migration,
     MigrationError, MismatchError, ObjectError, ObjectKey, Ref, Referent, Required, SchemaError,

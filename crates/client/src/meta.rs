@@ -1,14 +1,10 @@
 //! Tags, and what other systems call objects.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use dxos_document::{Filter, ForeignKey, Map, Tx, TxError, TypeName};
+use dxos_document::{ForeignKey, Map, TypeName};
 use dxos_schema::ObjectKey;
 
+use crate::transfer::{Identity, ImportReport, Row, adopt, chunks, write_rows};
 use crate::{Database, DatabaseError, ObjectId};
-
-/// Imported objects in one transaction.
-const CHUNK: usize = 64;
 
 impl Database {
     /// Puts a tag onto an object. Of tagging and untagging at once, tagging wins.
@@ -75,13 +71,13 @@ impl Database {
     /// is updated and stays deleted. Where there is none an object is created whose id follows
     /// from the key, so that devices that import at once make one object of each row.
     ///
-    /// It is written in transactions of 64 rows each. Rows whose objects are not here yet cost
-    /// one look through the space together.
+    /// It is written in transactions of 1,000 rows each, or fewer large ones. For files see
+    /// [`Database::import_from`].
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::Invalid`] when a value is out of bounds; the transactions before it are
-    /// written.
+    /// [`DatabaseError::Invalid`] when a value is out of bounds; all other rows of its
+    /// transaction, and the transactions before it, are written.
     pub async fn import(
         &self,
         type_name: impl Into<TypeName>,
@@ -89,58 +85,24 @@ impl Database {
     ) -> Result<Vec<ObjectId>, DatabaseError> {
         let type_name = type_name.into();
         let space = self.space().key();
-        let mut rows: Vec<_> = rows
-            .into_iter()
-            .map(|(key, properties)| (key.object_id(&space), key, properties))
-            .collect();
-        self.adopt(&mut rows).await?;
-        let ids = rows.iter().map(|row| row.0).collect();
-        while !rows.is_empty() {
-            let chunk: Vec<_> = rows.drain(..CHUNK.min(rows.len())).collect();
-            let type_name = type_name.clone();
-            self.write(move |tx| import_all(tx, &type_name, chunk))
-                .await?;
+        let rows = rows.into_iter().zip(0..);
+        let rows = rows.map(|((key, properties), line)| Row {
+            object: key.object_id(&space),
+            type_name: type_name.clone(),
+            identity: Identity::Key(key),
+            properties,
+            line,
+        });
+        let mut ids = Vec::new();
+        for mut chunk in chunks(rows.collect()) {
+            adopt(self, &mut chunk).await?;
+            ids.extend(chunk.iter().map(|row| row.object));
+            let mut report = ImportReport::default();
+            let bad = write_rows(self, chunk, &mut report).await?;
+            if let Some((_, error)) = bad.into_iter().next() {
+                return Err(error);
+            }
         }
         Ok(ids)
     }
-
-    /// Directs rows to objects that have their keys and were not imported under them.
-    async fn adopt(&self, rows: &mut [(ObjectId, ForeignKey, Map)]) -> Result<(), DatabaseError> {
-        let mut missing = BTreeSet::new();
-        for (object, key, _) in rows.iter() {
-            if self.object(*object).await?.is_none() {
-                missing.insert(key.clone());
-            }
-        }
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let query = self
-            .query(Filter::foreign_keys(missing.clone()))
-            .deleted(dxos_document::Deleted::Include);
-        let mut known = BTreeMap::new();
-        for object in query.run().await? {
-            for key in object.keys().filter(|key| missing.contains(key)) {
-                // Of several the first, on every device.
-                known.entry(key.clone()).or_insert(object.id());
-            }
-        }
-        for (object, key, _) in rows {
-            if let Some(found) = known.get(key) {
-                *object = *found;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn import_all(
-    tx: &mut Tx<'_>,
-    type_name: &TypeName,
-    rows: Vec<(ObjectId, ForeignKey, Map)>,
-) -> Result<(), TxError> {
-    for (object, key, properties) in rows {
-        tx.import(object, type_name.clone(), &key, properties)?;
-    }
-    Ok(())
 }

@@ -37,6 +37,8 @@ pub enum HashDomain {
     HaloSpace,
     /// What a recovery key agrees to.
     RecoveryConsent,
+    /// A record of a file, to know it again.
+    Record,
     /// The device secret of a recovery phrase.
     RecoveryDevice,
     /// The sealing secret of a recovery phrase.
@@ -76,6 +78,7 @@ impl HashDomain {
             Self::Presentation => "dxos-rs 2026 v1 presentation",
             Self::ProofText => "dxos-rs 2026 v1 proof text",
             Self::HaloSpace => "dxos-rs 2026 v1 halo space",
+            Self::Record => "dxos-rs 2026 v1 record",
             Self::RecoveryConsent => "dxos-rs 2026 v1 recovery consent",
             Self::RecoveryDevice => "dxos-rs 2026 v1 recovery device",
             Self::RecoverySealing => "dxos-rs 2026 v1 recovery sealing",

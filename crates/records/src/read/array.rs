@@ -3,9 +3,9 @@
 
 use std::io::BufRead;
 
-use anyhow::{Result, bail};
+use super::{BadRecord, Found, Input, RECORD_BYTES_MAX, ReadError, found, print_of, too_long};
 
-use super::{BadRecord, Item, RECORD_BYTES_MAX, parse, too_long};
+type Result<T> = std::result::Result<T, ReadError>;
 
 /// What is expected next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,14 +23,14 @@ enum Expected {
 }
 
 /// The elements of a JSON array.
-pub(super) struct Array {
-    input: Box<dyn BufRead>,
+pub(super) struct Array<'a> {
+    input: Input<'a>,
     line: u64,
     expected: Expected,
 }
 
-impl Array {
-    pub(super) fn new(input: Box<dyn BufRead>) -> Self {
+impl<'a> Array<'a> {
+    pub(super) fn new(input: Input<'a>) -> Self {
         Self {
             input,
             line: 1,
@@ -58,14 +58,15 @@ impl Array {
         Ok(None)
     }
 
-    fn bad(&self, reason: &str) -> Item {
-        Err(BadRecord {
+    fn bad(&self, reason: &str) -> Found {
+        let bad = BadRecord {
             line: self.line,
             reason: reason.to_owned(),
-        })
+        };
+        (self.line, print_of(b""), Err(bad))
     }
 
-    fn step(&mut self) -> Result<Option<Item>> {
+    fn step(&mut self) -> Result<Option<Found>> {
         loop {
             let Some(byte) = self.significant()? else {
                 let before = std::mem::replace(&mut self.expected, Expected::Nothing);
@@ -80,10 +81,7 @@ impl Array {
                     self.expected = Expected::First;
                 }
                 (Expected::Open, _) => {
-                    bail!(
-                        "line {}: expected a JSON array, which begins with [",
-                        self.line
-                    )
+                    return Err(ReadError::NoArray { line: self.line });
                 }
                 (Expected::First | Expected::Comma, b']') => {
                     self.pass(byte);
@@ -119,7 +117,7 @@ impl Array {
     }
 
     /// Reads one element, to the end of its brackets.
-    fn element(&mut self) -> Result<Item> {
+    fn element(&mut self) -> Result<Found> {
         let start = self.line;
         let mut text = Vec::new();
         let (mut depth, mut in_text, mut escaped, mut length) = (0_u64, false, false, 0_usize);
@@ -158,14 +156,14 @@ impl Array {
             self.expected = Expected::Nothing;
         }
         if length > RECORD_BYTES_MAX {
-            return Ok(Err(too_long(start)));
+            return Ok((start, print_of(b""), Err(too_long(start))));
         }
-        Ok(parse(&text, start))
+        Ok(found(&text, start))
     }
 }
 
-impl Iterator for Array {
-    type Item = Result<Item>;
+impl Iterator for Array<'_> {
+    type Item = Result<Found>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self.step() {

@@ -1,11 +1,15 @@
-use std::io::Cursor;
+use std::path::Path;
 
 use super::*;
 
-fn all(name: &str, text: &str) -> Vec<Item> {
-    let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
-    let records = read(input, Path::new(name), None).unwrap();
-    records.map(Result::unwrap).collect()
+fn open<'a>(name: &str, mut text: &'a [u8]) -> Result<Records<'a>, ReadError> {
+    let format = Format::guess(Path::new(name), &mut text).unwrap();
+    read(text, format)
+}
+
+fn all(name: &str, text: impl AsRef<[u8]>) -> Vec<Item> {
+    let records = open(name, text.as_ref()).unwrap();
+    records.map(|record| record.unwrap().content).collect()
 }
 
 fn titles(name: &str, text: &str) -> Vec<String> {
@@ -48,6 +52,7 @@ fn the_same_records_come_from_every_format_and_line_end() {
 fn empty_files_have_no_records() {
     for name in ["a.json", "a.jsonl", "a.csv", "a"] {
         assert!(all(name, "").is_empty(), "{name}");
+        assert!(all(name, "\u{feff}").is_empty(), "{name}");
     }
     assert!(all("a.json", "[]").is_empty());
     assert!(all("a.csv", "title,n\n").is_empty());
@@ -107,10 +112,10 @@ fn what_was_exported_is_the_same_object_again() {
     let meta = format!(r#""meta":{{"tags":["a"],"parent":"{id}"}},"created_ms""#);
     let text = text.replace("\"created_ms\"", &meta);
     let record = all("a.jsonl", &text).remove(0).unwrap();
-    let kept = record.properties[META].as_map().unwrap();
+    let meta = record.meta.unwrap();
     assert_eq!(
-        (kept["parent"].clone(), kept["tags"].clone()),
-        (id.into(), Value::set(["a"]))
+        (meta.parent, meta.tags),
+        (Some(id), ["a".to_owned()].into())
     );
     for wrong in [r#""tags":1"#, r#""mine":1"#, r#""source":"x""#] {
         let text = text.replace(r#""tags":["a"]"#, wrong);
@@ -139,11 +144,7 @@ fn text_that_is_not_utf_8_is_a_bad_record() {
         ("a.json", b"[{\"a\":1},\n{\"a\":\"\xff\"},{\"a\":2}]"),
         ("a.csv", b"a\n\xff\n1\n2\n"),
     ] {
-        let input = Box::new(Cursor::new(text.to_vec()));
-        let items: Vec<_> = read(input, Path::new(name), None)
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
+        let items = all(name, text);
         let bad: Vec<_> = items.iter().filter_map(|i| i.as_ref().err()).collect();
         assert_eq!((items.len(), bad.len(), bad[0].line), (3, 1, 2), "{name}");
     }
@@ -172,8 +173,7 @@ fn a_file_that_is_no_array_or_has_no_usable_header_is_refused() {
         ("a.csv", "a,,c\n", "column 2 has no name"),
         ("a.csv", "a,b,a\n", "\"a\""),
     ] {
-        let input = Box::new(Cursor::new(text.as_bytes().to_vec()));
-        let first = match read(input, Path::new(name), None) {
+        let first = match open(name, text.as_bytes()) {
             Ok(mut records) => records.next().unwrap().map(drop),
             Err(error) => Err(error),
         };
@@ -193,4 +193,54 @@ fn a_record_that_is_far_too_long_is_bad_and_the_next_one_is_read() {
     assert_eq!(bad_lines("a.json", &text), (vec![2], 1));
     let text = format!("a\n1\n\"{}\"\n2\n", "x".repeat(RECORD_BYTES_MAX));
     assert_eq!(bad_lines("a.csv", &text), (vec![3], 2));
+}
+
+#[test]
+fn a_record_is_known_again_by_its_number_and_what_it_says() {
+    for (name, before, after) in [
+        (
+            "a.jsonl",
+            "{\"a\":1}\n{\"a\":2}",
+            "{\"a\":1}\r\n\r\n  {\"a\":3}\r\n",
+        ),
+        (
+            "a.json",
+            "[{\"a\":1},{\"a\":2}]",
+            "[\n{\"a\":1}\n,\n{\"a\":3}]",
+        ),
+        ("a.csv", "a\n1\n2\n", "a\r\n1\r\n\"3\"\r\n"),
+    ] {
+        let known = |text: &str| -> Vec<_> {
+            let records = open(name, text.as_bytes()).unwrap().map(Result::unwrap);
+            records
+                .map(|record| (record.number, record.print))
+                .collect()
+        };
+        let (before, after) = (known(before), known(after));
+        assert_eq!(before[0], after[0], "{name}");
+        assert_eq!((before[1].0, after[1].0), (1, 1), "{name}");
+        assert_ne!(before[1], after[1], "{name}");
+    }
+    // The same row of another table is another record.
+    let one = open("a.csv", b"a,b\n1,2\n").unwrap().next().unwrap();
+    let two = open("a.csv", b"b,a\n1,2\n").unwrap().next().unwrap();
+    assert_ne!(one.unwrap().print, two.unwrap().print);
+}
+
+#[test]
+fn a_name_or_its_beginning_tells_the_format() {
+    for (name, text, wanted) in [
+        ("a.CSV", "", Format::Csv),
+        ("a.ndjson", "[", Format::Jsonl),
+        ("a.json", "\n[", Format::Json),
+        ("a.json", "{", Format::Jsonl),
+        ("a", "\u{feff} [", Format::Json),
+        ("a", "a,b\n", Format::Csv),
+        ("a", "", Format::Jsonl),
+    ] {
+        let format = Format::guess(Path::new(name), &mut text.as_bytes()).unwrap();
+        assert_eq!(format, wanted, "{name} {text}");
+        assert_eq!(format.to_string().parse(), Ok(format));
+    }
+    assert!("xml".parse::<Format>().is_err());
 }
