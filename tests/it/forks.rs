@@ -176,3 +176,67 @@ async fn count(space: &Space, object: ObjectId, by: i64) {
     let counted = db.transaction(move |tx| tx.increment(object, "n", by));
     counted.await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_backup_that_writes_before_it_meets_anybody_loses_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let ann = start(&path("ann"), "Ann").await;
+    let bob = start(&path("bob"), "Bob").await;
+    let at_ann = ann
+        .echo()
+        .create_space(map! { "name" => "Home" })
+        .await
+        .unwrap();
+    let key = at_ann.key();
+    let at_bob = join(&at_ann, &bob).await;
+    let first = write(&at_bob, "0 before").await;
+    at_bob
+        .db()
+        .update(first, |note| {
+            drop(note.insert("n".into(), Value::Counter(0)));
+        })
+        .await
+        .unwrap();
+    converge(&at_ann, &at_bob).await;
+    bob.destroy().await.unwrap();
+    copy(&path("bob"), &path("backup"));
+
+    let bob = start(&path("bob"), "Bob").await;
+    let at_bob = bob.echo().space(key).await.unwrap();
+    for round in 0..5 {
+        write(&at_bob, &format!("1 lost {round}")).await;
+        count(&at_bob, first, 1).await;
+        converge(&at_ann, &at_bob).await;
+        write(&at_ann, &format!("2 Ann {round}")).await;
+        converge(&at_ann, &at_bob).await;
+    }
+    bob.destroy().await.unwrap();
+    set(&ann, ConnectionState::Offline).await;
+
+    // Twice: what was written after the first time is lost as well.
+    for round in 0..2 {
+        fs::remove_dir_all(path("bob")).unwrap();
+        copy(&path("backup"), &path("bob"));
+        let bob = start(&path("bob"), "Bob").await;
+        let at_bob = bob.echo().space(key).await.unwrap();
+        write(&at_bob, &format!("3 new {round}")).await;
+        count(&at_bob, first, 100).await;
+        set(&ann, ConnectionState::Online).await;
+        let mut wanted = vec!["0 before".to_owned()];
+        wanted.extend((0..5).map(|round| format!("1 lost {round}")));
+        wanted.extend((0..5).map(|round| format!("2 Ann {round}")));
+        wanted.extend((0..=round).map(|round| format!("3 new {round}")));
+        until(&[&at_ann, &at_bob], async || {
+            titles(&at_ann).await == wanted && titles(&at_bob).await == wanted
+        })
+        .await;
+        converge(&at_ann, &at_bob).await;
+        for space in [&at_ann, &at_bob] {
+            let note = space.db().get(first).await.unwrap().unwrap();
+            assert_eq!(note.get("n"), Some(&Value::Counter(5 + 100 * (round + 1))));
+        }
+        bob.destroy().await.unwrap();
+        set(&ann, ConnectionState::Offline).await;
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use dxos_keys::{
-    BlockHash, BodyHash, Domain, FeedId, HashDomain, Hasher, Signature, SignatureError,
+    BlockHash, BodyHash, Domain, FeedId, HashDomain, Hasher, Signature, SignatureError, Signer,
 };
 use serde::{Deserialize, Serialize};
 
@@ -181,6 +181,29 @@ impl Header {
     /// The hash of the block with this header and signature.
     pub fn block_hash(&self, signature: &Signature) -> BlockHash {
         block_hash(&self.hash(), signature)
+    }
+
+    /// Makes the block of this header: `body` makes the body, and what it is sealed for must be
+    /// bound to the [`SealingContext`]. The hash and length of a body that the header has are
+    /// not looked at. The same header, body and signer always give the same block.
+    pub fn sign(
+        mut self,
+        signer: &dyn Signer,
+        body: impl FnOnce(SealingContext) -> Bytes,
+    ) -> (BlockHash, Block) {
+        let body = body(self.sealing_context());
+        self.body_hash = body_hash(&body);
+        self.body_bytes = length(&body);
+        let header_hash = self.hash();
+        let signature = signer.sign(Domain::Block, &header_hash);
+        let block = Block {
+            lamport: self.lamport,
+            time_ms: self.time_ms,
+            deps: self.deps,
+            signature,
+            body,
+        };
+        (block_hash(&header_hash, &signature), block)
     }
 
     /// Verifies that the feed's device signed this header.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use dxos_keys::{BlockHash, DeviceKey, Domain, FeedId, Signer, SpaceKey};
+use dxos_keys::{BlockHash, DeviceKey, FeedId, Signer, SpaceKey};
 use serde::{Deserialize, Serialize};
 
 use crate::block::{GENESIS, SealingContext};
@@ -316,7 +316,7 @@ impl Dag {
             deps,
             ..
         } = self.next(&feed, signer.device())?;
-        let mut header = Header {
+        let header = Header {
             feed,
             seq,
             prev,
@@ -326,26 +326,14 @@ impl Dag {
             body_hash: crate::block::body_hash(&[]),
             body_bytes: 0,
         };
-        let body = body(header.sealing_context());
-        if body.len() > self.limits.body_bytes_max {
+        let (hash, block) = header.sign(signer, body);
+        if block.body.len() > self.limits.body_bytes_max {
             let max = self.limits.body_bytes_max;
             return Err(AppendError::BodyTooLarge {
-                found: body.len(),
+                found: block.body.len(),
                 max,
             });
         }
-        header.body_hash = crate::block::body_hash(&body);
-        header.body_bytes = crate::block::length(&body);
-        let header_hash = header.hash();
-        let signature = signer.sign(Domain::Block, &header_hash);
-        let hash = crate::block::block_hash(&header_hash, &signature);
-        let block = Block {
-            lamport: header.lamport,
-            time_ms,
-            deps: header.deps,
-            signature,
-            body,
-        };
         self.advance(feed, hash, &block);
         Ok(block)
     }

@@ -47,6 +47,15 @@ pub struct Range {
     pub prev: BlockHash,
 }
 
+/// A block of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    /// Its sequence number.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+}
+
 /// A message between two replicas of a space. Order matters: it is the order in which variants
 /// are numbered on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,15 +94,30 @@ pub enum Message {
         /// Its hash, `None` when the sender has no such block.
         hash: Option<BlockHash>,
     },
-    /// Asks for a cut branch of a forked feed, up to the block with this hash.
+    /// Asks for blocks of a cut branch of a forked feed.
     WantBranch {
         /// The feed.
         feed: FeedId,
         /// The last block that is wanted.
-        hash: BlockHash,
+        until: Place,
+        /// The block of the branch behind which to begin; at the cut when there is none.
+        after: Option<Place>,
     },
-    /// Blocks of a cut branch, from the cut on.
-    Branch(Run),
+    /// Blocks of a cut branch: as many as fit.
+    Branch {
+        /// The hash of the block before them.
+        prev: BlockHash,
+        /// The blocks.
+        run: Run,
+    },
+    /// Tells a device where the branches of a feed of its own end that was cut: it may have lost
+    /// them with its disk.
+    Tips {
+        /// The feed.
+        feed: FeedId,
+        /// At most [`dxos_wire::limits::TIPS_PER_MESSAGE_MAX`].
+        tips: Vec<Place>,
+    },
 }
 
 wire_message!(Message, 1);

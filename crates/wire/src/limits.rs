@@ -31,6 +31,9 @@ pub const WAITING_BLOCKS_MAX: usize = 4096;
 /// Bytes of blocks of one space that wait for others they depend on: 16 MiB.
 pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
+/// Branches of one forked feed that its device is told of at once: 64.
+pub const TIPS_PER_MESSAGE_MAX: usize = 64;
+
 /// Operations in one transaction: 65,536.
 pub const OPS_MAX: usize = 65_536;
 

@@ -1,26 +1,25 @@
-//! Writing again what a fork took away.
+//! Writing credentials again that a fork took away.
 //!
-//! A device whose disk was copied, or restored from a backup, forks its own feed, and every
-//! replica cuts it there. What this device wrote behind the cut is noted in the batch of the cut
-//! itself, and then written again, transaction by transaction, in feeds of a new incarnation: the
-//! block and the note that it was written are one batch. Nobody hears of such a block before it is
-//! on the disk, so neither a kill nor a loss of power makes it be written twice.
-//!
-//! Each copy of a device writes again what it had written itself. What a third, older copy has
-//! cut away from under two others, they both write again.
+//! A device whose disk was copied, or restored from a backup, forks its own feeds, and every
+//! replica cuts them there. What its control feed had behind the cut is noted in the batch of the
+//! cut itself, or when peers show it, and then written again, credential by credential, in feeds
+//! of a new incarnation: the block and the note that it was written are one batch. Nobody hears of
+//! such a block before it is on the disk. What counts already is not written again. Data is
+//! [grafted](super::grafts) instead.
 
 use dxos_credentials::{Assertion, Credential, Right};
-use dxos_document::{Stamp, Timeframe, Transaction};
+use dxos_document::{Stamp, Timeframe};
 use dxos_feed::{Block, Designation, FeedLimits};
 use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::echo::EchoError;
+use dxos_protocol::replicate::Place;
 use dxos_store::{Batch, Direction, KeyRange, Read, StoreError};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use super::apply::{Fresh, open_body};
+use super::apply::Fresh;
 use super::layout::{LOST, SpaceNumber, in_space};
-use super::moved::{At, Moved};
+use super::moved::At;
 use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
 
 /// A block of this device that a cut took away.
@@ -47,7 +46,6 @@ pub(super) enum Lost {
 pub(super) struct Plan {
     /// Those left to be written, the last one first.
     left: Vec<(Stamp, BlockHash)>,
-    moved: Moved,
 }
 
 /// Whether blocks are left to be written again.
@@ -57,9 +55,10 @@ pub(super) fn is_left(number: SpaceNumber, store: &dyn Read) -> Result<bool, Sto
     row.transpose().map(|row| row.is_some())
 }
 
-fn lost_key(number: SpaceNumber, (feed, seq): At) -> Vec<u8> {
+fn lost_key(number: SpaceNumber, (feed, seq): At, hash: &BlockHash) -> Vec<u8> {
     let mut key = in_space(number, feed.as_bytes());
     key.extend_from_slice(&seq.to_be_bytes());
+    key.extend_from_slice(hash.as_bytes());
     key
 }
 
@@ -72,7 +71,8 @@ impl Space {
         batch: &mut Batch,
     ) -> Result<(), EchoError> {
         let record = LostRecord { hash, again: None };
-        batch.put(LOST, lost_key(self.record.number, at), encode_row(&record)?);
+        let key = lost_key(self.record.number, at, &hash);
+        batch.put(LOST, key, encode_row(&record)?);
         self.lost = Lost::Stored;
         Ok(())
     }
@@ -83,7 +83,7 @@ impl Space {
         !matches!(self.lost, Lost::None)
     }
 
-    /// Writes one transaction again that a fork had taken away; `None` when none is left, or the
+    /// Writes something again that a fork had taken away; `None` when nothing is left, or the
     /// role or a key that is missing does not allow it now. The space is not stale. What is
     /// written must be on the disk before anybody hears of it.
     pub(crate) fn write_again(
@@ -99,7 +99,7 @@ impl Space {
             || self.permit(Right::Write, "write").is_err()
             || !has_key(self)
         {
-            return Ok(None);
+            return self.graft(store);
         }
         let mut plan = match std::mem::replace(&mut self.lost, Lost::Stored) {
             Lost::Open(plan) => plan,
@@ -123,19 +123,13 @@ impl Space {
             self.lost = Lost::Open(plan);
             return Ok(Some(Outcome::default()));
         };
-        let (again, mut outcome) = match fresh.descriptor.designation {
-            Designation::Control => self.control_again(&fresh, now_ms, (store, rng))?,
-            Designation::Data => self.data_again(&fresh, &plan, now_ms, (store, rng))?,
-        };
-        if let Some(again) = again {
-            plan.moved.again.insert(at, again);
-        }
+        let (again, mut outcome) = self.control_again(&fresh, now_ms, (store, rng))?;
         let record = LostRecord {
             hash: fresh.hash,
             // What cannot be written is not tried again either.
             again: Some(again.unwrap_or(at)),
         };
-        let key = lost_key(self.record.number, at);
+        let key = lost_key(self.record.number, at, &fresh.hash);
         outcome.batch.put(LOST, key, encode_row(&record)?);
         self.lost = Lost::Open(plan);
         Ok(Some(outcome))
@@ -164,11 +158,8 @@ impl Space {
             let Some(fresh) = self.lost_block(at, record.hash, store)? else {
                 continue;
             };
-            let transaction = self.open_lost(&fresh);
-            plan.moved.note(at, transaction.as_ref());
-            match record.again {
-                Some(again) => drop(plan.moved.again.insert(at, again)),
-                None => plan.left.push((fresh.stamp(), fresh.hash)),
+            if record.again.is_none() {
+                plan.left.push((fresh.stamp(), fresh.hash));
             }
         }
         plan.left
@@ -182,7 +173,7 @@ impl Space {
         hash: BlockHash,
         store: &dyn Read,
     ) -> Result<Option<Fresh>, EchoError> {
-        let record = self.blocks(store).branch_record(&hash);
+        let record = self.blocks(store).branch_record(&feed, Place { seq, hash });
         let record = record.map_err(|error| EchoError::Store {
             reason: error.to_string(),
         })?;
@@ -203,38 +194,6 @@ impl Space {
         Ok(found)
     }
 
-    fn open_lost(&self, fresh: &Fresh) -> Option<Transaction> {
-        match fresh.descriptor.designation {
-            Designation::Data => open_body(&self.keys, fresh),
-            Designation::Control => None,
-        }
-    }
-
-    fn data_again(
-        &mut self,
-        fresh: &Fresh,
-        plan: &Plan,
-        now_ms: u64,
-        parts: (&dyn Read, &mut dyn CryptoRng),
-    ) -> Result<(Option<At>, Outcome), EchoError> {
-        let Some(transaction) = self.open_lost(fresh) else {
-            return Ok((None, Outcome::default()));
-        };
-        // Within the transaction, what it refers to of itself is at its new place already.
-        let own = self.next_data()?;
-        let own = (fresh.feed, fresh.seq, (own.0, own.1.seq));
-        let ops = transaction.ops.into_iter();
-        let ops = ops.map(|op| plan.moved.renamed(op, own)).collect();
-        let (committed, outcome) = self.commit(ops, now_ms, parts)?;
-        if let Err(error) = &committed {
-            tracing::warn!(seq = fresh.seq, %error, "a transaction of a fork was not written again");
-        }
-        let again = committed
-            .ok()
-            .map(|committed| (committed.feed, committed.seq));
-        Ok((again, outcome))
-    }
-
     fn control_again(
         &mut self,
         fresh: &Fresh,
@@ -245,7 +204,11 @@ impl Space {
         let Ok(credential) = Credential::decode(&fresh.block.body) else {
             return Ok((None, outcome));
         };
-        let stands = match credential.assertion() {
+        let counts = self
+            .membership
+            .blocks()
+            .any(|block| block.credential == credential);
+        let stands = !counts && match credential.assertion() {
             // Shown again in the new feeds anyway.
             Assertion::DevicePresented { .. } => false,
             // Whoever was removed since must not be let in again by this.
@@ -279,7 +242,7 @@ impl Space {
 }
 
 fn at_of(key: &[u8]) -> Option<At> {
-    let (feed, seq) = key.split_at_checked(FeedId::LENGTH)?;
-    let seq = u64::from_be_bytes(seq.try_into().ok()?);
+    let (feed, rest) = key.split_at_checked(FeedId::LENGTH)?;
+    let seq = u64::from_be_bytes(*rest.first_chunk()?);
     Some((FeedId::from_slice(feed)?, seq))
 }

@@ -73,8 +73,9 @@ impl Space {
         self.stale |= change.retroactive;
         for block in keys {
             // A key that arrives after blocks that it opens: they are read again from the start.
-            if self.open_key(&block) && self.has_sealed_blocks() {
-                self.stale = true;
+            if self.open_key(&block) {
+                self.grafts.look();
+                self.stale |= self.has_sealed_blocks();
             }
         }
     }

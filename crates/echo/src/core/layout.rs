@@ -6,9 +6,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use dxos_feed::{Block, BlockIndex, Entry, FeedLimits, IndexError};
 use dxos_keys::{BlockHash, FeedId, ObjectId, SpaceKey};
+use dxos_protocol::replicate::{Place, SessionError};
 use dxos_store::{Batch, Direction, KeyRange, Keyspace, Read, Scan, StoreError};
 use serde::{Deserialize, Serialize};
 
+use dxos_wire::limits::TIPS_PER_MESSAGE_MAX;
+
+use super::receive::stopped;
 use super::serve::Blocks;
 
 /// Space key → [`SpaceRecord`].
@@ -17,7 +21,7 @@ pub(crate) const SPACES: Keyspace = Keyspace::new("spaces");
 pub(crate) const FEEDS: Keyspace = Keyspace::new("feeds");
 /// Feed id, sequence number → block hash, block.
 pub(crate) const BLOCKS: Keyspace = Keyspace::new("blocks");
-/// Space number, block hash → [`BranchRecord`]: blocks of cut branches.
+/// Space number, feed id, sequence number, block hash → [`BranchRecord`]: blocks of cut branches.
 pub(crate) const BRANCHES: Keyspace = Keyspace::new("branches");
 /// Space number, object id → object state.
 pub(crate) const OBJECTS: Keyspace = Keyspace::new("objects");
@@ -26,8 +30,8 @@ pub(crate) const OBJECTS: Keyspace = Keyspace::new("objects");
 pub(crate) const MARKS: Keyspace = Keyspace::new("marks");
 /// Space number, object id → the moves of an object that was ever moved.
 pub(crate) const MOVES: Keyspace = Keyspace::new("moves");
-/// Space number, feed id, sequence number → [`super::again::LostRecord`]: blocks of this device
-/// that a cut took away and that are not all written again yet.
+/// Space number, feed id, sequence number, block hash → [`super::again::LostRecord`]: control
+/// blocks of this device that a cut took away and that are not all written again yet.
 pub(crate) const LOST: Keyspace = Keyspace::new("lost");
 /// Space number, device → [`super::owed::Owed`]: keys that are still to be handed on to it.
 pub(crate) const OWED: Keyspace = Keyspace::new("owed");
@@ -36,6 +40,9 @@ pub(crate) const OWED: Keyspace = Keyspace::new("owed");
 pub(crate) const INDEX: Keyspace = Keyspace::new("index");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
+/// Space number, "tips", feed id, block hash → [`TipRecord`]: where the cut branches of feeds end.
+/// They are too few for a keyspace of their own.
+pub(crate) const TIPS: Keyspace = TALLIES;
 
 /// The form of what is derived from blocks. What another program left in another form is made
 /// anew when the space is opened.
@@ -86,11 +93,42 @@ pub(crate) struct Tally {
 /// A block of a cut branch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BranchRecord {
-    pub(crate) feed: FeedId,
-    pub(crate) seq: u64,
     pub(crate) prev: BlockHash,
     pub(crate) lamport: u64,
     pub(crate) block: Bytes,
+}
+
+/// The end of a cut branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TipRecord {
+    pub(crate) seq: u64,
+    /// Whether nothing is left to be done for it. Only the feed's own device looks at that.
+    pub(crate) is_done: bool,
+    /// What makes the feed that the branch is grafted onto another one than it usually is.
+    pub(crate) salt: u32,
+}
+
+impl TipRecord {
+    pub(crate) const fn at(seq: u64) -> Self {
+        Self {
+            seq,
+            is_done: false,
+            salt: 0,
+        }
+    }
+}
+
+/// The beginning of the keys of the tips of one feed.
+pub(crate) fn tips_key(number: SpaceNumber, feed: &FeedId) -> Vec<u8> {
+    let mut key = in_space(number, b"tips");
+    key.extend_from_slice(feed.as_bytes());
+    key
+}
+
+pub(crate) fn branch_key(number: SpaceNumber, feed: &FeedId, seq: u64) -> Vec<u8> {
+    let mut key = in_space(number, &block_key(feed, seq));
+    key.reserve(BlockHash::LENGTH);
+    key
 }
 
 pub(crate) fn block_key(feed: &FeedId, seq: u64) -> [u8; 40] {
@@ -167,22 +205,6 @@ impl StoredBlocks<'_> {
                 .ok_or_else(|| damaged(feed, seq)),
         }
     }
-
-    /// A block of a cut branch.
-    pub(crate) fn branch_record(
-        &self,
-        hash: &BlockHash,
-    ) -> Result<Option<BranchRecord>, IndexError> {
-        let key = in_space(self.number, hash.as_bytes());
-        let value = self
-            .store
-            .get(BRANCHES, &key)
-            .map_err(|error| index_error(&error))?;
-        let Some(value) = value else { return Ok(None) };
-        dxos_wire::decode(1, &value)
-            .map(Some)
-            .map_err(|error| IndexError(error.to_string()))
-    }
 }
 
 fn damaged(feed: &FeedId, seq: u64) -> IndexError {
@@ -203,9 +225,8 @@ impl BlockIndex for StoredBlocks<'_> {
     }
 
     fn branch(&self, feed: &FeedId, seq: u64, hash: &BlockHash) -> Result<Option<u64>, IndexError> {
-        let record = self.branch_record(hash)?;
-        let at_place = record.filter(|record| record.feed == *feed && record.seq == seq);
-        Ok(at_place.map(|record| record.lamport))
+        let record = self.branch_record(feed, Place { seq, hash: *hash })?;
+        Ok(record.map(|record| record.lamport))
     }
 }
 
@@ -228,6 +249,12 @@ impl Blocks for StoredBlocks<'_> {
             }
         }
         Ok(())
+    }
+
+    fn tips(&self, feed: &FeedId) -> Result<Vec<Place>, SessionError> {
+        let tips = Self::tips(self, feed).take(TIPS_PER_MESSAGE_MAX);
+        tips.map(|tip| tip.map(|(place, _)| place).map_err(|error| stopped(&error)))
+            .collect()
     }
 
     fn index(&self) -> &dyn BlockIndex {

@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use dxos_credentials::{Assertion, Credential, Issuer};
-use dxos_feed::{
-    Cut, CutError, Designation, FeedDescriptor, ForkProof, InsertError, Inserted, Run,
-};
+use dxos_feed::{Designation, FeedDescriptor, ForkProof, InsertError, Inserted, Run};
 use dxos_keys::{DeviceKey, FeedId, IdentityKey};
 use dxos_protocol::echo::{AdmissionTicket, EchoError};
 use dxos_protocol::replicate::{FeedHead, Message, Produced, SessionError, SessionId};
 use dxos_store::Read;
 
 use super::apply::Fresh;
-use super::layout::{self, BRANCHES, BranchRecord, in_space};
-use super::space::{Outcome, Space, encode_row};
+use super::layout;
+use super::space::{Outcome, Space};
 use super::sync::{Effects, failed};
 
 /// Proofs about devices that are not known that are kept.
@@ -30,6 +28,7 @@ impl Space {
     /// Opens a session with a peer that was found to be a member.
     pub(crate) fn open_session(&mut self, session: SessionId, device: DeviceKey) {
         self.sync.open(session, device);
+        self.grafts.look();
         if self.is_stranger(&device) {
             // It was let in, and lost what it was let in by, before its session began.
             self.sync.dismiss(session, 0);
@@ -108,32 +107,18 @@ impl Space {
             }
             // It asks again when it hears of news.
             Message::WantBranch { .. } if !self.sync.takes_branch(session) => Ok(()),
-            Message::WantBranch { feed, hash } => match self.branch(&feed, hash, store)? {
-                Some(run) => self.sync.answer_branch(session, run),
-                None => Ok(()),
-            },
-            Message::Branch(run) => self.receive_branch(session, run, store, outcome),
+            Message::WantBranch { feed, until, after } => {
+                match self.branch(&feed, until, after, store)? {
+                    Some(part) => self.sync.answer_branch(session, part),
+                    None => Ok(()),
+                }
+            }
+            Message::Branch { prev, run } => {
+                self.receive_branch(session, (prev, run), store, outcome)
+            }
+            Message::Tips { feed, tips } => self.receive_tips(session, feed, &tips, store),
             _ => self.sync.offence(session, "a message that is not known"),
         }
-    }
-
-    /// Asks for cut branches that waiting blocks depend on. Which those are may show long after
-    /// the blocks came: when the feed that they name is cut.
-    fn want_branches(
-        &mut self,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<(), SessionError> {
-        if self.dag.waiting_blocks() == 0 {
-            return Ok(());
-        }
-        let index = self.blocks(store);
-        let missing = self.dag.missing_branches(&index);
-        for dep in missing.map_err(|error| failed(&error))? {
-            let woken = self.sync.want_branch(dep.feed, dep.hash);
-            outcome.effects.wake.extend(woken);
-        }
-        Ok(())
     }
 
     /// What to send to a peer next.
@@ -354,7 +339,8 @@ impl Space {
         if was_member(identity) {
             authors.filter(|author| author == identity).count() < FEEDS_OF_DEPARTED_MAX
         } else {
-            self.membership.was_taken_for_member(identity)
+            let taken = self.membership.was_taken_for_member(identity);
+            (taken || self.admitted_on_branches.contains(identity))
                 && authors.filter(|author| !was_member(author)).count() < FEEDS_OF_MISTAKEN_MAX
         }
     }
@@ -392,7 +378,7 @@ impl Space {
         }
     }
 
-    fn take_in(
+    pub(super) fn take_in(
         &mut self,
         accepted: &[Fresh],
         store: &dyn Read,
@@ -421,6 +407,7 @@ impl Space {
         for feed in grown.keys() {
             self.put_feed(feed, &mut outcome.batch)?;
         }
+        self.grafts.grown();
         Ok(grown)
     }
 
@@ -471,168 +458,9 @@ impl Space {
         }
         self.cut(proof, store, outcome)
     }
-
-    /// Cuts a forked feed: what follows the fork stops counting, on every replica.
-    pub(super) fn cut(
-        &mut self,
-        proof: &ForkProof,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<(), EchoError> {
-        let failed = |reason: String| EchoError::Store { reason };
-        let number = self.record.number;
-        // Blocks that came in this very step may be cut, too.
-        let pending = outcome.batch.clone();
-        let store = &layout::Pending {
-            store,
-            batch: &pending,
-        };
-        let index = layout::StoredBlocks { store, number };
-        let is_own = proof.descriptor().device == self.device();
-        let branch = self.dag.feed(&proof.feed()).map(|state| state.head);
-        let branch = branch.unwrap_or_else(|| proof.prev());
-        let cut = match self.dag.cut(proof, &index) {
-            Ok(Some(cut)) => cut,
-            Ok(None) | Err(CutError::Invalid(_)) => return Ok(()),
-            Err(error) => return Err(failed(error.to_string())),
-        };
-        let Cut { feed, from, length } = cut;
-        tracing::warn!(
-            device = %proof.descriptor().device.short(), feed = %feed.short(), from, length,
-            "feed was forked by its device; what follows the fork no longer counts"
-        );
-        // The cut may lie before the fork that the proof shows.
-        let head = self.dag.feed(&feed).map(|state| state.head);
-        let mut prev = head.unwrap_or_else(|| proof.prev());
-        for seq in from..length {
-            let key = layout::block_key(&feed, seq).to_vec();
-            let value = store
-                .get(layout::BLOCKS, &key)
-                .map_err(|e| failed(e.to_string()))?;
-            outcome.batch.delete(layout::BLOCKS, key);
-            let Some((hash, block)) = value.as_ref().and_then(layout::split_block) else {
-                continue;
-            };
-            self.keep_branch(feed, (seq, prev, hash), &block, outcome)?;
-            if is_own {
-                self.note_lost((feed, seq), hash, &mut outcome.batch)?;
-            }
-            prev = hash;
-            self.tally.blocks = self.tally.blocks.saturating_sub(1);
-        }
-        self.put_feed(&feed, &mut outcome.batch)?;
-        if proof.descriptor().designation == Designation::Control {
-            self.membership.cut(&feed, from);
-        }
-        if is_own && proof.descriptor().incarnation == self.record.incarnation {
-            // This device forked, as after its disk was restored: it goes on in new feeds. The
-            // other copy may do so at the same time, and must not come to the same ones.
-            let [low, high, ..] = *branch.as_bytes();
-            let step = 1 + u32::from(u16::from_le_bytes([low, high]));
-            self.next_incarnation(step, &mut outcome.batch)?;
-        }
-        self.stale = true;
-        outcome.effects.merge(self.sync.forked(feed));
-        Ok(())
-    }
-
-    fn keep_branch(
-        &self,
-        feed: FeedId,
-        (seq, prev, hash): (u64, dxos_keys::BlockHash, dxos_keys::BlockHash),
-        block: &dxos_feed::Block,
-        outcome: &mut Outcome,
-    ) -> Result<(), EchoError> {
-        let record = BranchRecord {
-            feed,
-            seq,
-            prev,
-            lamport: block.lamport,
-            block: block.encode(),
-        };
-        let key = in_space(self.record.number, hash.as_bytes());
-        outcome.batch.put(BRANCHES, key, encode_row(&record)?);
-        Ok(())
-    }
-
-    /// Takes in a branch of a forked feed that honest blocks depend on.
-    fn receive_branch(
-        &mut self,
-        session: SessionId,
-        run: Run,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<(), SessionError> {
-        let (feed, first) = (run.feed, run.first);
-        let before = self.dag.feed(&feed).map(|state| state.head);
-        let mut prev = before.unwrap_or(dxos_keys::BlockHash::from_bytes([0; 32]));
-        let index = layout::StoredBlocks {
-            store,
-            number: self.record.number,
-        };
-        let (mut branch, mut accepted) = (Vec::new(), Vec::new());
-        let result = self.dag.insert_branch(
-            run,
-            &index,
-            &mut |hash, block| branch.push((hash, block.clone())),
-            &mut |block| accepted.push(Fresh::from(block)),
-        );
-        for (seq, (hash, block)) in (first..).zip(&branch) {
-            self.keep_branch(feed, (seq, prev, *hash), block, outcome)
-                .map_err(|error| stopped(&error))?;
-            prev = *hash;
-        }
-        let grown = self
-            .take_in(&accepted, store, outcome)
-            .map_err(|error| stopped(&error))?;
-        self.tell_of(&grown, outcome);
-        match result {
-            Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
-            Err(InsertError::Index(error)) => Err(failed(&error)),
-            _ => Ok(()),
-        }
-    }
-
-    /// The blocks of a cut branch from the cut up to `hash`.
-    fn branch(
-        &self,
-        feed: &FeedId,
-        hash: dxos_keys::BlockHash,
-        store: &dyn Read,
-    ) -> Result<Option<Run>, SessionError> {
-        let Some(state) = self.dag.feed(feed) else {
-            return Ok(None);
-        };
-        let blocks = self.blocks(store);
-        let (mut found, mut bytes, mut next) = (Vec::new(), 0, hash);
-        while let Some(record) = blocks
-            .branch_record(&next)
-            .map_err(|error| failed(&error))?
-        {
-            let limits = self.dag.limits();
-            let Ok(block) = dxos_feed::Block::decode(&record.block, limits) else {
-                break;
-            };
-            bytes += block.encoded_bytes();
-            if record.feed != *feed || bytes > dxos_wire::limits::FRAME_BYTES_MAX / 2 {
-                return Ok(None);
-            }
-            found.push(block);
-            if record.seq == state.length {
-                found.reverse();
-                return Ok(Some(Run {
-                    feed: *feed,
-                    first: record.seq,
-                    blocks: found,
-                }));
-            }
-            next = record.prev;
-        }
-        Ok(None)
-    }
 }
 
-fn stopped(error: &EchoError) -> SessionError {
+pub(super) fn stopped(error: &EchoError) -> SessionError {
     SessionError::SpaceClosed {
         reason: error.to_string(),
     }

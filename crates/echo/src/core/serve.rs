@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dxos_feed::{Block, BlockIndex, Dag, IndexError, Run};
 use dxos_keys::{BlockHash, FeedId};
-use dxos_protocol::replicate::{Message, SessionError};
+use dxos_protocol::replicate::{Message, Place, SessionError};
 use dxos_wire::limits::{RUN_BLOCKS_MAX, RUN_BYTES_MAX};
 
 use super::sync::{Serving, failed};
@@ -19,6 +19,9 @@ pub(crate) trait Blocks {
         from: u64,
         visit: &mut dyn FnMut(BlockHash, Block) -> bool,
     ) -> Result<(), IndexError>;
+
+    /// Where cut branches of `feed` end: as many as fit one message.
+    fn tips(&self, feed: &FeedId) -> Result<Vec<Place>, SessionError>;
 
     /// The same blocks by their places.
     fn index(&self) -> &dyn BlockIndex;

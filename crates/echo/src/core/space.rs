@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_credentials::{Credential, DeviceChain, Membership, Right, Role};
 use dxos_document::{Move, Object};
 use dxos_feed::{Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Timeframe};
-use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, FeedId, ObjectId, SpaceKey, Topic};
+use dxos_keys::{
+    ContentKey, ContentKeyId, DeviceKey, FeedId, IdentityKey, ObjectId, SpaceKey, Topic,
+};
 use dxos_protocol::echo::{EchoError, OwnDevices};
 use dxos_protocol::halo::Authority;
 use dxos_store::{Batch, KeyRange, Read, StoreError};
@@ -19,6 +21,7 @@ use super::again::{self, Lost};
 use super::cache::Cache;
 use super::control::Verified;
 use super::duties::Duties;
+use super::grafts::Grafts;
 use super::index::{Indexes, Rows};
 use super::layout::{
     self, DERIVED_VERSION, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally,
@@ -58,6 +61,8 @@ pub(crate) struct Space {
     pub(super) presented: Option<FeedId>,
     /// Devices that were let in by their chain and are not known to have shown it here.
     pub(super) let_in: BTreeMap<DeviceKey, DeviceChain>,
+    /// Whom cut branches admitted.
+    pub(super) admitted_on_branches: BTreeSet<IdentityKey>,
     /// Proofs about feeds of devices that are not known here yet.
     pub(super) parked: BTreeMap<FeedId, ForkProof>,
     /// Members or devices have changed since this was looked at.
@@ -77,6 +82,8 @@ pub(crate) struct Space {
     pub(super) stale: bool,
     /// What cuts took away from this device and is to be written again.
     pub(super) lost: Lost,
+    /// Branches of this device's feeds that are to be put into feeds of their own.
+    pub(super) grafts: Grafts,
     /// Whether the store says in which form the state is.
     pub(super) derived_stored: bool,
     /// What was verified when the space was opened, until the store says so.
@@ -133,6 +140,7 @@ impl Space {
             tail: Tail::default(),
             presented: None,
             let_in: BTreeMap::new(),
+            admitted_on_branches: BTreeSet::new(),
             parked: BTreeMap::new(),
             members_changed: false,
             cache: Cache::default(),
@@ -144,6 +152,7 @@ impl Space {
             forest: Forest::default(),
             stale: false,
             lost: Lost::None,
+            grafts: Grafts::default(),
             derived_stored: false,
             verified: None,
         }
@@ -217,6 +226,8 @@ impl Space {
         if again::is_left(opened.record.number, store).map_err(|error| store_failed(&error))? {
             opened.lost = Lost::Stored;
         }
+        opened.note_admissions(store)?;
+        opened.grafts.look();
         opened.verified = verified;
         opened.load_kept_keys(store)?;
         opened.open_keys();
@@ -237,7 +248,7 @@ impl Space {
     }
 
     /// The identity that this device acts for.
-    pub(crate) const fn identity(&self) -> dxos_keys::IdentityKey {
+    pub(crate) const fn identity(&self) -> IdentityKey {
         self.authority.chain.device().identity
     }
 

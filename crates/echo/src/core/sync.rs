@@ -8,15 +8,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dxos_feed::{BlockIndex, Dag, Designation, FeedState, ForkProof, IndexError};
 use dxos_keys::{BlockHash, DeviceKey, FeedId};
-use dxos_protocol::replicate::{FeedHead, Message, Produced, Range, SessionError, SessionId};
+use dxos_protocol::replicate::{
+    FeedHead, Message, Place, Produced, Range, SessionError, SessionId,
+};
 use dxos_wire::limits::{FEEDS_MAX, FEEDS_PER_MESSAGE_MAX, OFFENCES_MAX};
 
+use super::asked::Asked;
 use super::serve::{Blocks, serve};
 
 /// Small answers that may wait for a peer; one that asks for more and reads nothing is ended.
-const OUTBOX_MAX: usize = 256;
-/// Branches of forked feeds among them.
-const BRANCHES_QUEUED_MAX: usize = 2;
+pub(super) const OUTBOX_MAX: usize = 256;
 /// Searches for forks that may run at once with one peer.
 const SEARCHES_MAX: usize = 64;
 /// A peer that was asked for blocks and sent none for so long is not waited for any more.
@@ -25,7 +26,7 @@ const REQUEST_PATIENCE_MS: u64 = 10_000;
 /// All sessions of one space.
 #[derive(Debug, Default)]
 pub(crate) struct Sync {
-    sessions: BTreeMap<SessionId, Session>,
+    pub(super) sessions: BTreeMap<SessionId, Session>,
     /// Which session was asked for which blocks, so that each is asked of one peer only.
     requested: BTreeMap<FeedId, Request>,
     /// Feeds of which nobody is asked any more: another peer may have more than the one that was.
@@ -43,8 +44,8 @@ struct Request {
 }
 
 #[derive(Debug)]
-struct Session {
-    device: DeviceKey,
+pub(super) struct Session {
+    pub(super) device: DeviceKey,
     /// The next feed of which the initial heads were not sent yet.
     #[expect(clippy::option_option, reason = "none left; all; all from one on")]
     greeting: Option<Option<FeedId>>,
@@ -56,9 +57,12 @@ struct Session {
     announce: BTreeSet<FeedId>,
     named: BTreeSet<FeedId>,
     searches: BTreeMap<FeedId, Search>,
-    branches: BTreeSet<BlockHash>,
+    /// Branches that the peer was asked for.
+    pub(super) branches: BTreeMap<(FeedId, Place), Asked>,
+    /// Feeds of the peer's device that were cut: it is to be told of their branches.
+    pub(super) cut_feeds: BTreeSet<FeedId>,
     proofs: BTreeSet<FeedId>,
-    outbox: VecDeque<Message>,
+    pub(super) outbox: VecDeque<Message>,
     offences: u32,
     /// When the session ends, of a peer that is no member any more.
     dismissed_ms: Option<u64>,
@@ -122,7 +126,8 @@ impl Sync {
                 announce: BTreeSet::new(),
                 named: BTreeSet::new(),
                 searches: BTreeMap::new(),
-                branches: BTreeSet::new(),
+                branches: BTreeMap::new(),
+                cut_feeds: BTreeSet::new(),
                 proofs: BTreeSet::new(),
                 outbox: VecDeque::new(),
                 offences: 0,
@@ -184,7 +189,7 @@ impl Sync {
         }
         greatest
             .iter()
-            .filter(|(feed, _)| dag.feed(feed).is_none_or(|state| state.fork.is_none()))
+            .map(|(feed, known)| (feed, (*known).min(end_of(feed, dag))))
             .map(|(feed, known)| known.saturating_sub(dag.feed(feed).map_or(0, |s| s.length)))
             .fold(0, u64::saturating_add)
     }
@@ -222,7 +227,7 @@ impl Sync {
             return Err(SessionError::Offence { reason });
         }
         state.complete |= complete;
-        state.branches.clear();
+        state.ask_branches_again();
         for head in feeds {
             let feed = head.descriptor(*dag.space()).id();
             let before = state.peer.get(&feed);
@@ -332,7 +337,11 @@ impl Sync {
         state.continue_search(feed, search, dag, index)
     }
 
-    fn answer(&mut self, session: SessionId, message: Message) -> Result<(), SessionError> {
+    pub(super) fn answer(
+        &mut self,
+        session: SessionId,
+        message: Message,
+    ) -> Result<(), SessionError> {
         let state = self
             .sessions
             .get_mut(&session)
@@ -343,46 +352,6 @@ impl Sync {
         }
         state.outbox.push_back(message);
         Ok(())
-    }
-
-    /// Whether a branch may be queued for a peer: they are large.
-    pub(crate) fn takes_branch(&self, session: SessionId) -> bool {
-        let branches = self.sessions.get(&session).map(|state| {
-            let queued = state.outbox.iter();
-            queued
-                .filter(|message| matches!(message, Message::Branch(_)))
-                .count()
-        });
-        branches.is_some_and(|queued| queued < BRANCHES_QUEUED_MAX)
-    }
-
-    /// Queues a branch of a forked feed that a peer asked for.
-    pub(crate) fn answer_branch(
-        &mut self,
-        session: SessionId,
-        run: dxos_feed::Run,
-    ) -> Result<(), SessionError> {
-        self.answer(session, Message::Branch(run))
-    }
-
-    /// Asks every peer for a branch that waiting blocks depend on, once until it names heads
-    /// again: then it may have what it lacked. Returns whom to wake.
-    pub(crate) fn want_branch(&mut self, feed: FeedId, hash: BlockHash) -> BTreeSet<SessionId> {
-        let mut woken = BTreeSet::new();
-        for (id, state) in &mut self.sessions {
-            if state.outbox.len() < OUTBOX_MAX && state.branches.insert(hash) {
-                state.outbox.push_back(Message::WantBranch { feed, hash });
-                woken.insert(*id);
-            }
-        }
-        woken
-    }
-
-    /// A peer has changed: what it could not answer before it may now.
-    pub(crate) fn ask_branches_again(&mut self, session: SessionId) {
-        if let Some(state) = self.sessions.get_mut(&session) {
-            state.branches.clear();
-        }
     }
 
     /// Notes that a peer has the blocks of `feed` before `end`, as it sent the last of them.
@@ -518,12 +487,15 @@ impl Sync {
     }
 
     /// Passes a proof on to everyone.
-    pub(crate) fn forked(&mut self, feed: FeedId) -> Effects {
+    pub(crate) fn forked(&mut self, feed: FeedId, device: DeviceKey) -> Effects {
         self.requested.remove(&feed);
         for state in self.sessions.values_mut() {
             state.serving.remove(&feed);
             state.searches.remove(&feed);
             state.proofs.insert(feed);
+            if state.device == device {
+                state.cut_feeds.insert(feed);
+            }
         }
         Effects {
             wake: self.sessions.keys().copied().collect(),
@@ -554,6 +526,12 @@ impl Sync {
             }
         }
         messages.extend(state.outbox.drain(..));
+        for feed in std::mem::take(&mut state.cut_feeds) {
+            let tips = blocks.tips(&feed)?;
+            if !tips.is_empty() {
+                messages.push(Message::Tips { feed, tips });
+            }
+        }
         state.announce(dag, &mut messages);
         state.ask(session, dag, (requested, blocked), now_ms, &mut messages);
         let more = serve(&mut state.serving, bytes_max, (dag, blocks), &mut messages)?;
@@ -585,11 +563,12 @@ impl Session {
         let part: Vec<_> = rest.by_ref().take(FEEDS_PER_MESSAGE_MAX).collect();
         self.greeting = rest.next().map(|(feed, _)| Some(*feed));
         self.named.extend(part.iter().map(|(feed, _)| **feed));
-        self.proofs.extend(
-            part.iter()
-                .filter(|(_, f)| f.fork.is_some())
-                .map(|(feed, _)| **feed),
-        );
+        for (feed, state) in part.iter().filter(|(_, state)| state.fork.is_some()) {
+            self.proofs.insert(**feed);
+            if state.descriptor.device == self.device {
+                self.cut_feeds.insert(**feed);
+            }
+        }
         let feeds = part.iter().map(|(_, state)| head_of(state)).collect();
         messages.push(Message::Heads {
             feeds,
@@ -628,17 +607,15 @@ impl Session {
         let mut ranges = Vec::new();
         for (feed, peer) in &self.peer {
             let from = dag.next_needed(feed);
-            let own = dag.feed(feed);
-            if peer.shown <= from
+            let until = peer.shown.min(end_of(feed, dag));
+            if until <= from
                 || requested.contains_key(feed)
                 || blocked.contains(feed)
                 || self.searches.contains_key(feed)
-                || own.is_some_and(|own| own.fork.is_some())
                 || ranges.len() == FEEDS_PER_MESSAGE_MAX
             {
                 continue;
             }
-            let until = peer.shown;
             let prev = dag.head_needed(feed);
             ranges.push(Range {
                 feed: *feed,
@@ -713,6 +690,12 @@ impl Search {
     const fn middle(&self) -> u64 {
         self.equal + (self.different - self.equal) / 2
     }
+}
+
+/// The block with which a feed ends here: it takes none from where it was forked.
+fn end_of(feed: &FeedId, dag: &Dag) -> u64 {
+    let fork = dag.feed(feed).and_then(|state| state.fork.as_ref());
+    fork.map_or(u64::MAX, ForkProof::seq)
 }
 
 fn head_of(state: &FeedState) -> FeedHead {

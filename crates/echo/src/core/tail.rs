@@ -17,6 +17,7 @@ use dxos_feed::Designation;
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Read, StoreError};
 
+use super::grafts::GRAFTS;
 use super::layout::{MARKS, SPACES, SpaceNumber, SpaceRecord, in_space};
 use super::space::{Outcome, Space, decode_row, store_failed};
 
@@ -100,11 +101,15 @@ impl Space {
         let greatest = own
             .filter(|descriptor| descriptor.device == device)
             .map(|descriptor| descriptor.incarnation)
+            .filter(|incarnation| *incarnation < GRAFTS)
             .max();
         let used = greatest.unwrap_or(0).max(self.record.incarnation);
-        self.record.incarnation = used.checked_add(step).ok_or_else(|| EchoError::Stopped {
-            reason: "this device has no further feeds in the space".to_owned(),
-        })?;
+        self.record.incarnation = used
+            .checked_add(step)
+            .filter(|next| *next < GRAFTS)
+            .ok_or_else(|| EchoError::Stopped {
+                reason: "this device has no further feeds in the space".to_owned(),
+            })?;
         self.put_record(batch)
     }
 

@@ -184,15 +184,7 @@ impl Space {
         let mut tx = Tx::new(&mut workspace, context);
         let worked = work(&mut tx);
         let ops = tx.into_ops();
-        // What is written again was checked when it was written first.
-        let is_new = !self.is_writing_again();
-        let checked = worked.and_then(|()| {
-            if is_new {
-                self.check_schemas(&ops, store)
-            } else {
-                Ok(())
-            }
-        });
+        let checked = worked.and_then(|()| self.check_schemas(&ops, store));
         let transacted = match checked.and_then(|()| encode(ops)) {
             Ok(None) => Ok(None),
             Ok(Some((transaction, plain))) => {

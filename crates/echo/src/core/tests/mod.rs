@@ -1,5 +1,6 @@
 //! Replicas that pass messages by hand, in an order drawn at random.
 
+mod backups;
 mod churn;
 mod control;
 mod converge;

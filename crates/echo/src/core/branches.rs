@@ -1,0 +1,494 @@
+//! Branches that forks had cut away from feeds: they count no more, and are kept for honest blocks
+//! that name them and for their own devices, which may have lost them with their disks.
+
+use dxos_credentials::{Assertion, Credential};
+use dxos_feed::{Block, Cut, CutError, Designation, ForkProof, InsertError, Run};
+use dxos_keys::{BlockHash, FeedId};
+use dxos_protocol::echo::EchoError;
+use dxos_protocol::replicate::{Place, SessionError, SessionId};
+use dxos_store::{Batch, Direction, KeyRange, Read};
+use dxos_wire::limits::{FRAME_BYTES_MAX, RUN_BLOCKS_MAX};
+
+use super::apply::Fresh;
+use super::layout::{
+    self, BRANCHES, BranchRecord, StoredBlocks, TIPS, TipRecord, branch_key, in_space, index_error,
+    tips_key,
+};
+use super::receive::stopped;
+use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
+use super::sync::failed;
+
+/// Identities that were admitted on cut branches of which that is remembered.
+const ADMITTED_MAX: usize = 1_024;
+/// Bytes of blocks in one answer, but for a single larger block.
+const PART_BYTES: usize = FRAME_BYTES_MAX / 2;
+
+impl Space {
+    /// Asks for cut branches that waiting blocks depend on. Which those are may show long after
+    /// the blocks came: when the feed that they name is cut.
+    pub(super) fn want_branches(
+        &mut self,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), SessionError> {
+        if self.dag.waiting_blocks() == 0 {
+            return Ok(());
+        }
+        let index = self.blocks(store);
+        let missing = self.dag.missing_branches(&index);
+        for dep in missing.map_err(|error| failed(&error))? {
+            let until = Place {
+                seq: dep.seq,
+                hash: dep.hash,
+            };
+            let woken = self.sync.want_branch(dep.feed, until);
+            outcome.effects.wake.extend(woken);
+        }
+        Ok(())
+    }
+
+    /// Cuts a forked feed: what follows the fork stops counting, on every replica.
+    pub(super) fn cut(
+        &mut self,
+        proof: &ForkProof,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let failed = |reason: String| EchoError::Store { reason };
+        let number = self.record.number;
+        // Blocks that came in this very step may be cut, too.
+        let pending = outcome.batch.clone();
+        let store = &layout::Pending {
+            store,
+            batch: &pending,
+        };
+        let index = StoredBlocks { store, number };
+        let is_own = proof.descriptor().device == self.device();
+        let is_control = proof.descriptor().designation == Designation::Control;
+        let branch = self.dag.feed(&proof.feed()).map(|state| state.head);
+        let branch = branch.unwrap_or_else(|| proof.prev());
+        let cut = match self.dag.cut(proof, &index) {
+            Ok(Some(cut)) => cut,
+            Ok(None) | Err(CutError::Invalid(_)) => return Ok(()),
+            Err(error) => return Err(failed(error.to_string())),
+        };
+        let Cut { feed, from, length } = cut;
+        tracing::warn!(
+            device = %proof.descriptor().device.short(), feed = %feed.short(), from, length,
+            "feed was forked by its device; what follows the fork no longer counts"
+        );
+        // The cut may lie before the fork that the proof shows.
+        let head = self.dag.feed(&feed).map(|state| state.head);
+        let mut prev = head.unwrap_or_else(|| proof.prev());
+        for seq in from..length {
+            let key = layout::block_key(&feed, seq).to_vec();
+            let value = store
+                .get(layout::BLOCKS, &key)
+                .map_err(|e| failed(e.to_string()))?;
+            outcome.batch.delete(layout::BLOCKS, key);
+            let Some((hash, block)) = value.as_ref().and_then(layout::split_block) else {
+                continue;
+            };
+            self.keep_branch(feed, (seq, prev, hash), &block, outcome)?;
+            if is_own && is_control {
+                self.note_lost((feed, seq), hash, &mut outcome.batch)?;
+            }
+            prev = hash;
+            self.tally.blocks = self.tally.blocks.saturating_sub(1);
+        }
+        self.put_feed(&feed, &mut outcome.batch)?;
+        if let Some(last) = length.checked_sub(1).filter(|last| *last >= from) {
+            let record = TipRecord {
+                is_done: is_own && is_control,
+                ..TipRecord::at(last)
+            };
+            self.put_tip((&feed, &prev), record, &mut outcome.batch)?;
+        }
+        if is_control {
+            self.membership.cut(&feed, from);
+        }
+        if is_own {
+            self.grafts.look();
+        }
+        if is_own && proof.descriptor().incarnation == self.record.incarnation {
+            // This device forked, as after its disk was restored: it goes on in new feeds. The
+            // other copy may do so at the same time, and must not come to the same ones.
+            let [low, high, ..] = *branch.as_bytes();
+            let step = 1 + u32::from(u16::from_le_bytes([low, high]));
+            self.next_incarnation(step, &mut outcome.batch)?;
+        }
+        self.stale = true;
+        outcome
+            .effects
+            .merge(self.sync.forked(feed, proof.descriptor().device));
+        Ok(())
+    }
+
+    fn keep_branch(
+        &mut self,
+        feed: FeedId,
+        (seq, prev, hash): (u64, BlockHash, BlockHash),
+        block: &Block,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        self.note_admission(&feed, block);
+        let record = BranchRecord {
+            prev,
+            lamport: block.lamport,
+            block: block.encode(),
+        };
+        let mut key = branch_key(self.record.number, &feed, seq);
+        key.extend_from_slice(hash.as_bytes());
+        outcome.batch.put(BRANCHES, key, encode_row(&record)?);
+        Ok(())
+    }
+
+    /// Notes whom a block of a cut branch admitted: others may have built on what it wrote, so its
+    /// feeds are taken in.
+    fn note_admission(&mut self, feed: &FeedId, block: &Block) {
+        let state = self.dag.feed(feed);
+        if state.is_none_or(|state| state.descriptor.designation != Designation::Control)
+            || self.admitted_on_branches.len() >= ADMITTED_MAX
+        {
+            return;
+        }
+        if let Ok(credential) = Credential::decode(&block.body)
+            && let Assertion::SpaceMember { identity, .. } = credential.assertion()
+            && self.admitted_on_branches.insert(*identity)
+        {
+            self.sync.unblock();
+        }
+    }
+
+    /// The same for all cut branches, when the space is opened.
+    pub(super) fn note_admissions(&mut self, store: &dyn Read) -> Result<(), EchoError> {
+        let feeds = self.dag.feeds().filter(|(_, state)| {
+            state.fork.is_some() && state.descriptor.designation == Designation::Control
+        });
+        let feeds: Vec<_> = feeds.map(|(feed, _)| *feed).collect();
+        for feed in feeds {
+            let prefix = in_space(self.record.number, feed.as_bytes());
+            for row in store.scan(BRANCHES, KeyRange::prefix(&prefix), Direction::Forward) {
+                let (_, value) = row.map_err(|error| store_failed(&error))?;
+                let record: BranchRecord = decode_row("block of a branch", &value)?;
+                if let Ok(block) = Block::decode(&record.block, self.dag.limits()) {
+                    self.note_admission(&feed, &block);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_tip(
+        &self,
+        (feed, hash): (&FeedId, &BlockHash),
+        record: TipRecord,
+        batch: &mut Batch,
+    ) -> Result<(), EchoError> {
+        let mut key = tips_key(self.record.number, feed);
+        key.extend_from_slice(hash.as_bytes());
+        batch.put(TIPS, key, encode_row(&record)?);
+        Ok(())
+    }
+
+    /// Notes where a branch ends of which blocks have come, from `first` on; the feed's device is
+    /// told of it.
+    fn note_tip(
+        &mut self,
+        (feed, first, prev): (FeedId, u64, BlockHash),
+        hashes: &[BlockHash],
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let (Some((tip, inner)), Some(state)) = (hashes.split_last(), self.dag.feed(&feed)) else {
+            return Ok(());
+        };
+        let device = state.descriptor.device;
+        let blocks = self.blocks(store);
+        if blocks.is_tip(&feed, tip)?
+            || blocks.has_children(&feed, first + inner.len() as u64 + 1, tip)?
+        {
+            return Ok(());
+        }
+        for hash in std::iter::once(&prev).chain(inner) {
+            let mut key = tips_key(self.record.number, &feed);
+            key.extend_from_slice(hash.as_bytes());
+            outcome.batch.delete(TIPS, key);
+        }
+        let record = TipRecord::at(first + inner.len() as u64);
+        self.put_tip((&feed, tip), record, &mut outcome.batch)?;
+        if device == self.device() {
+            self.grafts.look();
+        }
+        let woken = self.sync.tell_of_branches(feed, device);
+        outcome.effects.wake.extend(woken);
+        Ok(())
+    }
+
+    /// Takes in blocks of a branch of a forked feed: honest blocks depend on them, or this device
+    /// may have lost them with its disk.
+    pub(super) fn receive_branch(
+        &mut self,
+        session: SessionId,
+        (prev, run): (BlockHash, Run),
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), SessionError> {
+        let (feed, first) = (run.feed, run.first);
+        let Some(state) = self.dag.feed(&feed) else {
+            return Ok(());
+        };
+        let is_at_cut = state.length == first && state.head == prev;
+        let index = StoredBlocks {
+            store,
+            number: self.record.number,
+        };
+        let (mut branch, mut accepted) = (Vec::new(), Vec::new());
+        let keep = &mut |hash, block: &Block| branch.push((hash, block.clone()));
+        let accept = &mut |block: dxos_feed::Accepted<'_>| accepted.push(Fresh::from(block));
+        let result = if is_at_cut {
+            self.dag.insert_branch(run, &index, keep, accept)
+        } else {
+            self.dag
+                .insert_branch_after(prev, run, &index, keep, accept)
+        };
+        let mut before = prev;
+        for (seq, (hash, block)) in (first..).zip(&branch) {
+            self.keep_branch(feed, (seq, before, *hash), block, outcome)
+                .map_err(|error| stopped(&error))?;
+            before = *hash;
+        }
+        let hashes: Vec<_> = branch.iter().map(|(hash, _)| *hash).collect();
+        self.note_tip((feed, first, prev), &hashes, store, outcome)
+            .map_err(|error| stopped(&error))?;
+        let grown = self
+            .take_in(&accepted, store, outcome)
+            .map_err(|error| stopped(&error))?;
+        self.tell_of(&grown, outcome);
+        // Some may still wait for what others wrote: that may have come with these.
+        if let Some(seq) = first
+            .checked_add(branch.len() as u64)
+            .and_then(|end| end.checked_sub(1))
+            .filter(|_| !branch.is_empty())
+        {
+            let last = Place { seq, hash: before };
+            self.sync.branch_came(session, (feed, first), last);
+        }
+        match result {
+            Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
+            Err(InsertError::Index(error)) => Err(failed(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// A peer says where the branches of a feed of this device end.
+    pub(super) fn receive_tips(
+        &mut self,
+        session: SessionId,
+        feed: FeedId,
+        tips: &[Place],
+        store: &dyn Read,
+    ) -> Result<(), SessionError> {
+        if tips.len() > dxos_wire::limits::TIPS_PER_MESSAGE_MAX {
+            return self.sync.offence(session, "named too many branches");
+        }
+        let device = self.device();
+        let is_own = |state: &dxos_feed::FeedState| {
+            state.descriptor.device == device && state.fork.is_some()
+        };
+        if !self.dag.feed(&feed).is_some_and(is_own) {
+            return Ok(());
+        }
+        let blocks = self.blocks(store);
+        for tip in tips {
+            let known = blocks.branch_record(&feed, *tip);
+            if known.map_err(|error| failed(&error))?.is_none() {
+                self.sync.want_branch_of(session, feed, *tip);
+            }
+        }
+        Ok(())
+    }
+
+    /// Blocks of a cut branch on the way to one of it, and the hash of the block before.
+    pub(super) fn branch(
+        &self,
+        feed: &FeedId,
+        until: Place,
+        after: Option<Place>,
+        store: &dyn Read,
+    ) -> Result<Option<(BlockHash, Run)>, SessionError> {
+        let blocks = self.blocks(store);
+        let known = blocks.branch_record(feed, until);
+        let (Some(state), Some(_)) = (self.dag.feed(feed), known.map_err(|error| failed(&error))?)
+        else {
+            return Ok(None);
+        };
+        let cut = state.fork.as_ref().map(ForkProof::seq);
+        let begin = match after {
+            Some(after) => after.seq.checked_add(1).map(|first| (first, after.hash)),
+            None => (cut == Some(state.length)).then_some((state.length, state.head)),
+        };
+        let Some((first, prev)) = begin else {
+            return Ok(None);
+        };
+        let (mut found, mut bytes, mut before) = (Vec::new(), 0, prev);
+        // Blocks up to one that its own signature vouches for.
+        let mut vouched = 0;
+        for seq in first..=until.seq {
+            let next = blocks.child(feed, (seq, &before), until);
+            let Some((hash, block)) = next.map_err(|error| failed(&error))? else {
+                break;
+            };
+            bytes += block.encoded_bytes();
+            if !found.is_empty() && (bytes > PART_BYTES || found.len() == RUN_BLOCKS_MAX) {
+                break;
+            }
+            let header = block.header(*feed, seq, before);
+            let is_signed = header.verify(&state.descriptor, &block.signature).is_ok();
+            found.push(block);
+            if is_signed {
+                vouched = found.len();
+            }
+            before = hash;
+        }
+        found.truncate(vouched);
+        let run = Run {
+            feed: *feed,
+            first,
+            blocks: found,
+        };
+        Ok((vouched > 0).then_some((prev, run)))
+    }
+}
+
+impl StoredBlocks<'_> {
+    /// A block of a cut branch.
+    pub(crate) fn branch_record(
+        &self,
+        feed: &FeedId,
+        place: Place,
+    ) -> Result<Option<BranchRecord>, dxos_feed::IndexError> {
+        let mut key = branch_key(self.number, feed, place.seq);
+        key.extend_from_slice(place.hash.as_bytes());
+        let value = self
+            .store
+            .get(BRANCHES, &key)
+            .map_err(|error| index_error(&error))?;
+        let Some(value) = value else { return Ok(None) };
+        dxos_wire::decode(1, &value)
+            .map(Some)
+            .map_err(|error| dxos_feed::IndexError(error.to_string()))
+    }
+
+    /// The blocks of cut branches at `seq` that follow `prev`.
+    fn children(
+        &self,
+        feed: &FeedId,
+        (seq, prev): (u64, &BlockHash),
+    ) -> Result<Vec<(BlockHash, BranchRecord)>, dxos_feed::IndexError> {
+        let prefix = branch_key(self.number, feed, seq);
+        let mut found = Vec::new();
+        for row in self
+            .store
+            .scan(BRANCHES, KeyRange::prefix(&prefix), Direction::Forward)
+        {
+            let (key, value) = row.map_err(|error| index_error(&error))?;
+            let Some(hash) = BlockHash::from_slice(key.get(prefix.len()..).unwrap_or_default())
+            else {
+                continue;
+            };
+            let record: BranchRecord = dxos_wire::decode(1, &value)
+                .map_err(|error| dxos_feed::IndexError(error.to_string()))?;
+            if record.prev == *prev {
+                found.push((hash, record));
+            }
+        }
+        Ok(found)
+    }
+
+    fn has_children(&self, feed: &FeedId, seq: u64, prev: &BlockHash) -> Result<bool, EchoError> {
+        let children = self.children(feed, (seq, prev));
+        let children = children.map_err(|error| EchoError::Store {
+            reason: error.to_string(),
+        })?;
+        Ok(!children.is_empty())
+    }
+
+    /// The block of a branch that follows `prev` on the way to `until`.
+    pub(super) fn child(
+        &self,
+        feed: &FeedId,
+        (seq, prev): (u64, &BlockHash),
+        until: Place,
+    ) -> Result<Option<(BlockHash, Block)>, dxos_feed::IndexError> {
+        let children = self.children(feed, (seq, prev))?;
+        let chosen = match &children[..] {
+            [] => return Ok(None),
+            [only] => only.0,
+            // The branch was forked, too: the way back from its end shows which one it is.
+            _ => match self.ancestor(feed, until, seq)? {
+                Some(hash) => hash,
+                None => return Ok(None),
+            },
+        };
+        let found = children.into_iter().find(|(hash, _)| *hash == chosen);
+        let block = found.and_then(|(hash, record)| {
+            let limits = dxos_feed::FeedLimits::default();
+            Some((hash, Block::decode(&record.block, &limits).ok()?))
+        });
+        Ok(block)
+    }
+
+    /// The block at `seq` on the way back from `until`.
+    fn ancestor(
+        &self,
+        feed: &FeedId,
+        mut until: Place,
+        seq: u64,
+    ) -> Result<Option<BlockHash>, dxos_feed::IndexError> {
+        while until.seq > seq {
+            let Some(record) = self.branch_record(feed, until)? else {
+                return Ok(None);
+            };
+            until = Place {
+                seq: until.seq - 1,
+                hash: record.prev,
+            };
+        }
+        Ok((until.seq == seq).then_some(until.hash))
+    }
+
+    /// Where the cut branches of a feed end.
+    pub(crate) fn tips(
+        &self,
+        feed: &FeedId,
+    ) -> impl Iterator<Item = Result<(Place, TipRecord), EchoError>> {
+        let prefix = tips_key(self.number, feed);
+        let rows = self
+            .store
+            .scan(TIPS, KeyRange::prefix(&prefix), Direction::Forward);
+        let length = prefix.len();
+        rows.filter_map(move |row| match row {
+            Err(error) => Some(Err(store_failed(&error))),
+            Ok((key, value)) => {
+                let hash = BlockHash::from_slice(key.get(length..)?)?;
+                let record = decode_row::<TipRecord>("end of a branch", &value);
+                Some(record.map(|record| {
+                    let place = Place {
+                        seq: record.seq,
+                        hash,
+                    };
+                    (place, record)
+                }))
+            }
+        })
+    }
+
+    fn is_tip(&self, feed: &FeedId, hash: &BlockHash) -> Result<bool, EchoError> {
+        let mut key = tips_key(self.number, feed);
+        key.extend_from_slice(hash.as_bytes());
+        self.store
+            .contains(TIPS, &key)
+            .map_err(|error| store_failed(&error))
+    }
+}
