@@ -17,17 +17,16 @@ use std::collections::BTreeMap;
 
 use dxos_credentials::Right;
 use dxos_document::{Limits, Transaction};
-use dxos_feed::{
-    Block, BlockIndex, Dep, Designation, FeedDescriptor, FeedState, Header, Run, Timeframe,
-};
+use dxos_feed::{Block, Dep, Designation, FeedDescriptor, Header, Run, Timeframe};
 use dxos_keys::{BlockHash, BodyHash, ContentKey, ContentKeyId, FeedId};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::replicate::Place;
 use dxos_store::Read;
 
 use super::body;
-use super::layout::{BLOCKS, StoredBlocks, TipRecord, block_key, split_block};
+use super::layout::{BLOCKS, TipRecord, block_key, split_block};
 use super::moved::Moved;
+use super::onto::{Onto, is_graft_of, links, named_before};
 use super::space::{Outcome, Space, advance_clock, store_failed};
 
 /// Feeds onto which branches are grafted have numbers from here on, and no others.
@@ -79,16 +78,6 @@ struct Graft {
     named: BTreeMap<FeedId, Dep>,
     onto: Option<Onto>,
     moved: Moved,
-}
-
-/// The feed onto which a branch is grafted, behind its last block.
-#[derive(Clone, Debug)]
-struct Onto {
-    descriptor: FeedDescriptor,
-    seq: u64,
-    prev: BlockHash,
-    lamport: u64,
-    clock: Timeframe,
 }
 
 /// A block of a branch, as far as it can be read.
@@ -490,54 +479,6 @@ impl Space {
     }
 }
 
-impl Onto {
-    fn new(descriptor: FeedDescriptor) -> Self {
-        Self {
-            descriptor,
-            seq: 0,
-            prev: BlockHash::from_bytes([0; 32]),
-            lamport: 0,
-            clock: Timeframe::new(),
-        }
-    }
-
-    /// Moves on behind a block.
-    fn pass(&mut self, hash: BlockHash, block: &Block) {
-        advance_clock(&mut self.clock, self.descriptor.id(), self.seq, &block.deps);
-        self.seq += 1;
-        self.prev = hash;
-        self.lamport = block.lamport;
-    }
-}
-
-/// Whether a block of a graft may have been made from this block of a branch.
-fn is_graft_of(graft: &Block, lost: &Block) -> bool {
-    graft.time_ms == lost.time_ms && graft.lamport >= lost.lamport
-}
-
-/// The blocks with which a graft begins, by their logical times and what they name: all of
-/// `named`, the block `lead` with this logical time first, which is later than all others.
-fn links(
-    lead: Option<Dep>,
-    named: BTreeMap<FeedId, Dep>,
-    lamport: u64,
-    deps_max: usize,
-) -> Vec<(u64, Vec<Dep>)> {
-    let Some(lead) = lead else {
-        return Vec::new();
-    };
-    let others = named.into_values().filter(|dep| dep.feed != lead.feed);
-    let others: Vec<_> = others.collect();
-    let (first, rest) = others.split_at(others.len().min(deps_max.saturating_sub(1)));
-    let mut first = first.to_vec();
-    first.push(lead);
-    first.sort_by_key(|dep| dep.feed);
-    let rest = rest.chunks(deps_max.max(1)).map(<[Dep]>::to_vec);
-    (lamport.saturating_add(1)..)
-        .zip(std::iter::once(first).chain(rest))
-        .collect()
-}
-
 /// The bytes of a transaction, if they are within the limits of a block.
 fn encode(transaction: &Transaction) -> Option<Vec<u8>> {
     let plain = transaction.encode(&Limits::default()).ok()?;
@@ -546,25 +487,4 @@ fn encode(transaction: &Transaction) -> Option<Vec<u8>> {
 
 fn name(named: &mut BTreeMap<FeedId, Dep>, deps: &[Dep]) {
     named.extend(deps.iter().map(|dep| (dep.feed, *dep)));
-}
-
-/// What a feed named last of every other one before it was cut.
-fn named_before(
-    blocks: &StoredBlocks<'_>,
-    feed: &FeedId,
-    state: &FeedState,
-) -> Result<BTreeMap<FeedId, Dep>, EchoError> {
-    let others = state.clock.dots.keys().filter(|other| *other != feed);
-    let wanted = others.count();
-    let mut named = BTreeMap::new();
-    for seq in (0..state.length).rev() {
-        if named.len() >= wanted {
-            break;
-        }
-        let block = blocks.block(feed, seq).map_err(|error| failed(&error))?;
-        for dep in block.iter().flat_map(|block| &block.deps) {
-            named.entry(dep.feed).or_insert(*dep);
-        }
-    }
-    Ok(named)
 }

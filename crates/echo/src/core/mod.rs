@@ -24,6 +24,7 @@ pub(crate) mod layout;
 mod live;
 mod message;
 mod moved;
+mod onto;
 mod owed;
 mod pace;
 mod past;
