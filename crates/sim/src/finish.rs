@@ -86,14 +86,21 @@ impl World {
     pub(crate) async fn check_all(&mut self) -> Result<(), Violation> {
         self.check_outcasts().await?;
         let durable: Vec<Mark> = (self.peers.iter().take(self.honest))
-            .flat_map(|peer| peer.durable.iter().chain(&peer.acknowledged))
+            .flat_map(|peer| {
+                let here = peer.durable.iter().chain(&peer.acknowledged);
+                here.chain(&peer.elsewhere)
+            })
             .copied()
             .collect();
         let mut hashes = Vec::new();
         for shown in self.show_all().await? {
             let peer = self.peer(shown.peer)?;
             peer.expect(&durable, "in the end").await?;
-            if let Some(fork) = shown.report.forks.first() {
+            let restored: Vec<_> = (self.peers.iter().filter(|peer| peer.restored))
+                .map(|peer| peer.device)
+                .collect();
+            let mut forks = shown.report.forks.iter();
+            if let Some(fork) = forks.find(|fork| !restored.contains(&fork.device)) {
                 return Err(Violation::Forked {
                     peer: peer.index,
                     device: fork.device.short(),

@@ -8,7 +8,8 @@
 //! - once the network is whole and everyone is back, all replicas come to the same state;
 //! - what was acknowledged as durable is there after a crash, and in the end everywhere;
 //! - a single-use invitation admits one guest;
-//! - no honest device is found to have forked, and none fails;
+//! - a device whose disk is restored from a backup loses nothing that another one has;
+//! - no other honest device is found to have forked, and none fails;
 //! - a live query shows what a fresh one does, and a disk holds what its client showed.
 //!
 //! ```
@@ -27,6 +28,7 @@ mod draw;
 mod edits;
 mod faults;
 mod finish;
+mod images;
 mod invite;
 mod outcasts;
 mod peer;

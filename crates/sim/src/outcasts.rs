@@ -37,6 +37,15 @@ pub(crate) struct Outcast {
     pub(crate) out_at: Option<i64>,
 }
 
+impl Kind {
+    const fn thrown_out_by(self) -> usize {
+        match self {
+            Self::Member => 0,
+            Self::Device => 1,
+        }
+    }
+}
+
 impl World {
     /// The devices of those who are thrown out.
     pub(crate) fn outcast_devices(&self) -> Vec<DeviceKey> {
@@ -45,6 +54,13 @@ impl World {
             .filter_map(|index| self.peers.get(index))
             .map(|peer| peer.device)
             .collect()
+    }
+
+    /// Whether a peer is one of those who throw others out.
+    pub(crate) fn throws_out(&self, peer: usize) -> bool {
+        self.outcasts
+            .iter()
+            .any(|outcast| outcast.kind.thrown_out_by() == peer)
     }
 
     /// Brings the outcasts into the space, after everyone else.
@@ -143,10 +159,7 @@ impl World {
             return Ok(());
         };
         let (index, kind) = (*index, *kind);
-        let by = match kind {
-            Kind::Member => 0,
-            Kind::Device => 1,
-        };
+        let by = kind.thrown_out_by();
         let device = self.peer(index)?.device;
         let peer = self.peer(by)?;
         if kind == Kind::Device && peer.lacks_room() {

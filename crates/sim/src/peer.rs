@@ -10,7 +10,7 @@ use dxos_client::{
     LiveQuery, NetworkFactory, NetworkParts, NodeError, Object, ObjectId, Parts, Protection, Query,
     Space, SpaceKey, Value, assemble,
 };
-use dxos_store::{CrashPlan, CrashReport, MemDisk, MemStore};
+use dxos_store::{CrashPlan, CrashReport, MemDisk, MemSnapshot, MemStore};
 use dxos_transport::mem::{MemDiscovery, MemNetwork};
 
 use crate::Violation;
@@ -44,6 +44,14 @@ pub(crate) struct Life {
     failures: Failures,
 }
 
+/// A backup of a disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    pub(crate) snapshot: MemSnapshot,
+    /// What was acknowledged when it was made.
+    pub(crate) holds: Vec<Mark>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) index: usize,
@@ -56,6 +64,11 @@ pub(crate) struct Peer {
     pub(crate) acknowledged: Vec<Mark>,
     /// Acknowledged as being on the disk.
     pub(crate) durable: Vec<Mark>,
+    /// Acknowledged, gone from the disk with what came after an image, and on another disk.
+    pub(crate) elsewhere: Vec<Mark>,
+    pub(crate) image: Option<Image>,
+    /// Whether an image was put back: the device may be found to have forked.
+    pub(crate) restored: bool,
     pub(crate) clock: Clock,
     pub(crate) disk_full: bool,
     freed_at: Option<Duration>,
@@ -96,6 +109,9 @@ impl Peer {
             space: None,
             acknowledged: Vec::new(),
             durable: Vec::new(),
+            elsewhere: Vec::new(),
+            image: None,
+            restored: false,
             clock,
             disk_full: false,
             freed_at: None,

@@ -200,6 +200,12 @@ counts! {
     batches_lost,
     /// Crashes while a transaction was being written.
     crashes_in_write,
+    /// Backups of disks that were made.
+    images,
+    /// Disks that were restored from one.
+    restored,
+    /// Edits that only others had then, of which none may be lost.
+    edits_elsewhere,
     /// Clients closed and opened again.
     clean_restarts,
     /// Disks that were full for a while.
@@ -268,6 +274,9 @@ impl Counts {
             "batches_lost",
             "crashes_in_write",
             "clean_restarts",
+            "images",
+            "restored",
+            "edits_elsewhere",
             "disks_full",
             "commits_full",
             "clocks_set",

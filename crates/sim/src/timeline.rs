@@ -45,6 +45,10 @@ pub enum What {
     Killed,
     /// It lost its power: what was not synced may be gone.
     PowerLost,
+    /// A backup of its disk was made.
+    Imaged,
+    /// Its disk was restored from a backup.
+    Restored,
     /// It joined the space.
     Joined,
     /// A transaction of it was acknowledged.
