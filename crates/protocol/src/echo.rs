@@ -381,9 +381,12 @@ pub enum EchoError {
         /// What is wrong.
         reason: String,
     },
-    /// The identity would be the last admin to go, and others are still there. Name one of them
-    /// as the next admin.
-    #[error("you are the last admin of space {space}; name another before you leave")]
+    /// The identity is the last admin: it cannot leave while others are there, and cannot take a
+    /// lesser role at all. Make one of the others an admin first.
+    #[error(
+        "you are the last admin of space {space}; make another member an admin before you leave \
+         or take a lesser role"
+    )]
     LastAdmin {
         /// The space.
         space: SpaceKey,
@@ -395,7 +398,10 @@ pub enum EchoError {
         space: SpaceKey,
     },
     /// The profile has no identity yet.
-    #[error("this profile has no identity yet; create one first")]
+    #[error(
+        "this profile has no identity yet; create one with `dx identity create NAME`, or in code \
+         with create_identity"
+    )]
     NoIdentity,
     /// The identity is no member.
     #[error("{identity} is no member of space {space}")]

@@ -53,14 +53,12 @@ impl Space {
         })
     }
 
-    /// Whether no admin would be left without this device's identity, though others would be.
+    /// Whether no admin would be left without this device's identity.
     fn is_last_admin(&self) -> bool {
         let own = self.identity();
         let members = self.membership.members();
         let mut others = members.iter().filter(|(identity, _)| **identity != own);
-        self.role() == Some(Role::Admin)
-            && members.len() > 1
-            && !others.any(|(_, member)| member.role == Role::Admin)
+        self.role() == Some(Role::Admin) && !others.any(|(_, member)| member.role == Role::Admin)
     }
 
     /// Removes a member; what is written from then on is sealed with a key that it does not get.
@@ -86,7 +84,8 @@ impl Space {
         Ok(((), self.end_control(now_ms, store, outcome)?))
     }
 
-    /// Gives a member another role.
+    /// Gives a member another role. The last admin keeps its own, also when it is alone: nobody
+    /// could ever admit anyone again.
     pub(crate) fn set_role(
         &mut self,
         identity: IdentityKey,
@@ -164,7 +163,7 @@ impl Space {
             self.permit(Right::Admit, "name an admin")?;
             self.require_member(successor)?;
         }
-        let last = self.is_last_admin();
+        let last = self.is_last_admin() && self.membership.members().len() > 1;
         if last && successor.is_none_or(|successor| successor == identity) {
             return Err(EchoError::LastAdmin { space: self.key() });
         }

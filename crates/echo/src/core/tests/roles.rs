@@ -249,6 +249,19 @@ fn the_last_admin_names_another_before_it_leaves() {
 }
 
 #[test]
+fn whoever_is_alone_in_a_space_stays_its_admin_and_may_leave() {
+    let mut net = Net::of(12, &[]);
+    for role in [Role::Editor, Role::Reader, Role::Replicator] {
+        let refused = set_role(&mut net, 0, 0, role);
+        assert!(matches!(refused, Err(EchoError::LastAdmin { .. })));
+    }
+    set_role(&mut net, 0, 0, Role::Admin).unwrap();
+    assert_eq!(net.replicas[0].space.role(), Some(Role::Admin));
+    remove(&mut net, 0, 0).unwrap();
+    assert_eq!(net.replicas[0].space.role(), None);
+}
+
+#[test]
 fn a_profile_is_shown_to_others() {
     let mut net = space(11);
     let profile = dxos_credentials::Profile::named("Жанна 🌱");
