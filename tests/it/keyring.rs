@@ -64,6 +64,10 @@ async fn a_profile_can_be_made_by_unlocking_it() {
     client.destroy().await.unwrap();
     assert!(!home.path().join("key").exists());
     let told = identity_of(options(home.path())).await.unwrap_err();
+    assert_eq!(told, ClientError::Node(NodeError::NoPassphrase));
+    let file =
+        options(home.path()).with(|config| config.keyring.protection = KeyringProtection::KeyFile);
+    let told = identity_of(file).await.unwrap_err();
     let other = ClientError::Node(NodeError::OtherProtection {
         configured: KeyringProtection::KeyFile,
         found: ProtectionKind::Passphrase,

@@ -118,7 +118,7 @@ pub enum NodeError {
     },
     /// The keyring is protected by a passphrase and none was given.
     #[error(
-        "this profile asks for a passphrase; give it in code, with unlock() or in DX_PASSPHRASE"
+        "this profile asks for a passphrase; give it in DX_PASSPHRASE, to dx with --profile-passphrase-file, or in code with unlock()"
     )]
     NoPassphrase,
     /// The keyring is protected in another way than the configuration says.

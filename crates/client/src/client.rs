@@ -198,19 +198,23 @@ impl Client {
         config.keyring.protection = protection.unwrap_or(config.keyring.protection);
         let failures = Failures::new();
         let spawner = Spawner::thread("dxos", &failures).map_err(NodeError::from)?;
-        let (handle, used) = (spawner.handle(), config.clone());
+        let handle = spawner.handle();
         let assembled = spawner.run(move || async move {
-            let (parts, settle) = profile::open(&used, passphrase, &handle)?;
+            let (parts, settle) = match profile::open(&mut config, passphrase, &handle) {
+                Ok(opened) => opened,
+                Err(error) => return (Err(error), config),
+            };
             let store = Arc::clone(&parts.store);
             let assembled = assemble(parts, &handle).await;
             match &assembled {
-                Ok(_) => Vaults::of_profile(&used.profile).settle_or_say(settle),
+                Ok(_) => Vaults::of_profile(&config.profile).settle_or_say(settle),
                 // Whoever tries next finds it closed.
                 Err(_) => drop(store.close()),
             }
-            assembled
+            (assembled, config)
         });
-        let node = match assembled.await.map_err(NodeError::from)? {
+        let (assembled, config) = assembled.await.map_err(NodeError::from)?;
+        let node = match assembled {
             Ok(node) => node,
             Err(error) => {
                 if asks_for_passphrase(&error, &config) {
@@ -377,7 +381,7 @@ impl Client {
         let config = config.ok_or(ClientError::NotInitialized)?;
         let setting = new.setting();
         let key = node.with_rng(ContentKey::generate);
-        let before = config.keyring.protection.into();
+        let before = config.keyring.protection;
         let vaults = Vaults::of_profile(&config.profile);
         let prepare = {
             let vaults = vaults.clone();

@@ -40,7 +40,8 @@ pub struct Config {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct KeyringConfig {
-    /// By what. Default: a key file.
+    /// By what. Default: what protects the profile already; a new one is protected by the
+    /// passphrase, if one is given, and else by a key file.
     pub protection: KeyringProtection,
 }
 
@@ -49,9 +50,12 @@ pub struct KeyringConfig {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum KeyringProtection {
+    /// What protects the profile already. Of a new one it is the passphrase that is given, else a
+    /// key file. The configuration of an open client says what it is.
+    #[default]
+    Auto,
     /// A random key in a file of its own beside the database, readable by this user only: a
     /// copy of the database alone gives nothing away.
-    #[default]
     KeyFile,
     /// A random key in the keychain of the operating system, where the program was built with
     /// that (feature `keychain`).
@@ -65,6 +69,7 @@ pub enum KeyringProtection {
 impl fmt::Display for KeyringProtection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::Auto => "auto",
             Self::KeyFile => "key-file",
             Self::Keychain => "keychain",
             Self::None => "none",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dxos_credentials::{Credential, Presentation, Profile};
+use dxos_credentials::{Credential, DeviceChain, Presentation, Profile};
 use dxos_protocol::echo::{QueryCredentials, SpaceCredential};
 use dxos_protocol::halo::{GetIdentity, Identity, SignPresentation};
 use serde::Serialize;
@@ -193,7 +193,7 @@ impl HaloProxy {
         self.client.node()?.keeper.recover(phrase, options).await
     }
 
-    /// Everyone with whom the identity shares a space.
+    /// Everyone with whom the identity shares a space. One that was left is not shared any more.
     ///
     /// # Errors
     ///
@@ -202,6 +202,10 @@ impl HaloProxy {
         let own = self.identity().await?.map(|identity| identity.identity);
         let mut contacts: BTreeMap<IdentityKey, Contact> = BTreeMap::new();
         for space in self.client.echo().spaces().await? {
+            let report = space.report().await?;
+            if report.departure.is_some() || report.revoked {
+                continue;
+            }
             for member in space.members().await? {
                 if Some(member.identity) == own {
                     continue;
@@ -248,6 +252,18 @@ impl HaloProxy {
     /// the passphrase is empty; nothing has changed then.
     pub async fn change_protection(&self, new: NewProtection) -> Result<(), ClientError> {
         self.client.change_protection(new).await
+    }
+
+    /// How this device belongs to its identity: the credentials from the genesis of the identity
+    /// to this device. It gives nothing away but public keys, can be handed out as text
+    /// ([`DeviceChain`] to and from a string), and `dxos-credentials` alone verifies it. That a
+    /// device was revoked since then it cannot tell.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Halo`] when there is no identity yet.
+    pub async fn device_chain(&self) -> Result<DeviceChain, ClientError> {
+        Ok(self.client.node()?.keeper.authority().await?.chain)
     }
 
     /// Proves to a third party, for `audience` alone, that this client acts for its identity:

@@ -17,7 +17,7 @@ use dxos_transport::{Announcement, Combined, Discovery, PeerAddress, StaticPeers
 use zeroize::Zeroizing;
 
 use crate::address_book::AddressBook;
-use crate::protection::{Settle, Vaults};
+use crate::protection::{Settle, Vaults, resolve};
 use crate::{Config, NetworkParts, NodeError, Parts};
 
 /// The newest layout of the store that this version reads.
@@ -27,9 +27,10 @@ fn store_path(config: &Config) -> PathBuf {
     config.profile.join("store")
 }
 
-/// Opens the profile of a configuration. Blocks while the store is opened.
+/// Opens the profile of a configuration, and fills in what protects it. Blocks while the store is
+/// opened.
 pub(crate) fn open(
-    config: &Config,
+    config: &mut Config,
     passphrase: Option<Zeroizing<String>>,
     spawner: &SpawnerHandle,
 ) -> Result<(Parts, Settle), NodeError> {
@@ -43,11 +44,17 @@ pub(crate) fn open(
         ..FjallOptions::default()
     };
     make_private_directory(&config.profile);
+    #[cfg(unix)]
+    make_private_again(&config.profile);
     // First the store: it keeps other processes out.
     let store: Arc<dyn Store> = Arc::new(FjallStore::open(store_path(config), options)?);
     let vaults = Vaults::of_profile(&config.profile);
     let draw = || ContentKey::generate(&mut seeds.rng_of("key file"));
-    let found = vaults.find(&store, config.keyring.protection, passphrase, draw);
+    let given = passphrase.as_ref().map(|text| text.as_str());
+    let found = resolve(&store, config.keyring.protection, given).and_then(|protection| {
+        config.keyring.protection = protection;
+        vaults.find(&store, protection, passphrase, draw)
+    });
     let (protection, settle) = match found {
         Ok(found) => found,
         Err(error) => {
@@ -77,8 +84,47 @@ pub(crate) fn open(
     Ok((parts, settle))
 }
 
+/// Takes from others what a profile that was copied or restored lets them do: its directory, the
+/// store in it and its keys are for this user alone.
+#[cfg(unix)]
+fn make_private_again(profile: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let store = profile.join("store");
+    // Until there is one, it is no profile.
+    if !store.is_dir() {
+        return;
+    }
+    let keys = [profile.join("key"), profile.join("key.next")];
+    for (path, wanted) in [(profile.to_path_buf(), 0o700), (store, 0o700)]
+        .into_iter()
+        .chain(keys.map(|key| (key, 0o600)))
+    {
+        let Ok(metadata) = fs::metadata(&path) else {
+            continue;
+        };
+        let found = metadata.permissions().mode() & 0o777;
+        let of_others = found & 0o077;
+        if of_others == 0 {
+            continue;
+        }
+        let path_text = path.display();
+        match fs::set_permissions(&path, fs::Permissions::from_mode(wanted)) {
+            Ok(()) => tracing::warn!(
+                "{path_text} had mode {found:o}, which lets others in; it is {wanted:o} now. \
+                 Whoever has read the key before can still use it: `dx keyring protect` makes \
+                 another"
+            ),
+            Err(error) => tracing::warn!(
+                "{path_text} has mode {found:o}, which lets others in, and it could not be \
+                 changed: {error}; set it to {wanted:o}"
+            ),
+        }
+    }
+}
+
 /// Makes the directory of a new profile, for this user alone: nobody else gets at anything in it,
-/// whatever the mode of a file. One that exists is left as its user made it.
+/// whatever the mode of a file. One that exists is left as its user made it, until there is a
+/// profile in it.
 fn make_private_directory(path: &Path) {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]

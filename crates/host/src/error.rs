@@ -195,6 +195,8 @@ impl From<HaloError> for ErrorInfo {
                 message,
             ),
             HaloError::IdentityExists { .. } => Self::refused("identityExists", message),
+            HaloError::BadDeviceName { .. } => Self::refused("badDeviceName", message),
+            HaloError::BadPreference { .. } => Self::refused("badPreference", message),
             HaloError::BadProfile { .. } => Self::refused("badProfile", message),
             HaloError::NotAuthorized { .. } => Self::refused("notAuthorized", message),
             HaloError::Presentation(_) => Self::refused("presentation", message),

@@ -117,6 +117,18 @@ pub struct SignPresentation {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HaloError {
+    /// A device cannot be called that.
+    #[error("a device cannot have this name: {reason}")]
+    BadDeviceName {
+        /// What is wrong.
+        reason: String,
+    },
+    /// This cannot be kept for a device.
+    #[error("this preference cannot be kept: {reason}")]
+    BadPreference {
+        /// What is wrong, and what is allowed.
+        reason: String,
+    },
     /// The profile is too large, or its name cannot be shown.
     #[error("the profile cannot be used: {reason}")]
     BadProfile {
@@ -148,7 +160,10 @@ pub enum HaloError {
         reason: String,
     },
     /// The profile has no identity yet.
-    #[error("this profile has no identity yet; create one first")]
+    #[error(
+        "this profile has no identity yet; create one with `dx identity create NAME`, or in code \
+         with create_identity"
+    )]
     NoIdentity,
     /// What was to be presented is too much.
     #[error(transparent)]

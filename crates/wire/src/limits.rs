@@ -70,6 +70,12 @@ pub const DISPLAY_NAME_BYTES_MAX: usize = 256;
 /// A profile, besides the display name: 4 KiB.
 pub const PROFILE_BYTES_MAX: usize = 4096;
 
+/// The name of a preference of a device: 256 bytes.
+pub const PREFERENCE_KEY_BYTES_MAX: usize = 256;
+
+/// The value of a preference of a device: 4 KiB.
+pub const PREFERENCE_VALUE_BYTES_MAX: usize = 4096;
+
 /// An invitation, as text: 4 KiB.
 pub const INVITATION_TEXT_BYTES_MAX: usize = 4096;
 

@@ -8,8 +8,11 @@ use dxos_keys::{DeviceKey, IdentityKey, RecoveryPhrase, SpaceKey, Topic};
 use dxos_protocol::echo::{
     Flush, GetTicket, ListDevices, OwnDevices, RestoreDevice, RevokeDevice, UseDevices,
 };
+use dxos_protocol::halo::HaloError;
 use dxos_protocol::mesh::NetworkStatus;
-use dxos_wire::limits::DEVICES_PER_IDENTITY_MAX;
+use dxos_wire::limits::{
+    DEVICES_PER_IDENTITY_MAX, PREFERENCE_KEY_BYTES_MAX, PREFERENCE_VALUE_BYTES_MAX,
+};
 use serde::Serialize;
 
 use super::records::{self, Change};
@@ -62,8 +65,29 @@ pub struct DeviceReport {
 }
 
 /// What this program runs on.
-pub(super) fn platform() -> String {
+pub(crate) fn platform() -> String {
     format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
+fn check_preference(key: &str, value: Option<&str>) -> Result<(), HaloError> {
+    let bad = |reason| Err(HaloError::BadPreference { reason });
+    if key.is_empty() {
+        return bad("its name is empty; give one such as `theme`".to_owned());
+    }
+    if key.len() > PREFERENCE_KEY_BYTES_MAX {
+        let found = key.len();
+        return bad(format!(
+            "its name has {found} bytes, and at most {PREFERENCE_KEY_BYTES_MAX} are allowed"
+        ));
+    }
+    let found = value.map_or(0, str::len);
+    if found > PREFERENCE_VALUE_BYTES_MAX {
+        return bad(format!(
+            "it has {found} bytes, and at most {PREFERENCE_VALUE_BYTES_MAX} are allowed; keep what \
+             is larger in a space"
+        ));
+    }
+    Ok(())
 }
 
 /// What the spaces know of the devices of the identity, taken together.
@@ -113,7 +137,7 @@ fn has_room(count: usize) -> Result<(), ClientError> {
         "the identity has {DEVICES_PER_IDENTITY_MAX} devices and recovery phrases already; revoke \
          those that are not in use any more, and try again"
     );
-    Err(dxos_protocol::halo::HaloError::NotAuthorized { reason }.into())
+    Err(HaloError::NotAuthorized { reason }.into())
 }
 
 impl Keeper {
@@ -181,10 +205,8 @@ impl Keeper {
         device: DeviceKey,
         name: String,
     ) -> Result<(), ClientError> {
-        dxos_credentials::check_display_name(&name).map_err(|error| {
-            dxos_protocol::halo::HaloError::BadProfile {
-                reason: error.to_string(),
-            }
+        dxos_credentials::check_display_name(&name).map_err(|error| HaloError::BadDeviceName {
+            reason: error.to_string(),
         })?;
         self.require_device(device).await?;
         let change = Change::Name(device, name);
@@ -198,6 +220,7 @@ impl Keeper {
         key: String,
         value: Option<String>,
     ) -> Result<(), ClientError> {
+        check_preference(&key, value.as_deref())?;
         self.require_device(device).await?;
         let change = Change::Preference(device, key, value);
         records::write(&self.echo, self.require_space()?, vec![change]).await
@@ -278,7 +301,7 @@ impl Keeper {
         let reason = "this device cannot add to the devices of its identity: it was revoked, or \
                       has not met another device since it was added; try again when it has"
             .to_owned();
-        Err(dxos_protocol::halo::HaloError::NotAuthorized { reason }.into())
+        Err(HaloError::NotAuthorized { reason }.into())
     }
 
     /// Makes a recovery phrase and has every space know its key.
@@ -298,7 +321,7 @@ impl Keeper {
             sealing,
             Some(&halo),
         );
-        let chain = chain.map_err(|error| dxos_protocol::halo::HaloError::NotAuthorized {
+        let chain = chain.map_err(|error| HaloError::NotAuthorized {
             reason: error.to_string(),
         })?;
         let mut devices = self.own_devices().await?;
@@ -339,7 +362,7 @@ impl DeviceAuthority for Devices {
             None => authority
                 .chain
                 .authorize(&*authority.signer, new.device, new.sealing)
-                .map_err(|error| dxos_protocol::halo::HaloError::NotAuthorized {
+                .map_err(|error| HaloError::NotAuthorized {
                     reason: error.to_string(),
                 })?,
         };

@@ -29,8 +29,8 @@ use dxos_protocol::halo::{
 use dxos_store::{Batch, Durability, Keyspace, Store};
 use tokio::sync::{Notify, oneshot, watch};
 
-pub(crate) use self::devices::Devices;
 pub use self::devices::{DeviceKind, DeviceReport};
+pub(crate) use self::devices::{Devices, platform};
 use self::records::{Change, Records};
 pub(crate) use self::recovery::Streams;
 pub use self::recovery::{RecoverError, RecoveryOptions};
@@ -153,7 +153,7 @@ impl Keeper {
         asked.map_err(ClientError::unanswered(HALO))
     }
 
-    async fn authority(&self) -> Result<Authority, ClientError> {
+    pub(crate) async fn authority(&self) -> Result<Authority, ClientError> {
         let asked = self.halo.authority().ask(GetAuthority).await;
         Ok(asked.map_err(ClientError::unanswered(HALO))??)
     }
@@ -262,7 +262,7 @@ impl Keeper {
         let changes = vec![
             Change::Profile(identity.profile.clone()),
             Change::Created(identity.device, now_ms),
-            Change::Platform(identity.device, devices::platform()),
+            Change::Platform(identity.device, platform()),
         ];
         records::write(&self.echo, space, changes).await?;
         // A kill before this has it found again, and what was written written again.

@@ -128,7 +128,7 @@ impl InvitationFlow {
             let identity = identity.identity;
             return Err(InvitationError::HasIdentity { identity }.into());
         }
-        let platform = || std::env::consts::OS.to_owned();
+        let platform = crate::identity::platform;
         profile
             .fields
             .entry(PLATFORM.to_owned())

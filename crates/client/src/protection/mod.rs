@@ -14,6 +14,7 @@ use std::sync::Arc;
 use dxos_halo::{Halo, OpenHaloError};
 use dxos_keys::{Argon2Params, ContentKey, KeyPlace, KeyringError, Protection, ProtectionKind};
 use dxos_store::Read;
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use self::vault::{KeyFile, Keychain, Slot, Vault};
@@ -40,6 +41,15 @@ impl NewProtection {
         Self::Passphrase(Zeroizing::new(passphrase.into()))
     }
 
+    const fn kind(&self) -> ProtectionKind {
+        match self {
+            Self::KeyFile => ProtectionKind::Key(KeyPlace::File),
+            Self::Keychain => ProtectionKind::Key(KeyPlace::Keychain),
+            Self::None => ProtectionKind::None,
+            Self::Passphrase(_) => ProtectionKind::Passphrase,
+        }
+    }
+
     /// What `keyring.protection` has to say of it.
     pub(crate) const fn setting(&self) -> KeyringProtection {
         match self {
@@ -57,14 +67,53 @@ impl fmt::Debug for NewProtection {
     }
 }
 
-impl From<KeyringProtection> for ProtectionKind {
-    fn from(setting: KeyringProtection) -> Self {
-        match setting {
-            KeyringProtection::KeyFile => Self::Key(KeyPlace::File),
-            KeyringProtection::Keychain => Self::Key(KeyPlace::Keychain),
-            KeyringProtection::None => Self::None,
-            KeyringProtection::Passphrase => Self::Passphrase,
+/// What a setting asks for; `None` where it leaves that to the profile.
+const fn kind_of(setting: KeyringProtection) -> Option<ProtectionKind> {
+    match setting {
+        KeyringProtection::Auto => None,
+        KeyringProtection::KeyFile => Some(ProtectionKind::Key(KeyPlace::File)),
+        KeyringProtection::Keychain => Some(ProtectionKind::Key(KeyPlace::Keychain)),
+        KeyringProtection::None => Some(ProtectionKind::None),
+        KeyringProtection::Passphrase => Some(ProtectionKind::Passphrase),
+    }
+}
+
+/// The setting that asks for this kind; `None` where no setting does.
+const fn setting_of(kind: ProtectionKind) -> Option<KeyringProtection> {
+    match kind {
+        ProtectionKind::Key(KeyPlace::File) => Some(KeyringProtection::KeyFile),
+        ProtectionKind::Key(KeyPlace::Keychain) => Some(KeyringProtection::Keychain),
+        ProtectionKind::None => Some(KeyringProtection::None),
+        ProtectionKind::Passphrase => Some(KeyringProtection::Passphrase),
+        _ => None,
+    }
+}
+
+/// What protects the profile in `store`, or is to: the configured protection, where the
+/// configuration does not leave it to the profile.
+///
+/// # Errors
+///
+/// [`NodeError::OtherProtection`] when the configuration says otherwise than the profile.
+pub(crate) fn resolve(
+    store: &dyn Read,
+    configured: KeyringProtection,
+    passphrase: Option<&str>,
+) -> Result<KeyringProtection, NodeError> {
+    let stored = Halo::protection_of(store)?;
+    let other = |found| NodeError::OtherProtection {
+        configured,
+        found,
+        how: how_to_open(found),
+    };
+    match (kind_of(configured), stored) {
+        (Some(wanted), Some(found)) if wanted != found => Err(other(found)),
+        (Some(_), _) => Ok(configured),
+        (None, Some(found)) => setting_of(found).ok_or_else(|| other(found)),
+        (None, None) if passphrase.is_some_and(|passphrase| !passphrase.is_empty()) => {
+            Ok(KeyringProtection::Passphrase)
         }
+        (None, None) => Ok(KeyringProtection::KeyFile),
     }
 }
 
@@ -117,16 +166,12 @@ impl Vaults {
         draw: impl FnOnce() -> ContentKey,
     ) -> Result<(Protection, Settle), NodeError> {
         let stored = Halo::protection_of(store)?;
-        let wanted = ProtectionKind::from(configured);
-        if let Some(found) = stored
-            && found != wanted
-        {
-            return Err(NodeError::OtherProtection {
-                configured,
-                found,
-                how: how_to_open(found),
-            });
-        }
+        let configured = resolve(
+            store,
+            configured,
+            passphrase.as_ref().map(|text| text.as_str()),
+        )?;
+        let wanted = kind_of(configured).unwrap_or(ProtectionKind::Key(KeyPlace::File));
         let settle = |slot| Settle {
             now: wanted,
             slot,
@@ -135,7 +180,19 @@ impl Vaults {
         let Some((vault, place)) = self.of(wanted) else {
             let protection = match configured {
                 KeyringProtection::Passphrase => {
-                    Protection::Passphrase(given(passphrase)?, self.cost)
+                    let given = given(passphrase)?;
+                    let normal = normal(&given);
+                    let normalized = Protection::Passphrase(normal.clone(), self.cost);
+                    let as_typed = stored.is_some() && given != normal && {
+                        let tried = Halo::try_protection(store, &normalized);
+                        tried == Err(OpenHaloError::Keyring(KeyringError::WrongKey))
+                    };
+                    if as_typed {
+                        // Older versions took it as it was typed.
+                        Protection::Passphrase(given, self.cost)
+                    } else {
+                        normalized
+                    }
                 }
                 _ => Protection::None,
             };
@@ -179,10 +236,10 @@ impl Vaults {
     pub(crate) fn prepare(
         &self,
         new: NewProtection,
-        before: ProtectionKind,
+        before: KeyringProtection,
         draw: impl FnOnce() -> ContentKey,
     ) -> Result<(Protection, Settle), NodeError> {
-        let now = ProtectionKind::from(new.setting());
+        let now = new.kind();
         let protection = match (self.of(now), new) {
             (Some((vault, place)), _) => {
                 let key = draw();
@@ -190,14 +247,14 @@ impl Vaults {
                 Protection::Key(key, place)
             }
             (None, NewProtection::Passphrase(passphrase)) => {
-                Protection::Passphrase(given(Some(passphrase))?, self.cost)
+                Protection::Passphrase(normal(&given(Some(passphrase))?), self.cost)
             }
             (None, _) => Protection::None,
         };
         let settle = Settle {
             now,
             slot: Slot::Next,
-            before: Some(before),
+            before: kind_of(before),
         };
         Ok((protection, settle))
     }
@@ -236,16 +293,30 @@ impl Vaults {
     /// Forgets all keys of a profile that is wiped.
     pub(crate) fn wipe(&self, configured: KeyringProtection) -> Result<(), NodeError> {
         forget(&*self.file)?;
-        if configured == KeyringProtection::Keychain {
-            forget(&*self.keychain)?;
+        match configured {
+            KeyringProtection::Keychain => forget(&*self.keychain),
+            // Whether there is one is not known.
+            KeyringProtection::Auto => {
+                drop(forget(&*self.keychain));
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
 fn forget(vault: &dyn Vault) -> Result<(), NodeError> {
     vault.remove(Slot::Current)?;
     vault.remove(Slot::Next)
+}
+
+/// In one form of the several that Unicode has for the same letters (NFC): keyboards and systems
+/// differ in which they give.
+fn normal(passphrase: &str) -> Zeroizing<String> {
+    // Made large enough at once: growing would leave copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(passphrase.len().saturating_mul(3)));
+    text.extend(passphrase.nfc());
+    text
 }
 
 /// An empty passphrase is one that somebody forgot to give.

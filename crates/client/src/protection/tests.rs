@@ -177,7 +177,7 @@ impl Machine {
     ) -> Result<(), NodeError> {
         let key = self.draw();
         let vaults = self.vaults(life);
-        let (protection, settle) = vaults.prepare(new(to, "new"), from.into(), || key)?;
+        let (protection, settle) = vaults.prepare(new(to, "new"), from, || key)?;
         life.step()?;
         let change = ChangeProtection { protection };
         halo.change_protection().ask(change).await.unwrap().unwrap();
@@ -193,16 +193,11 @@ impl Machine {
 
 fn new(setting: KeyringProtection, passphrase: &str) -> NewProtection {
     match setting {
-        KeyringProtection::KeyFile => NewProtection::KeyFile,
+        KeyringProtection::Auto | KeyringProtection::KeyFile => NewProtection::KeyFile,
         KeyringProtection::Keychain => NewProtection::Keychain,
         KeyringProtection::None => NewProtection::None,
         KeyringProtection::Passphrase => NewProtection::passphrase(passphrase),
     }
-}
-
-fn setting_of(found: ProtectionKind) -> KeyringProtection {
-    let found = |setting: &KeyringProtection| ProtectionKind::from(*setting) == found;
-    ALL.into_iter().find(found).unwrap()
 }
 
 #[tokio::test]
@@ -220,7 +215,7 @@ async fn a_kill_at_any_step_of_a_change_loses_nothing() {
 
                 // The next run of the program, told what the profile says of itself.
                 let says = Halo::protection_of(&*machine.store).unwrap().unwrap();
-                let setting = setting_of(says);
+                let setting = setting_of(says).unwrap();
                 assert!(setting == from || setting == to);
                 let opened = ["old", "new"].map(|text| machine.open(setting, text));
                 let which: Vec<_> = opened.iter().flatten().map(|(_, key)| *key).collect();
@@ -296,6 +291,50 @@ async fn another_setting_than_the_profile_has_is_told_with_what_opens_it() {
 }
 
 #[tokio::test]
+async fn a_setting_that_leaves_it_to_the_profile_opens_all_and_makes_what_is_given() {
+    let auto = KeyringProtection::Auto;
+    for stored in ALL {
+        let mut machine = Machine::new();
+        machine.open(stored, "p").unwrap();
+        machine.open(auto, "p").unwrap();
+        let resolved = resolve(&*machine.store, auto, None);
+        assert_eq!(resolved, Ok(stored));
+    }
+    for (given, made) in [
+        ("p", KeyringProtection::Passphrase),
+        ("", KeyringProtection::KeyFile),
+    ] {
+        let mut machine = Machine::new();
+        machine.open(auto, given).unwrap();
+        assert_eq!(resolve(&*machine.store, auto, None), Ok(made));
+    }
+}
+
+#[tokio::test]
+async fn the_same_letters_are_the_same_passphrase_and_those_of_old_profiles_still_open() {
+    let (composed, decomposed, half) = ("Möhre 한", "Mo\u{308}hre \u{1112}\u{1161}\u{11ab}", "ﬁ");
+    let passphrase = KeyringProtection::Passphrase;
+    for (made, typed) in [(composed, decomposed), (decomposed, composed)] {
+        let mut machine = Machine::new();
+        let (_, device) = machine.open(passphrase, made).unwrap();
+        assert_eq!(machine.open(passphrase, typed).unwrap().1, device);
+        let wrong = machine.open(passphrase, half).unwrap_err();
+        assert!(wrong.to_string().contains("wrong passphrase"), "{wrong}");
+    }
+
+    // An older version took it as it was typed.
+    let machine = &mut Machine::new();
+    let (store, seeds) = (Arc::clone(&machine.store), SeedTree::from_seed(1));
+    let protection = Protection::Passphrase(decomposed.to_owned().into(), CHEAP);
+    let config = HaloConfig { protection };
+    let old = Halo::start(&machine.spawner.handle(), store, &config, &seeds).unwrap();
+    let device = old.signer().device();
+    drop(old);
+    assert_eq!(machine.open(passphrase, decomposed).unwrap().1, device);
+    assert!(machine.open(passphrase, "Mo\u{308}hre").is_err());
+}
+
+#[tokio::test]
 async fn no_passphrase_and_an_empty_one_are_the_same() {
     let mut machine = Machine::new();
     let refused = machine.open(KeyringProtection::Passphrase, "");
@@ -303,7 +342,7 @@ async fn no_passphrase_and_an_empty_one_are_the_same() {
     let (halo, _) = machine.open(KeyringProtection::None, "").unwrap();
     drop(halo);
     let vaults = machine.vaults(&Life::steps(9));
-    let before = ProtectionKind::None;
+    let before = KeyringProtection::None;
     let refused = vaults.prepare(NewProtection::passphrase(""), before, || unreachable!());
     assert_eq!(refused.unwrap_err(), NodeError::NoPassphrase);
 }
