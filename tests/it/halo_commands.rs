@@ -197,7 +197,7 @@ fn devices_and_phrases_are_listed_named_and_revoked() {
     let phrase = find(&dx.json(&["device", "list"]));
     assert_eq!(phrase["kind"], "recovery-phrase");
     assert_eq!(phrase["revoked"], false);
-    let revoked = dx.json(&["device", "revoke", &key[..8]]);
+    let revoked = dx.json(&["device", "revoke", &key[..8], "--yes"]);
     assert_eq!(find(&revoked)["revoked"], true);
 
     let own = failure(&dx, 1, &["device", "revoke", "Büro", "--yes"]);
@@ -262,9 +262,9 @@ fn members_are_listed_given_roles_removed_and_leave() {
     assert!(shown.to_string().contains("space-member"), "{shown}");
 
     // What Bob may not do, and what nobody can do.
-    let refused = failure(&bob, 1, &["member", "remove", "Küche", "Ann"]);
+    let refused = failure(&bob, 1, &["member", "remove", "Küche", "Ann", "--yes"]);
     assert!(refused.contains("may not"), "{refused}");
-    let alone = failure(&ann, 1, &["space", "leave", "Küche"]);
+    let alone = failure(&ann, 1, &["space", "leave", "Küche", "--yes"]);
     assert!(
         alone.contains("last admin") && alone.contains("--successor"),
         "{alone}"
@@ -289,7 +289,10 @@ fn members_are_listed_given_roles_removed_and_leave() {
     // Ann hands the next space over to Bob.
     ann.json(&["space", "create", "Hof"]);
     join(&ann, &bob, "Hof");
-    ann.json(&["space", "leave", "Hof", "--successor", "Bob Ü"]);
+    let leave = ["space", "leave", "Hof", "--successor", "Bob Ü"];
+    let unasked = failure(&ann, 1, &leave);
+    assert!(unasked.contains("--yes"), "{unasked}");
+    ann.json(&[&leave[..], &["--yes"]].concat());
     let left = ann.json(&["member", "list", "Hof"]);
     assert_eq!(role_of(&left).as_deref(), Some("admin"));
     assert_eq!(left.as_array().unwrap().len(), 1);

@@ -8,14 +8,14 @@ use crate::processes::{Dx, Running, json_line};
 
 const LOCAL: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
-fn serve(dx: &Dx) -> Running {
+pub(crate) fn serve(dx: &Dx) -> Running {
     let mut serving = dx.spawn(&[&LOCAL[..], &["--json", "serve"]].concat());
     assert_eq!(json_line(&mut serving)["event"], "ready");
     serving
 }
 
 /// Waits for an event of a serving device.
-fn until(serving: &mut Running, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) fn until(serving: &mut Running, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
         let event = json_line(serving);
         assert_ne!(event, Value::Null, "it has ended");
@@ -25,12 +25,12 @@ fn until(serving: &mut Running, wanted: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-fn has(event: &Value, objects: u64) -> bool {
+pub(crate) fn has(event: &Value, objects: u64) -> bool {
     event["objects"].as_u64() >= Some(objects) && event["missing_blocks"] == 0
 }
 
 /// Another device of the identity, over an invitation.
-fn add_device(host: &Dx, device: &Dx, name: &str) {
+pub(crate) fn add_device(host: &Dx, device: &Dx, name: &str) {
     let mut inviting = host.spawn(&[&LOCAL[..], &["--json", "device", "invite"]].concat());
     let invited = json_line(&mut inviting);
     let (text, code) = (&invited["invitation"], &invited["code"]);
@@ -40,7 +40,7 @@ fn add_device(host: &Dx, device: &Dx, name: &str) {
     assert!(inviting.child.wait().unwrap().success());
 }
 
-fn import(dx: &Dx, home: &std::path::Path, titles: &[&str]) {
+pub(crate) fn import(dx: &Dx, home: &std::path::Path, titles: &[&str]) {
     let lines: Vec<_> = titles
         .iter()
         .map(|title| format!("{{\"title\":\"{title}\"}}\r\n"))
@@ -50,7 +50,7 @@ fn import(dx: &Dx, home: &std::path::Path, titles: &[&str]) {
     dx.json(&["import", "Garten", file.to_str().unwrap(), "--type", "note"]);
 }
 
-fn titles(dx: &Dx) -> Vec<String> {
+pub(crate) fn titles(dx: &Dx) -> Vec<String> {
     let found = dx.json(&["query", "Garten", "type:note"]);
     let notes = found.as_array().unwrap().iter();
     let title = |note: &Value| {

@@ -31,6 +31,8 @@ mod recovery;
 mod recovery_liars;
 mod removal;
 mod rendezvous;
+mod running_profile;
+mod six_devices;
 mod support;
 mod texts;
 mod thieves;

@@ -81,7 +81,7 @@ fn with_all_devices_lost_the_phrase_in_a_file_brings_the_spaces_back() {
 
     // The lost laptop and the phrase are there to be revoked, once is enough.
     let lost = before["device"].as_str().unwrap();
-    let revoked = phone.json(&["device", "revoke", lost]);
+    let revoked = phone.json(&["device", "revoke", lost, "--yes"]);
     let revoked = revoked.as_array().unwrap();
     let laptop = revoked.iter().find(|device| device["device"] == lost);
     assert_eq!(laptop.unwrap()["revoked"], true);

@@ -3,6 +3,7 @@
 mod archive;
 mod identity;
 mod invitation;
+mod keyring;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,8 @@ pub(crate) use invitation::{
     AcceptOptions, Authenticate, InvitationCommand, InvitationTerms, InviteOptions, JoinOptions,
     RoleName,
 };
+
+pub(crate) use keyring::{KeyringCommand, ProtectOptions, ProtectionName};
 
 pub(crate) use identity::{
     ConfirmOptions, DeviceCommand, IdentityCommand, LeaveOptions, MemberCommand, RecoverOptions,
@@ -49,6 +52,10 @@ pub(crate) struct ProfileOptions {
     /// Take no part in the network, whatever the command
     #[arg(long, global = true)]
     pub(crate) offline: bool,
+    /// Read the passphrase of the profile from this file, or from standard input for -. Without
+    /// it, it is that of DX_PASSPHRASE, or is asked for
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) profile_passphrase_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,6 +81,11 @@ pub(crate) enum Command {
     /// Invitations to spaces
     #[command(subcommand)]
     Invitation(InvitationCommand),
+    /// What protects the secrets of the profile at rest
+    #[command(subcommand)]
+    Keyring(KeyringCommand),
+    /// Have the `dx serve` or `dx host` that runs forget the secrets of the profile
+    Lock,
     /// The members of a space
     #[command(subcommand)]
     Member(MemberCommand),
@@ -94,6 +106,8 @@ pub(crate) enum Command {
     Status,
     /// Replay a recorded editing trace through real replicas, and say whether they all end right
     Trace(TraceOptions),
+    /// Open the profile again in the `dx serve` or `dx host` that was locked
+    Unlock,
 }
 
 #[derive(Debug, Subcommand)]
@@ -248,4 +262,16 @@ pub(crate) struct TraceOptions {
     /// Keep the profiles in this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Arguments;
+
+    #[test]
+    fn no_two_arguments_of_a_command_share_a_name() {
+        Arguments::command().debug_assert();
+    }
 }

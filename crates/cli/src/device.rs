@@ -8,7 +8,7 @@ use indicatif::HumanDuration;
 use serde_json::json;
 
 use crate::arguments::{ConfirmOptions, DeviceCommand};
-use crate::identity::LATER;
+use crate::identity::{later, online_text};
 use crate::output::{Output, table};
 use crate::select::{confirm, find_device};
 use crate::session::{Session, end};
@@ -53,7 +53,7 @@ async fn apply(
         DeviceCommand::Restore { device } => {
             let device = find_device(client, &device).await?;
             halo.restore_device(device.device).await?;
-            output.note(LATER);
+            later(output);
         }
         DeviceCommand::Set { device, key, value } => {
             let device = find_device(client, &device).await?;
@@ -83,7 +83,7 @@ async fn revoke(
     };
     confirm(crate::output::printable(&what), options, output).await?;
     client.halo().revoke_device(device.device).await?;
-    output.note(LATER);
+    later(output);
     Ok(())
 }
 
@@ -114,10 +114,22 @@ fn devices_text(devices: &[DeviceReport]) -> String {
             device.platform.clone().unwrap_or_default(),
             device.created_ms.map(time_text).unwrap_or_default(),
             device.last_seen_ms.map(time_text).unwrap_or_default(),
+            match device.kind {
+                DeviceKind::RecoveryPhrase => String::new(),
+                _ => online_text(device.online),
+            },
             marks.join(", "),
         ]
     });
-    let header = ["device", "name", "platform", "since", "last seen", ""];
+    let header = [
+        "device",
+        "name",
+        "platform",
+        "since",
+        "last seen",
+        "online",
+        "",
+    ];
     table(&header, rows)
 }
 

@@ -10,18 +10,20 @@ use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::arguments::HostOptions;
+use crate::control::Server;
 use crate::invite::stop_signal;
 use crate::output::Output;
 use crate::session::{Session, end};
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(session: &Session, options: &HostOptions, output: Output) -> Result<()> {
-    let client = session.options().build();
+    let secrets = session.secrets(output);
+    let client = secrets.with_passphrase(session.options())?.build();
     if let Err(error) = client.initialize().await {
         if client.status() != Status::Locked {
             return Err(error.into());
         }
-        output.note("the profile is locked; the console asks for its passphrase");
+        output.note("the profile is locked; the console asks for its passphrase, or `dx unlock`");
     }
     let served = serve(&client, options, output).await;
     let ended = end(&client).await;
@@ -37,6 +39,8 @@ async fn serve(client: &Client, options: &HostOptions, output: Output) -> Result
         chosen = chosen.allow_origin(origin);
     }
     let host = Host::start(client.clone(), chosen)?;
+    // Before it says where it is.
+    let control = Server::start(client, output).await;
     show(&host, options, output)?;
     let stopped = tokio::select! {
         biased;
@@ -46,6 +50,7 @@ async fn serve(client: &Client, options: &HostOptions, output: Output) -> Result
             Ok(())
         }
         failure = failure(client) => Err(failure),
+        () = answer(control.as_deref()) => Ok(()),
         shown = show_again(&host, options, output) => return shown,
     };
     output.event(&json!({ "event": "stopping" }), "stopping");
@@ -84,8 +89,16 @@ async fn show_again(host: &Host, options: &HostOptions, output: Output) -> Resul
     std::future::pending().await
 }
 
+/// Answers commands of other processes, forever.
+pub(crate) async fn answer(control: Option<&Server>) {
+    match control {
+        Some(control) => control.answer().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Waits until a part of the client has failed, whenever it is open.
-async fn failure(client: &Client) -> NodeFailure {
+pub(crate) async fn failure(client: &Client) -> NodeFailure {
     let mut status = client.watch_status();
     loop {
         let now = *status.borrow_and_update();

@@ -4,12 +4,16 @@ use std::fmt::Write as _;
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{Contact, Identity, Presentation, Profile, SpaceCredential, SpaceKey};
-use dxos_credentials::{Issuer, Summary};
+use dxos_client::{
+    Contact, Identity, IdentityKey, Presentation, Profile, SpaceCredential, SpaceKey,
+};
+use dxos_credentials::{DeviceChain, Issuer, Summary};
 use serde_json::json;
 
 use crate::arguments::{IdentityCommand, UpdateOptions};
+use crate::control::Within;
 use crate::output::{Output, printable, table};
+use crate::recover::text_of;
 use crate::session::{Session, end, find_space, identity_text};
 
 /// Bytes of a presentation that are read from standard input at most; a longer one is none.
@@ -17,6 +21,7 @@ const PRESENTATION_TEXT_MAX: u64 = 1 << 20;
 
 pub(crate) async fn run(session: &Session, command: IdentityCommand, output: Output) -> Result<()> {
     match command {
+        IdentityCommand::Chain => chain(session, output).await,
         IdentityCommand::Contacts => contacts(session, output).await,
         IdentityCommand::Create {
             name,
@@ -43,6 +48,7 @@ pub(crate) async fn run(session: &Session, command: IdentityCommand, output: Out
             challenge,
             audience,
         } => verify(presentation, &challenge, &audience, output),
+        IdentityCommand::VerifyChain { chain, identity } => verify_chain(chain, identity, output),
     }
 }
 
@@ -91,13 +97,26 @@ async fn update(session: &Session, options: UpdateOptions, output: Output) -> Re
     let updated = updated.await;
     end(&client).await?;
     print(&updated?, output);
-    output.note(LATER);
+    later(output);
     Ok(())
 }
 
-/// What is said of a change that was made here alone.
-pub(crate) const LATER: &str =
-    "reaches others when this profile is next online: run `dx serve` for a while";
+/// Says of a change that was made here alone what it takes to reach others.
+pub(crate) fn later(output: Output) {
+    if Within::find().is_none() {
+        output.note("reaches others when this profile is next online: run `dx serve` for a while");
+    }
+}
+
+/// Whether somebody is online, where that is known: by a process that is.
+pub(crate) fn online_text(online: bool) -> String {
+    match (online, Within::find()) {
+        (true, Some(_)) => "yes",
+        (false, Some(_)) => "no",
+        (_, None) => "",
+    }
+    .to_owned()
+}
 
 fn changed(mut profile: Profile, options: UpdateOptions) -> Result<Profile> {
     if let Some(name) = options.name {
@@ -128,9 +147,11 @@ async fn contacts(session: &Session, output: Output) -> Result<()> {
         let row = |contact: &Contact| {
             let spaces: Vec<_> = contact.spaces.iter().map(SpaceKey::short).collect();
             let name = contact.profile.display_name.clone().unwrap_or_default();
-            vec![contact.identity.short(), name, spaces.join(", ")]
+            let online = online_text(contact.online);
+            vec![contact.identity.short(), name, spaces.join(", "), online]
         };
-        table(&["contact", "name", "spaces"], contacts.iter().map(row))
+        let rows = contacts.iter().map(row);
+        table(&["contact", "name", "spaces", "online"], rows)
     });
     Ok(())
 }
@@ -154,6 +175,7 @@ async fn phrase(session: &Session, output: Output) -> Result<()> {
         return Err(error.context("the phrase was made worthless again"));
     }
     end(&client).await?;
+    output.note(&format!("\nIn the list of devices they are {key}."));
     output.note(
         "\nThey work once another device or member has been online together with this profile:\n\
          run `dx serve` for a while.",
@@ -184,16 +206,70 @@ async fn sign(session: &Session, challenge: &str, audience: &str, output: Output
     Ok(())
 }
 
-fn verify(mut text: String, challenge: &str, audience: &str, output: Output) -> Result<()> {
-    if text == "-" {
-        text.clear();
-        let stdin = std::io::stdin().lock();
-        stdin
-            .take(PRESENTATION_TEXT_MAX)
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
+async fn chain(session: &Session, output: Output) -> Result<()> {
+    let client = session.local().await?;
+    let chain = client.halo().device_chain().await;
+    end(&client).await?;
+    let chain = chain?;
+    let of = chain.device();
+    let text = chain.to_string();
+    let json = json!({ "chain": text, "identity": of.identity, "device": of.device });
+    output.result(&json, || text.clone());
+    Ok(())
+}
+
+fn verify_chain(text: String, identity: Option<IdentityKey>, output: Output) -> Result<()> {
+    // One that can be read holds.
+    let chain: DeviceChain = proof(text)?.parse()?;
+    let of = chain.device();
+    if let Some(identity) = identity
+        && identity != of.identity
+    {
+        bail!(
+            "this is a chain of identity {}, not of {identity}",
+            of.identity
+        );
     }
-    let presentation: Presentation = text.parse()?;
+    let credentials = chain.credentials();
+    let links = credentials.iter().map(|link| link.assertion().summary());
+    let links: Vec<_> = links.map(|link| (link.kind, link.about)).collect();
+    let json: Vec<_> = links
+        .iter()
+        .map(|(kind, about)| json!({ "type": kind, "about": about }))
+        .collect();
+    let json = json!({ "identity": of.identity, "device": of.device, "links": json });
+    output.result(&json, || {
+        let rows = links.iter().map(|(kind, about)| {
+            let about = about.clone().unwrap_or_default();
+            vec![(*kind).to_owned(), about]
+        });
+        format!(
+            "good: device {}\nis of identity {}; whether it was revoked since then, only a space \
+             that it is in can tell\n\n{}",
+            of.device,
+            of.identity,
+            table(&["credential", "about"], rows)
+        )
+    });
+    Ok(())
+}
+
+/// A proof as text: the argument itself, or standard input for `-`, as any editor saves it.
+fn proof(text: String) -> Result<String> {
+    if text != "-" {
+        return Ok(text);
+    }
+    let mut bytes = Vec::new();
+    let stdin = std::io::stdin().lock();
+    stdin
+        .take(PRESENTATION_TEXT_MAX)
+        .read_to_end(&mut bytes)
+        .context("cannot read standard input")?;
+    Ok(text_of(&bytes)?.trim().to_owned())
+}
+
+fn verify(text: String, challenge: &str, audience: &str, output: Output) -> Result<()> {
+    let presentation: Presentation = proof(text)?.parse()?;
     let shown = presentation.verify(challenge.as_bytes(), audience)?;
     let credentials = presentation.credentials();
     let json = json!({

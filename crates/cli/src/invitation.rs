@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use dxos_client::{Client, InvitationId, InvitationReport, InvitationType, Role};
 use serde_json::{Value, json};
 
+use crate::identity::later;
 use crate::output::{Output, table};
 use crate::session::{Session, end, find_space};
 
@@ -25,22 +26,34 @@ pub(crate) async fn cancel(session: &Session, id: InvitationId, output: Output) 
     let client = session.local().await?;
     let cancelled = find_and_cancel(&client, id).await;
     end(&client).await?;
-    cancelled?;
-    output.result(&json!({ "cancelled": id }), || {
-        format!("cancelled {id}; nobody can join with it here any more")
+    let everywhere = cancelled? == InvitationType::Delegated;
+    output.result(&json!({ "cancelled": id, "delegated": everywhere }), || {
+        let what = if everywhere {
+            "no device of an admin admits anybody with it once it has heard of this"
+        } else {
+            "nobody can join with it any more"
+        };
+        format!("cancelled {id}; {what}")
     });
+    if everywhere {
+        later(output);
+    }
     Ok(())
 }
 
-async fn find_and_cancel(client: &Client, id: InvitationId) -> Result<()> {
+/// Returns of what type it was.
+async fn find_and_cancel(client: &Client, id: InvitationId) -> Result<InvitationType> {
     for space in client.echo().spaces().await? {
-        if space.invitations().await?.iter().any(|open| open.id == id) {
-            return Ok(space.cancel_invitation(id).await?);
+        let open = space.invitations().await?;
+        if let Some(open) = open.iter().find(|open| open.id == id) {
+            space.cancel_invitation(id).await?;
+            return Ok(open.invitation_type);
         }
     }
     let devices = client.halo().invitations().await.unwrap_or_default();
-    if devices.iter().any(|open| open.id == id) {
-        return Ok(client.halo().cancel_invitation(id).await?);
+    if let Some(open) = devices.iter().find(|open| open.id == id) {
+        client.halo().cancel_invitation(id).await?;
+        return Ok(open.invitation_type);
     }
     bail!("there is no open invitation {id}; `dx invitation list SPACE` shows all")
 }

@@ -10,6 +10,7 @@ use dxos_client::{
 use serde_json::json;
 
 use crate::arguments::{Authenticate, InvitationTerms, InviteOptions, RoleName};
+use crate::control::Undo;
 use crate::output::Output;
 use crate::qr::qr_code;
 use crate::session::{Session, end, find_space, name_of};
@@ -137,6 +138,11 @@ async fn wait_for_guest(
     } else {
         output.note("waiting for the guest; Ctrl-C cancels");
     }
+    // Whoever waits for the guest may go away, where this runs for another process.
+    let cancel = Undo::new(|| host.cancel());
+    if terms.is_kept() {
+        cancel.keep();
+    }
     tokio::select! {
         biased;
         () = stop_signal() => {
@@ -147,7 +153,7 @@ async fn wait_for_guest(
             host.cancel();
             bail!("cancelled; nobody can join with this invitation any more");
         }
-        () = follow(host, output) => {}
+        () = follow(host, output) => cancel.keep(),
     }
     let status = host.finished().await?;
     let space = match (space, status.space) {

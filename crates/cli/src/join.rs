@@ -11,6 +11,7 @@ use dxos_client::{
 use serde_json::json;
 
 use crate::arguments::{AcceptOptions, JoinOptions};
+use crate::control::{Question, Undo, Within};
 use crate::invite::stop_signal;
 use crate::output::Output;
 use crate::session::{Session, end};
@@ -40,6 +41,12 @@ async fn fetch(space: &Space) -> Result<SpaceReport> {
 /// `dx space join`.
 pub(crate) async fn join(session: &Session, options: &JoinOptions, output: Output) -> Result<()> {
     let invitation: Invitation = options.invitation.parse()?;
+    if invitation.kind == InvitationKind::Device {
+        bail!(
+            "this invitation is for a device: `dx device join` takes it, with a profile that has \
+             no identity yet"
+        );
+    }
     let client = session.online().await?;
     let result = join_space(&client, invitation, options, output).await;
     end(&client).await?;
@@ -53,6 +60,9 @@ pub(crate) async fn join_identity(
     output: Output,
 ) -> Result<()> {
     let invitation: Invitation = options.join.invitation.parse()?;
+    if invitation.kind != InvitationKind::Device {
+        bail!("this invitation is to a space: `dx space join` takes it");
+    }
     let client = session.online().await?;
     let result = become_device(&client, invitation, options, output).await;
     end(&client).await?;
@@ -127,11 +137,14 @@ async fn through(
     options: &JoinOptions,
     output: Output,
 ) -> Result<()> {
+    // Whoever joins may go away, where this runs for another process.
+    let cancel = Undo::new(|| flow.cancel());
     let ended = async {
         if asks {
             authenticate(flow, options, output).await?;
         }
         flow.adopted().await?;
+        cancel.keep();
         anyhow::Ok(())
     };
     tokio::select! {
@@ -154,7 +167,7 @@ async fn authenticate(flow: &InvitationFlow, options: &JoinOptions, output: Outp
         }
         return Ok(());
     }
-    if !std::io::stdin().is_terminal() {
+    if Within::find().is_none() && !std::io::stdin().is_terminal() {
         flow.cancel();
         bail!("the invitation asks for a code; give it with --code");
     }
@@ -182,7 +195,12 @@ async fn authenticate(flow: &InvitationFlow, options: &JoinOptions, output: Outp
     }
 }
 
-async fn ask(question: &'static str) -> Result<String> {
+/// Asks for a code.
+pub(crate) async fn ask(question: &'static str) -> Result<String> {
+    if let Some(within) = Within::find() {
+        let code = within.ask(Question::Code).await?;
+        return Ok(code.context("no code was typed")?.to_string());
+    }
     let asked = tokio::task::spawn_blocking(move || {
         let mut line = String::new();
         let mut err = std::io::stderr();

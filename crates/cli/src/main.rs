@@ -15,7 +15,9 @@
 //! dx import Garden notes.csv    records become objects; run again it goes on, or changes nothing
 //! dx export Garden --format csv
 //! dx recover                    an identity comes back with its recovery phrase
-//! dx serve                      stay online
+//! dx serve                      stay online; commands on the profile go on working meanwhile
+//! dx keyring protect passphrase what protects the secrets of the profile
+//! dx lock                       a `dx serve` that runs forgets them; dx unlock
 //! dx trace FILE                 replay a recorded editing trace, and say whether it ends right
 //! ```
 #![allow(
@@ -26,6 +28,7 @@
 
 mod archive;
 mod arguments;
+mod control;
 mod demo;
 mod device;
 mod export;
@@ -35,11 +38,13 @@ mod import;
 mod invitation;
 mod invite;
 mod join;
+mod keyring;
 mod lockfile;
 mod member;
 mod output;
 mod qr;
 mod recover;
+mod secret;
 mod select;
 mod serve;
 mod session;
@@ -52,6 +57,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command, HostOptions, InvitationCommand, SpaceCommand};
+use crate::control::forwards;
 use crate::output::Output;
 use crate::session::Session;
 
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_log();
     let output = Output::new(arguments.json);
+    let offline = arguments.profile.offline;
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return output.failure(&anyhow::anyhow!("no runtime: {error}")),
@@ -71,7 +78,7 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result.and_then(|code| Output::is_written().map(|()| code)) {
         Ok(code) => code,
-        Err(error) => output.failure(&error),
+        Err(error) => output.failure(&session::without_network(error, offline)),
     }
 }
 
@@ -85,13 +92,32 @@ fn start_log() {
 }
 
 async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
-    let session = Session::new(&arguments.profile);
+    let session = Session::new(&arguments.profile, output);
+    if let Some(command) = arguments
+        .command
+        .as_ref()
+        .filter(|command| forwards(command))
+        && let Some(code) = control::forward(&session, command, output).await?
+    {
+        return Ok(code);
+    }
+    match arguments.command {
+        Some(Command::Demo(options)) => return demo::run(&options, output).await,
+        Some(Command::Trace(options)) => return trace::run(&options, output).await,
+        _ => answer(arguments, output).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a command, here or for another process.
+async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
+    let session = Session::new(&arguments.profile, output);
     let command = arguments
         .command
         .unwrap_or_else(|| Command::Host(HostOptions::default()));
     match command {
-        Command::Demo(options) => return demo::run(&options, output).await,
-        Command::Trace(options) => return trace::run(&options, output).await,
+        // These have no profile.
+        Command::Demo(_) | Command::Trace(_) => {}
         Command::Archive(options) => archive::archive(&session, options, output).await?,
         Command::Restore(arguments) => archive::restore(&session, arguments, output).await?,
         Command::Config => session.config(output)?,
@@ -121,10 +147,13 @@ async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
         Command::Import(options) => import::run(&session, &options, output).await?,
         Command::Query(options) => space::query(&session, &options, output).await?,
         Command::Export(options) => export::run(&session, &options, output).await?,
+        Command::Keyring(command) => keyring::run(&session, command, output).await?,
+        Command::Lock => keyring::lock(output).await?,
+        Command::Unlock => keyring::unlock(output).await?,
         Command::Serve(options) => serve::serve(&session, &options, output).await?,
         Command::Signal(options) => signal::run(&session, &options, output).await?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 async fn invitation_command(

@@ -1,11 +1,11 @@
 //! `dx member` and `dx space leave`.
 
 use anyhow::{Result, bail};
-use dxos_client::{Client, ClientError, EchoError, MemberReport};
+use dxos_client::{Client, ClientError, EchoError, IdentityKey, MemberReport};
 use serde_json::json;
 
 use crate::arguments::{LeaveOptions, MemberCommand};
-use crate::identity::LATER;
+use crate::identity::later;
 use crate::output::{Output, printable};
 use crate::select::{called, confirm, find_member};
 use crate::session::{Session, end, find_space};
@@ -36,9 +36,14 @@ async fn apply(
             let space = find_space(client, &space).await?;
             let member = find_member(&space, &member).await?;
             let name = called(member.profile.display_name.as_deref(), member.identity);
-            confirm(format!("remove {name} from the space"), options, output).await?;
+            let what = if Some(member.identity) == own(client).await? {
+                format!("remove yourself, {name}, from the space for good")
+            } else {
+                format!("remove {name} from the space")
+            };
+            confirm(what, options, output).await?;
             space.remove_member(member.identity).await?;
-            output.note(LATER);
+            later(output);
             space
         }
         MemberCommand::Role {
@@ -51,11 +56,17 @@ async fn apply(
             space
                 .update_member_role(member.identity, role.into())
                 .await?;
-            output.note(LATER);
+            later(output);
             space
         }
     };
     Ok(space.members().await?)
+}
+
+/// Who this profile is.
+async fn own(client: &Client) -> Result<Option<IdentityKey>> {
+    let identity = client.halo().identity().await?;
+    Ok(identity.map(|identity| identity.identity))
 }
 
 pub(crate) async fn leave(session: &Session, options: LeaveOptions, output: Output) -> Result<()> {
@@ -80,6 +91,6 @@ pub(crate) async fn leave(session: &Session, options: LeaveOptions, output: Outp
     end(&client).await?;
     let report = left?;
     output.result(&json!(report), || format!("left {}", report.space));
-    output.note(LATER);
+    later(output);
     Ok(())
 }

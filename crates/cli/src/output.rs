@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
+use crate::control::Within;
+
 /// Whether a result could not be written, as to a disk that is full.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -29,7 +31,7 @@ impl Output {
     /// Prints the result of a command.
     pub(crate) fn result(self, json: &Value, human: impl FnOnce() -> String) {
         let text = if self.json { json.to_string() } else { human() };
-        line(&text);
+        line(text);
     }
 
     /// Whether everything that was printed was written: else the command has failed, whatever it
@@ -45,7 +47,7 @@ impl Output {
 
     /// One event of a command that goes on: a line of JSON, or for people.
     pub(crate) fn event(self, json: &Value, human: &str) {
-        line(&if self.json {
+        line(if self.json {
             json.to_string()
         } else {
             human.to_owned()
@@ -54,9 +56,19 @@ impl Output {
 
     /// Something for people only, beside the result.
     pub(crate) fn note(self, text: &str) {
-        if !self.json {
-            anstream::eprintln!("{text}");
+        if self.json {
+            return;
         }
+        match Within::find() {
+            Some(within) => within.note(text),
+            None => anstream::eprintln!("{text}"),
+        }
+    }
+
+    /// Prints what another process made of a command, as it is.
+    pub(crate) fn raw(text: &str) {
+        let mut out = anstream::stdout();
+        wrote(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
 
     /// Prints why the command failed, on standard error in either form.
@@ -98,10 +110,17 @@ impl Output {
     }
 }
 
-/// Writes a line; a reader that has gone away is no failure of ours.
-fn line(text: &str) {
-    let mut out = anstream::stdout();
-    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+/// Writes a line.
+fn line(mut text: String) {
+    text.push('\n');
+    match Within::find() {
+        Some(within) => within.out(&text),
+        None => Output::raw(&text),
+    }
+}
+
+/// A reader that has gone away is no failure of ours.
+fn wrote(written: std::io::Result<()>) {
     if written.is_err_and(|error| error.kind() != std::io::ErrorKind::BrokenPipe) {
         LOST.store(true, Ordering::Relaxed);
     }
@@ -110,12 +129,22 @@ fn line(text: &str) {
 /// Columns of the narrowest terminal for which tables are wrapped.
 const WIDTH_MIN: u16 = 60;
 
+/// Columns of the terminal, where there is one.
+pub(crate) fn terminal_width() -> Option<u16> {
+    Table::new().width()
+}
+
 /// An aligned table.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+    let width = match Within::find() {
+        Some(within) => within.width(),
+        None => table.width(),
+    };
     // A terminal that is too narrow, or does not know its width, wraps lines by itself.
-    if table.width().is_some_and(|width| width >= WIDTH_MIN) {
+    if let Some(width) = width.filter(|width| *width >= WIDTH_MIN) {
+        table.set_width(width);
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     table.set_header(header.iter().copied());

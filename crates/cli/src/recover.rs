@@ -6,7 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{Client, Identity, RecoveryOptions, RecoveryPhrase, Space, SpaceReport};
+use dxos_client::{
+    Client, ClientError, Identity, RecoverError, RecoveryOptions, RecoveryPhrase, Space,
+    SpaceReport,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -70,7 +73,14 @@ async fn recover(
         how = how.peer(peer.device, vec![peer.address.to_string()]);
     }
     output.note("looking for somebody who knows this phrase");
-    let identity = client.halo().recover_identity(phrase, &how).await?;
+    let recovered = client.halo().recover_identity(phrase, &how).await;
+    let identity = match recovered {
+        Err(ClientError::Recover(error @ RecoverError::NobodyKnows { .. })) => bail!(
+            "{error}: --peer DEVICE@ADDRESS, as `dx serve` prints it there, or a rendezvous server \
+             in network.signal"
+        ),
+        recovered => recovered?,
+    };
     output.note("found; fetching the spaces");
     let (mut here, mut missing) = (Vec::new(), Vec::new());
     let spaces = client.echo().spaces().await?;

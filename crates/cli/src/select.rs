@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use dxos_client::{Client, DeviceReport, IdentityKey, MemberReport, Space};
 
 use crate::arguments::ConfirmOptions;
+use crate::control::{Question, Within};
 use crate::output::{Output, printable};
 
 /// The shortest beginning of a key that stands for it.
@@ -77,10 +78,19 @@ pub(crate) fn called(name: Option<&str>, identity: IdentityKey) -> String {
     )
 }
 
-/// Asks whether something that cannot be undone is meant, where there is somebody to ask.
+/// Asks whether something that cannot be undone is meant. Where there is nobody to ask, `--yes`
+/// has to say so.
 pub(crate) async fn confirm(what: String, options: ConfirmOptions, output: Output) -> Result<()> {
-    if options.yes || output.is_json() || !std::io::stdin().is_terminal() {
+    if options.yes {
         return Ok(());
+    }
+    if let Some(within) = Within::find() {
+        // Whoever does not mean it gets no further.
+        within.ask(Question::Confirm(what)).await?;
+        return Ok(());
+    }
+    if output.is_json() || !std::io::stdin().is_terminal() {
+        bail!("this would {what}, which cannot be undone; give --yes when that is meant");
     }
     let asked = tokio::task::spawn_blocking(move || {
         let mut err = std::io::stderr();

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use dxos_client::{Client, SpaceReport};
+use dxos_client::{Client, SpaceReport, Status};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::arguments::ServeOptions;
+use crate::control::Server;
+use crate::host::{answer, failure};
 use crate::invite::{self, stop_signal};
 use crate::output::Output;
 use crate::session::{Session, end, find_space, name_of};
+use crate::space::departure_text;
 
 /// How often one space is reported on at most.
 const EVENT_INTERVAL: Duration = Duration::from_millis(100);
@@ -30,6 +33,8 @@ async fn stay(client: &Client, options: &ServeOptions, output: Output) -> Result
     if client.halo().identity().await?.is_none() {
         bail!("this profile has no identity yet; create one with `dx identity create NAME`");
     }
+    // Before it says that it is ready.
+    let control = Server::start(client, output).await;
     let status = client.mesh().network_status().await?;
     let device = client.mesh().device()?;
     let spaces = client.echo().spaces().await?;
@@ -62,11 +67,41 @@ async fn stay(client: &Client, options: &ServeOptions, output: Output) -> Result
         biased;
         () = stop_signal() => {}
         () = invited => {}
-        failure = client.failed() => bail!("the client stopped: {}", failure?),
-        gone = follow(client, output) => gone?,
+        () = answer(control.as_deref()) => {}
+        failure = failure(client) => bail!("the client stopped: {failure}"),
+        gone = follow_open(client, output) => gone?,
     }
     output.event(&json!({ "event": "stopping" }), "stopping");
     Ok(())
+}
+
+/// Tells what changes in the spaces whenever the profile is open: `dx lock` and `dx unlock` close
+/// and open it meanwhile.
+async fn follow_open(client: &Client, output: Output) -> Result<()> {
+    let mut status = client.watch_status();
+    loop {
+        let followed = tokio::select! {
+            biased;
+            changed = status.wait_for(|status| *status != Status::Active) => {
+                drop(changed?);
+                Ok(())
+            }
+            followed = follow(client, output) => followed,
+        };
+        if client.status() == Status::Active {
+            return followed;
+        }
+        // It is inactive while it goes down.
+        let after = status.wait_for(|status| *status != Status::Inactive);
+        if *after.await? == Status::Locked {
+            output.event(
+                &json!({ "event": "locked" }),
+                "locked; `dx unlock` opens it",
+            );
+            drop(status.wait_for(|status| *status == Status::Active).await?);
+            output.event(&json!({ "event": "unlocked" }), "unlocked");
+        }
+    }
 }
 
 /// Tells what changes in the spaces, those that come later too, until the client is gone.
@@ -101,9 +136,11 @@ async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
             "blocks": report.blocks,
             "missing_blocks": report.missing_blocks,
             "peers": report.peers,
+            "departure": report.departure,
+            "revoked": report.revoked,
         });
         let name = name_of(&report).unwrap_or_else(|| report.space.short());
-        let human = format!(
+        let mut human = format!(
             "{}: {} objects, {} blocks, {} missing, {} peers",
             crate::output::printable(&name),
             report.objects,
@@ -111,6 +148,9 @@ async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
             report.missing_blocks,
             report.peers.len()
         );
+        if let Some(departure) = departure_text(&report) {
+            human = format!("{human}; {departure}");
+        }
         output.event(&json, &human);
         tokio::time::sleep(EVENT_INTERVAL).await;
         if watch.changed().await.is_err() {

@@ -3,22 +3,30 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{Client, ClientOptions, Config, Identity, Space, SpaceReport, Value};
+use dxos_client::{
+    Client, ClientError, ClientOptions, Config, Identity, NodeError, Space, SpaceReport, Status,
+    Value,
+};
+use dxos_store::StoreError;
 use serde_json::json;
 
 use crate::arguments::ProfileOptions;
+use crate::control::Within;
 use crate::output::{Output, printable, table};
+use crate::secret::PassphraseSource;
 
 /// How the profile of a command is opened.
 #[derive(Debug)]
 pub(crate) struct Session {
     options: ProfileOptions,
+    json: bool,
 }
 
 impl Session {
-    pub(crate) fn new(options: &ProfileOptions) -> Self {
+    pub(crate) fn new(options: &ProfileOptions, output: Output) -> Self {
         Self {
             options: options.clone(),
+            json: output.is_json(),
         }
     }
 
@@ -39,14 +47,41 @@ impl Session {
         options
     }
 
-    /// Opens the profile without the network: for commands that only read or write here.
+    /// Where the passphrase of the profile comes from.
+    pub(crate) fn secrets(&self, output: Output) -> PassphraseSource {
+        PassphraseSource::new(self.options.profile_passphrase_file.clone(), output)
+    }
+
+    /// Opens the profile without the network: for commands that only read or write here. One that
+    /// runs within another process has the client of that one.
     pub(crate) async fn local(&self) -> Result<Client> {
-        open(self.options().offline()).await
+        match Within::find() {
+            Some(within) => Ok(within.client().clone()),
+            None => self.open(self.options().offline()).await,
+        }
     }
 
     /// Opens the profile and goes online.
     pub(crate) async fn online(&self) -> Result<Client> {
-        open(self.options()).await
+        match Within::find() {
+            Some(within) => Ok(within.client().clone()),
+            None => self.open(self.options()).await,
+        }
+    }
+
+    async fn open(&self, options: ClientOptions) -> Result<Client> {
+        let secrets = self.secrets(Output::new(self.json));
+        let client = secrets.with_passphrase(options)?.build();
+        match client.initialize().await {
+            Ok(()) => return Ok(client),
+            Err(error) if client.status() != Status::Locked || secrets.is_given() => {
+                return Err(explained(error));
+            }
+            Err(error) if !secrets.can_ask() => return Err(explained(error)),
+            Err(_) => {}
+        }
+        secrets.unlock(&client).await?;
+        Ok(client)
     }
 
     pub(crate) fn config(&self, output: Output) -> Result<()> {
@@ -72,14 +107,34 @@ impl Session {
     }
 }
 
-async fn open(options: ClientOptions) -> Result<Client> {
-    let client = options.build();
-    client.initialize().await?;
-    Ok(client)
+/// Says what to do about a profile that cannot be opened.
+pub(crate) fn explained(error: ClientError) -> anyhow::Error {
+    match error {
+        ClientError::Node(NodeError::Store(StoreError::Locked { .. })) => {
+            anyhow::Error::from(error).context(
+                "another dx has this profile open, and does not run this command for others; stop \
+                 that one, or wait until it has ended",
+            )
+        }
+        ClientError::Locked => anyhow::anyhow!("the profile is locked; `dx unlock` opens it"),
+        error => error.into(),
+    }
 }
 
-/// Ends a client cleanly.
+/// Says that a command failed for want of a network that was not to be used.
+pub(crate) fn without_network(error: anyhow::Error, offline: bool) -> anyhow::Error {
+    let wanted = matches!(error.downcast_ref(), Some(ClientError::NoNetwork));
+    if offline && wanted {
+        return anyhow::anyhow!("this command needs the network, and --offline keeps it out");
+    }
+    error
+}
+
+/// Ends a client cleanly. That of another process goes on.
 pub(crate) async fn end(client: &Client) -> Result<()> {
+    if Within::find().is_some() {
+        return Ok(());
+    }
     client
         .destroy()
         .await

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use dxos_client::{
-    Explanation, Filter, Key, Map, MemberReport, Object, Path, PendingQuery, Query, SpaceReport,
-    Value, map,
+    Departure, Explanation, Filter, Key, Map, MemberReport, Object, Path, PendingQuery, Query,
+    SpaceReport, Value, map,
 };
 use serde_json::json;
 
 use crate::arguments::QueryOptions;
+use crate::identity::online_text;
 use crate::output::{Output, table};
 use crate::session::{Session, end, find_space, name_of};
 
@@ -58,9 +59,14 @@ pub(crate) async fn show(session: &Session, space: &str, output: Output) -> Resu
     }
     output.result(&json, || {
         format!(
-            "key         {}\nname        {}\nstate hash  {hash}\nobjects     {}\nblocks      {}\n\n{}",
+            "key         {}\nname        {}\nrole        {}\nstate hash  {hash}\nobjects     {}\n\
+             blocks      {}\n\n{}",
             report.space,
-            name_of(&report).as_deref().map(crate::output::printable).unwrap_or_default(),
+            name_of(&report)
+                .as_deref()
+                .map(crate::output::printable)
+                .unwrap_or_default(),
+            role_text(&report),
             report.objects,
             report.blocks,
             members_text(&members)
@@ -74,16 +80,41 @@ pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
         return "no spaces yet; `dx space create NAME` makes one".to_owned();
     }
     let rows = reports.iter().map(|report| {
-        let role = report.role.map(|role| role.to_string()).unwrap_or_default();
         vec![
             report.space.short(),
             name_of(report).unwrap_or_default(),
-            role,
+            role_text(report),
             report.objects.to_string(),
             report.blocks.to_string(),
         ]
     });
     table(&["space", "name", "role", "objects", "blocks"], rows)
+}
+
+/// What this profile is in a space, or how it came to be nothing there any more.
+fn role_text(report: &SpaceReport) -> String {
+    let role = report.role.map(|role| role.to_string());
+    departure_text(report).or(role).unwrap_or_default()
+}
+
+/// Why this device has no part in a space any more; `None` where it has one.
+pub(crate) fn departure_text(report: &SpaceReport) -> Option<String> {
+    why_gone(report.departure, report.revoked)
+}
+
+fn why_gone(departure: Option<Departure>, revoked: bool) -> Option<String> {
+    if revoked {
+        return Some("this device was revoked".to_owned());
+    }
+    let text = match departure? {
+        Departure::Left => "left".to_owned(),
+        Departure::Removed { by } => format!("removed by {}", by.short()),
+        Departure::InvitationLost { .. } => {
+            "not admitted: another guest used the invitation; ask for a new one".to_owned()
+        }
+        _ => "no member any more".to_owned(),
+    };
+    Some(text)
 }
 
 pub(crate) fn members_text(members: &[MemberReport]) -> String {
@@ -93,9 +124,10 @@ pub(crate) fn members_text(members: &[MemberReport]) -> String {
             member.profile.display_name.clone().unwrap_or_default(),
             member.role.to_string(),
             member.devices.len().to_string(),
+            online_text(member.online),
         ]
     });
-    table(&["member", "name", "role", "devices"], rows)
+    table(&["member", "name", "role", "devices", "online"], rows)
 }
 
 pub(crate) async fn query(session: &Session, options: &QueryOptions, output: Output) -> Result<()> {
@@ -219,4 +251,31 @@ fn cell_text(value: &Value) -> String {
     }
     let cut: String = text.chars().take(CELL_CHARS_MAX - 1).collect();
     cut + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use dxos_client::{IdentityKey, InvitationId};
+
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_part_in_a_space_any_more_is_told_why() {
+        let invitation = InvitationId::from_bytes([1; 16]);
+        let by = IdentityKey::from_bytes([2; 32]);
+        for (departure, revoked, said) in [
+            (
+                Some(Departure::InvitationLost { invitation }),
+                false,
+                "another guest",
+            ),
+            (Some(Departure::Removed { by }), false, "removed by"),
+            (Some(Departure::Left), false, "left"),
+            (None, true, "this device was revoked"),
+        ] {
+            let text = why_gone(departure, revoked).unwrap();
+            assert!(text.contains(said), "{text}");
+        }
+        assert_eq!(why_gone(None, false), None);
+    }
 }

@@ -4,12 +4,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use dxos_client::IdentityKey;
 use dxos_signal::ServerAddress;
 
 use super::{AcceptOptions, InvitationTerms, RoleName};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityCommand {
+    /// Print the chain of credentials that leads from the identity to this device, for `dx
+    /// identity verify-chain`
+    Chain,
     /// List everyone with whom the identity shares a space
     Contacts,
     /// Create the identity of this profile
@@ -52,6 +56,14 @@ pub(crate) enum IdentityCommand {
         /// For whom the proof has to be
         #[arg(long, value_name = "WHO", value_parser = not_empty)]
         audience: String,
+    },
+    /// Check what `dx identity chain` printed; needs no profile and no network
+    VerifyChain {
+        /// What was printed, or - to read it from standard input
+        chain: String,
+        /// The identity whose it has to be
+        #[arg(long, value_name = "KEY")]
+        identity: Option<IdentityKey>,
     },
 }
 

@@ -1,0 +1,108 @@
+//! What a command knows that runs in another process than the one where the user is.
+
+use std::cell::Cell;
+
+use anyhow::{Context, Result};
+use dxos_client::Client;
+use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
+
+use super::{Question, TEXT_BYTES_MAX, Told};
+
+tokio::task_local! {
+    static WITHIN: Within;
+}
+
+/// What the user said; `None` when there is nobody to ask.
+pub(super) type Answer = Option<Zeroizing<String>>;
+
+/// What goes to the user.
+#[derive(Debug)]
+pub(super) enum Word {
+    Tell(Told),
+    Ask(Question, oneshot::Sender<Answer>),
+}
+
+/// The process that a command runs in, and the user it runs for.
+#[derive(Clone, Debug)]
+pub(crate) struct Within {
+    pub(super) client: Client,
+    pub(super) words: mpsc::UnboundedSender<Word>,
+    pub(super) width: Option<u16>,
+}
+
+impl Within {
+    /// Runs a command that finds itself to be within.
+    pub(super) async fn scope<T>(self, command: impl Future<Output = T>) -> T {
+        WITHIN.scope(self, command).await
+    }
+
+    /// Where the command at hand runs; `None` where it runs where the user is.
+    pub(crate) fn find() -> Option<Self> {
+        WITHIN.try_with(Clone::clone).ok()
+    }
+
+    /// The client that is open.
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Columns of the user's terminal.
+    pub(crate) const fn width(&self) -> Option<u16> {
+        self.width
+    }
+
+    /// Prints for the user. When the user has gone nobody misses it.
+    pub(crate) fn out(&self, mut text: &str) {
+        while !text.is_empty() {
+            // A character has four bytes at most.
+            let mut ends = (0..4).map(|less| TEXT_BYTES_MAX - less);
+            let piece = ends.find_map(|end| text.get(..end));
+            let piece = piece.unwrap_or(text);
+            self.tell(Told::Out(piece.to_owned()));
+            text = text.get(piece.len()..).unwrap_or_default();
+        }
+    }
+
+    /// The same beside the result.
+    pub(crate) fn note(&self, text: &str) {
+        self.tell(Told::Note(text.to_owned()));
+    }
+
+    fn tell(&self, told: Told) {
+        drop(self.words.send(Word::Tell(told)));
+    }
+
+    /// Asks the user; `None` when there is nobody to ask.
+    pub(crate) async fn ask(&self, question: Question) -> Result<Answer> {
+        let (sender, answer) = oneshot::channel();
+        drop(self.words.send(Word::Ask(question, sender)));
+        answer.await.context("the user has gone")
+    }
+}
+
+/// Does something when a command is dropped before it came to its end.
+pub(crate) struct Undo<F: Fn()> {
+    undo: F,
+    kept: Cell<bool>,
+}
+
+impl<F: Fn()> Undo<F> {
+    pub(crate) const fn new(undo: F) -> Self {
+        let kept = Cell::new(false);
+        Self { undo, kept }
+    }
+
+    /// What was begun is to stay.
+    pub(crate) fn keep(&self) {
+        self.kept.set(true);
+    }
+}
+
+impl<F: Fn()> Drop for Undo<F> {
+    fn drop(&mut self) {
+        if !self.kept.get() {
+            (self.undo)();
+        }
+    }
+}
