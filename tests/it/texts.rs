@@ -218,3 +218,32 @@ async fn two_windows_of_one_device_type_into_one_text_at_once() {
     }
     ann.destroy().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_eager_text_commits_at_once_after_a_pause_and_gathers_what_follows() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(home.path(), "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let page = page(&space, "").await;
+    let hour = TextOptions::default().interval(Duration::from_secs(3600));
+    let text = space
+        .db()
+        .text_with(page, "body", hour.eager())
+        .await
+        .unwrap();
+    let mut live = space.watch().await.unwrap();
+    let blocks = live.borrow_and_update().blocks;
+    text.insert(0, "a").unwrap();
+    within(live.wait_for(|report| report.blocks == blocks + 1))
+        .await
+        .unwrap();
+    for letter in ["b", "c", "d"] {
+        text.insert(text.content().len(), letter).unwrap();
+    }
+    text.flush().await.unwrap();
+    let all = within(live.wait_for(|report| report.blocks >= blocks + 2)).await;
+    assert_eq!(all.unwrap().blocks, blocks + 2);
+    let stored = space.db().get(page).await.unwrap().unwrap();
+    let shown = stored.properties().get("body").map(Value::to_json);
+    assert_eq!(shown, Some(serde_json::json!({ "@text": "abcd" })));
+}

@@ -25,6 +25,10 @@ pub struct TextOptions {
     /// What is typed within this time is committed together, so others see it that much later
     /// at most. Default: 50 ms.
     pub interval: Duration,
+    /// Whether what is typed after a pause of `interval` is committed at once, and only what
+    /// follows it within `interval` is gathered. It shows to others that much earlier, and a burst
+    /// of edits takes one block more. Default: no.
+    pub eager: bool,
     /// After so long without an edit a further one is another step to undo. Default: 500 ms.
     pub undo_pause: Duration,
 }
@@ -33,6 +37,7 @@ impl Default for TextOptions {
     fn default() -> Self {
         Self {
             interval: Duration::from_millis(50),
+            eager: false,
             undo_pause: Duration::from_millis(500),
         }
     }
@@ -43,6 +48,13 @@ impl TextOptions {
     #[must_use]
     pub const fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
+        self
+    }
+
+    /// Commits at once what is typed after a pause.
+    #[must_use]
+    pub const fn eager(mut self) -> Self {
+        self.eager = true;
         self
     }
 

@@ -48,22 +48,29 @@ impl Driver {
     pub(super) async fn run(mut self) {
         let mut due: Option<Pin<Box<Sleep>>> = None;
         let mut pause: Option<Pin<Box<Sleep>>> = None;
+        // While it runs, something was committed lately.
+        let mut rest: Option<Pin<Box<Sleep>>> = None;
         let shared = Arc::clone(&self.shared);
         loop {
             tokio::select! {
                 biased;
                 () = wait(&mut due) => {
                     due = None;
-                    if let Err(error) = self.flush().await {
-                        tracing::warn!(%error, object = %self.object, "text");
-                    }
+                    rest = self.flush_and_rest().await;
                 }
                 () = shared.dirty.notified() => {
-                    if due.is_none() {
+                    pause = Some(Box::pin(sleep(self.options.undo_pause)));
+                    if due.is_some() {
+                        continue;
+                    }
+                    due = rest.take();
+                    if due.is_none() && self.options.eager {
+                        rest = self.flush_and_rest().await;
+                    } else if due.is_none() {
                         due = Some(Box::pin(sleep(self.options.interval)));
                     }
-                    pause = Some(Box::pin(sleep(self.options.undo_pause)));
                 }
+                () = wait(&mut rest) => rest = None,
                 request = self.requests.recv() => {
                     due = None;
                     let flushed = self.flush().await;
@@ -142,6 +149,15 @@ impl Driver {
                 return Some(TextEvent::Changed(later));
             }
         }
+    }
+
+    /// Commits what was typed. An eager text is given a time in which it gathers what follows.
+    async fn flush_and_rest(&mut self) -> Option<Pin<Box<Sleep>>> {
+        if let Err(error) = self.flush().await {
+            tracing::warn!(%error, object = %self.object, "text");
+        }
+        let interval = self.options.interval;
+        self.options.eager.then(|| Box::pin(sleep(interval)))
     }
 
     async fn flush(&mut self) -> Result<(), TextError> {

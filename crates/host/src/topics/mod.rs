@@ -83,7 +83,7 @@ pub(crate) async fn open(caller: &Caller, topic: &Topic) -> Result<Opened, Error
 async fn text(caller: &Caller, space: &str, object: &str, path: &str) -> Result<Opened, ErrorInfo> {
     let space = space_of(caller, space).await?;
     let object: ObjectId = parse("object", object)?;
-    let options = TextOptions::default().interval(TEXT_INTERVAL);
+    let options = TextOptions::default().interval(TEXT_INTERVAL).eager();
     let handle = space.db().text_with(object, path, options).await?;
     let report = space.watch().await?;
     let place = Place {
