@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use dxos_client::{
-    ClientError, DatabaseError, EchoError, HaloError, InvitationError, NodeError, ResolveError,
-    TextError, TransactionError, TxError,
+    ArchiveError, ClientError, DatabaseError, EchoError, HaloError, InvitationError, NodeError,
+    ResolveError, TextError, TransactionError, TxError,
 };
 
 use crate::protocol::{ErrorAction, ErrorData, ErrorInfo, code};
@@ -88,6 +88,11 @@ impl ErrorInfo {
         Self::new(code::INTERNAL, "internal", ErrorAction::Report, message)
     }
 
+    /// The disk of this device failed.
+    pub(crate) fn disk(message: impl Into<String>) -> Self {
+        Self::failed("disk", message)
+    }
+
     fn failed(kind: &str, message: impl Into<String>) -> Self {
         Self::new(code::FAILED, kind, ErrorAction::Report, message)
     }
@@ -118,6 +123,26 @@ impl From<ClientError> for ErrorInfo {
             ClientError::Unanswered { .. } => Self::failed("unanswered", message),
             _ => Self::failed("failed", message),
         }
+    }
+}
+
+impl From<ArchiveError> for ErrorInfo {
+    fn from(error: ArchiveError) -> Self {
+        let message = error.to_string();
+        let kind = match error {
+            ArchiveError::Client(error) => return error.into(),
+            ArchiveError::Io { .. } => return Self::disk(message),
+            ArchiveError::Altered => "archiveAltered",
+            ArchiveError::Empty => "archiveEmpty",
+            ArchiveError::NeedsPassphrase => "archiveNeedsPassphrase",
+            ArchiveError::Newer { .. } => "archiveNewer",
+            ArchiveError::NotAnArchive => "notAnArchive",
+            ArchiveError::TooLarge { .. } => "archiveTooLarge",
+            ArchiveError::Truncated => "archiveTruncated",
+            ArchiveError::WrongPassphrase => "archiveWrongPassphrase",
+            _ => "archiveInvalid",
+        };
+        Self::refused(kind, message)
     }
 }
 

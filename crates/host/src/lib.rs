@@ -24,6 +24,7 @@
 //!
 //! What it is not: it opens nothing to the network, and holds no state of spaces of its own.
 
+mod archives;
 mod calls;
 mod connection;
 mod convert;

@@ -27,6 +27,14 @@ pub(crate) const PAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub(crate) const FLOWS_MAX: usize = 64;
 /// One-time tokens that are open at once.
 pub(crate) const ONE_TIME_MAX: usize = 16;
+/// Archives that a host keeps on their way, all sessions together.
+pub(crate) const ARCHIVES_MAX: usize = 8;
+/// Bytes of an archive that are read at once.
+pub(crate) const ARCHIVE_READ_BYTES: u64 = 256 * 1024;
+/// Bytes of an archive that are handed in at once.
+pub(crate) const ARCHIVE_WRITE_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of a passphrase.
+pub(crate) const PASSPHRASE_BYTES_MAX: usize = 1024;
 /// Session tokens that hold at once; the oldest goes first.
 pub(crate) const TOKENS_MAX: usize = 64;
 /// Splices of a text that a slow client may be behind before it gets the text anew.
@@ -40,6 +48,8 @@ pub(crate) const ONE_TIME_LIFE: Duration = Duration::from_secs(10 * 60);
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How long a flow that has ended is kept.
 pub(crate) const FLOW_LIFE: Duration = Duration::from_secs(10 * 60);
+/// How long an archive is kept that nobody asks for.
+pub(crate) const ARCHIVE_LIFE: Duration = Duration::from_secs(10 * 60);
 /// How often a connection on which nothing happens is asked whether it is there.
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// After how long without any sign it is taken for gone.
@@ -72,6 +82,9 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Credits of a subscription. Default: 64.
     pub credits: u32,
+    /// Bytes of an archive on its way to a page or from one; it lies in the profile's directory
+    /// meanwhile, and there are at most eight. Default: 4 GiB.
+    pub archive_bytes: u64,
 }
 
 impl Default for Limits {
@@ -86,6 +99,7 @@ impl Default for Limits {
             sessions: 512,
             subscriptions: 1024,
             credits: 64,
+            archive_bytes: 4 * 1024 * 1024 * 1024,
         }
     }
 }

@@ -31,6 +31,11 @@ impl Memory {
         Self(profile.join(FILE))
     }
 
+    /// The directory in which the file is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.0.parent().unwrap_or(Path::new("."))
+    }
+
     /// What was kept; nothing when there is no such file, or it cannot be read: then everybody
     /// has to show a new token.
     pub(crate) fn read(&self) -> Kept {

@@ -11,6 +11,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use tokio::sync::{Notify, watch};
 
+use crate::archives::Archives;
 use crate::calls::Flows;
 use crate::memory::{Kept, Memory};
 use crate::metrics::Counters;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) counters: Arc<Counters>,
     pub(crate) flows: Flows,
+    pub(crate) archives: Archives,
     /// The port, and the origins beside the own ones.
     pub(crate) port: u16,
     pub(crate) origins: Vec<String>,
@@ -87,6 +89,10 @@ impl Shared {
             limits: made.limits,
             counters: Arc::default(),
             flows: Flows::default(),
+            archives: Archives::new(
+                made.memory.directory().to_owned(),
+                made.limits.archive_bytes,
+            ),
             port: made.port,
             origins: made.origins,
             console: made.console,
@@ -205,6 +211,7 @@ impl Shared {
     /// Ends the sessions that were left too long ago.
     pub(crate) fn tidy(&self) {
         self.end_left(&mut guard(&self.sessions));
+        self.archives.tidy();
     }
 
     /// Takes in a connection that has shown no token. The oldest such one ends when there are

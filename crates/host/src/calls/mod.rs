@@ -1,5 +1,6 @@
 //! The methods.
 
+mod archive;
 mod client;
 mod echo;
 mod flows;
@@ -66,6 +67,7 @@ pub(crate) fn at_once(caller: &Caller, method: &str, given: Value) -> Answer {
 pub(crate) async fn call(caller: &Caller, method: &str, given: Value) -> Answer {
     let group = method.split('.').next().unwrap_or_default();
     match group {
+        "archive" => archive::call(caller, method, given).await,
         "client" => client::call(caller, method, given).await,
         "echo" => echo::call(caller, method, given).await,
         "halo" => halo::call(caller, method, given).await,

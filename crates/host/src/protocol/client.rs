@@ -71,22 +71,4 @@ params! {
         /// Has to be `wipe-profile`.
         pub confirm: String,
     }
-
-    /// Writes a space into an archive.
-    pub struct SerializeSpace {
-        /// The space.
-        pub space: String,
-        /// Encrypts it; none leaves it readable.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub passphrase: Option<String>,
-    }
-
-    /// A space in an archive.
-    pub struct Archive {
-        /// The archive, as base64.
-        pub archive: String,
-        /// What it is encrypted with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub passphrase: Option<String>,
-    }
 }

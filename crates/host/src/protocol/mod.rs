@@ -3,6 +3,7 @@
 
 #[macro_use]
 mod table;
+mod archive;
 mod client;
 mod echo;
 mod envelope;
@@ -17,6 +18,7 @@ mod text;
 #[cfg(test)]
 mod typescript;
 
+pub use archive::*;
 pub use client::*;
 pub use echo::*;
 pub use envelope::*;

@@ -74,8 +74,6 @@ methods! {
     "client.reset" ("Reset") -> "Nothing";
     "client.usage" ("Nothing") -> "UsageInfo";
     "client.metrics" ("Nothing") -> "Metrics";
-    "client.serializeSpace" ("SerializeSpace") -> "Archive";
-    "client.deserializeSpace" ("Archive") -> "SpaceInfo";
 
     "halo.identity" ("Nothing") -> "IdentityInfo | null";
     "halo.createIdentity" ("ProfileParams") -> "IdentityInfo";
@@ -130,6 +128,13 @@ methods! {
     "echo.blocks" ("ReadBlocks") -> "BlockPage";
     "echo.stateHash" ("SpaceParams") -> "StateHashInfo";
     "echo.postMessage" ("PostMessage") -> "Nothing";
+
+    "archive.create" ("CreateArchive") -> "ArchiveInfo";
+    "archive.read" ("ReadArchive") -> "ArchivePart";
+    "archive.write" ("WriteArchive") -> "ArchiveWritten";
+    "archive.inspect" ("InspectArchive") -> "ArchiveContentsInfo";
+    "archive.restore" ("RestoreArchive") -> "SpaceInfo";
+    "archive.drop" ("ArchiveParams") -> "Nothing";
 
     "text.edit" ("EditText") -> "TextEdited";
     "text.mark" ("MarkText") -> "TextEdited";

@@ -77,7 +77,10 @@ fn generated() -> String {
         ErrorInfo ErrorData ErrorAction
         Nothing Hello Welcome SessionLimits Resume ResumePoint Resumed OneTimeToken EndedSessions
         Subscribe Unsubscribe Credit Topic SubscriptionEvent EventKind Goodbye
-        ClientInfo ClientStatus UsageInfo Metrics Unlock Reset SerializeSpace Archive
+        ClientInfo ClientStatus UsageInfo Metrics Unlock Reset
+        ArchiveInfo ArchiveContentsInfo ArchivePart ArchiveWritten ArchiveProtectionSpec
+        RestoreAsSpec CreateArchive ReadArchive WriteArchive InspectArchive RestoreArchive
+        ArchiveParams
         IdentityInfo ProfileInfo DeviceInfo DeviceKindInfo ContactInfo CredentialInfo
         PresentationInfo RecoveryPhraseInfo ProfileParams DeviceParams RenameDevice
         SetDevicePreference PresentCredentials RecoverIdentity PeerSpec

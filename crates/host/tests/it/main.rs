@@ -7,6 +7,7 @@
     reason = "everything here is a test: what goes wrong fails it"
 )]
 
+mod archives;
 mod console;
 mod flood;
 mod frames;

@@ -148,6 +148,10 @@ test('identity, devices, contacts, network, host', async () => {
   await ann.page.goto(`${ann.host.origin}/#/`);
   await ann.page.getByRole('heading', { name: 'Spaces', level: 1 }).waitFor();
   await show(ann, 'spaces');
+  await ann.page.getByRole('main').getByRole('button', { name: 'Restore' }).click();
+  await ann.page.getByRole('dialog', { name: 'Restore an archive' }).waitFor();
+  await show(ann, 'restore');
+  await ann.page.keyboard.press('Escape');
   for (const page of ['Profile', 'Devices', 'Contacts', 'Network', 'Host']) {
     await ann.openPage(page);
     await show(ann, page.toLowerCase());

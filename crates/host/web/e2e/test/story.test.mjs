@@ -176,6 +176,29 @@ describe.sequential('two people share a space', () => {
     expect(await bob.cell('Without Bob').count()).toBe(0);
   });
 
+  test('a space goes into a file under a passphrase, and comes back as a new one of whoever has that', async () => {
+    const { page } = ann;
+    await ann.openTab('Settings');
+    const card = page.getByRole('region', { name: 'Archive' });
+    await card.getByLabel('Passphrase').fill('correct horse');
+    const [download] = await Promise.all([page.waitForEvent('download'), card.getByRole('button', { name: 'Export archive' }).click()]);
+    expect(download.suggestedFilename()).toBe('Garden.dxarchive');
+    const file = await download.path();
+    await bob.page.getByRole('link', { name: 'DXOS' }).click();
+    await bob.page.getByRole('main').getByRole('button', { name: 'Restore' }).click();
+    const dialog = bob.page.getByRole('dialog', { name: 'Restore an archive' });
+    await dialog.getByLabel('Archive', { exact: true }).setInputFiles(file);
+    await dialog.getByRole('button', { name: 'A new space' }).click();
+    await dialog.getByLabel('Passphrase').fill('wrong');
+    await dialog.getByRole('button', { name: 'Restore' }).click();
+    await dialog.getByText(/wrong passphrase/).waitFor();
+    await dialog.getByLabel('Passphrase').fill('correct horse');
+    await dialog.getByRole('button', { name: 'Restore' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await bob.cell('Without Bob').waitFor();
+    await bob.addTask('In a space of my own');
+  });
+
   test('no page has complained of anything', () => {
     ann.expectNoComplaints();
     bob.expectNoComplaints();

@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from 'react';
 import { AddDeviceDialog } from '../pages/devices-add.js';
+import { RestoreDialog } from '../pages/restore.js';
 import { InviteDialog } from '../pages/space/invite.js';
 import { CreateSpaceDialog, JoinSpaceDialog } from '../pages/space-dialogs.js';
 import { Palette } from './palette.js';
@@ -12,7 +13,8 @@ export type Opened =
   | { dialog: 'createSpace' }
   | { dialog: 'joinSpace'; code?: string }
   | { dialog: 'invite'; space: string }
-  | { dialog: 'addDevice' };
+  | { dialog: 'addDevice' }
+  | { dialog: 'restore' };
 
 let opened: Opened | undefined;
 const listeners = new Set<() => void>();
@@ -58,6 +60,8 @@ export function Dialogs() {
       return <InviteDialog spaceKey={shown.space} onClose={closeDialog} />;
     case 'addDevice':
       return <AddDeviceDialog onClose={closeDialog} />;
+    case 'restore':
+      return <RestoreDialog onClose={closeDialog} />;
     case undefined:
       return null;
   }

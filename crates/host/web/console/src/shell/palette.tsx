@@ -132,6 +132,7 @@ function useCommands(): readonly Command[] {
     }
     const run = (title: string, icon: IconName, action: () => void) => commands.push({ group: 'Command', title, icon, run: action });
     run('Create a space', 'add', () => openDialog({ dialog: 'createSpace' }));
+    run('Restore an archive', 'undo', () => openDialog({ dialog: 'restore' }));
     run('Join a space', 'join', () => openDialog({ dialog: 'joinSpace' }));
     run('Add a device', 'devices', () => openDialog({ dialog: 'addDevice' }));
     run(online ? 'Go offline' : 'Go online', 'network', () => {

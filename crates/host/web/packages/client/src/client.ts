@@ -1,5 +1,6 @@
 /** The way into everything. */
-import type { ClientApi, ClientConfig, ClientOptions, ConnectionState, SpaceSerializer } from './api/client.js';
+import type { SpaceSerializer } from './api/archive.js';
+import type { ClientApi, ClientConfig, ClientOptions, ConnectionState } from './api/client.js';
 import type { Space } from './api/space.js';
 import type { Live, Store } from './api/store.js';
 import { live, type Context } from './context.js';

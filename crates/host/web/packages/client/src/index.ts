@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+export type * from './api/archive.js';
 export type * from './api/client.js';
 export type * from './api/halo.js';
 export * from './api/invitation.js';

@@ -4,6 +4,7 @@ import { useMayWrite, useName } from '../../data/client.js';
 import { useAction, useLoad, useStore } from '../../data/store.js';
 import { href, navigate } from '../../router.js';
 import { Badge, Button, ConfirmButton, Field, Input, Key, Select } from '../../ui/controls.js';
+import { ArchiveCard } from './archive.js';
 import { Schemas } from './schemas.js';
 
 /** What a space is called, what it consists of, and how to leave it. */
@@ -15,6 +16,7 @@ export function SpaceSettings({ space }: { space: Space }) {
       {mayWrite && <Name space={space} />}
       <About space={space} />
       <Schemas space={space} mayWrite={mayWrite} />
+      <ArchiveCard space={space} />
       <Credentials space={space} />
       {departure === undefined && <Leave space={space} />}
     </div>

@@ -1,4 +1,5 @@
 import type { ClientStatus, Json, Methods, Metrics, OneTimeToken, UsageInfo } from '../generated/protocol.js';
+import type { SpaceSerializer } from './archive.js';
 import type { Echo, Space } from './space.js';
 import type { Halo } from './halo.js';
 import type { Mesh } from './mesh.js';
@@ -53,14 +54,6 @@ export interface ClientConfig {
   readonly timeoutMs: number;
 }
 
-/** Writes spaces into archives and reads them. */
-export interface SpaceSerializer {
-  /** @throws {HostError} with the code `METHOD_NOT_FOUND` when the host has no archives yet. */
-  serializeSpace(space: Space, options?: { passphrase?: string }): Promise<Uint8Array>;
-  /** @throws {HostError} the same. */
-  deserializeSpace(archive: Uint8Array, options?: { passphrase?: string }): Promise<Space>;
-}
-
 /** The way into everything: one client of one host. */
 export interface ClientApi {
   /** The version of this package. */
@@ -91,6 +84,7 @@ export interface ClientApi {
   resumeHostServices(options?: { token?: string }): Promise<void>;
   /** Asks the host; null when it does not answer. */
   getStatus(): Promise<ClientStatus | null>;
+  /** What writes spaces into archives, and brings them back. */
   createSerializer(): SpaceSerializer;
   createSpace(properties?: Record<string, unknown>): Promise<Space>;
   getSpace(key: string): Space | undefined;

@@ -25,6 +25,7 @@ import type {
   SpaceStateInfo,
   TimeframeInfo,
 } from '../generated/protocol.js';
+import type { ArchiveOptions, ArchiveSource } from './archive.js';
 import type { GuestInvitation, HostInvitation, InvitationOptions } from './invitation.js';
 import type { Database, QueryInput } from './object.js';
 import type { Live, Store } from './store.js';
@@ -107,6 +108,11 @@ export interface Echo {
   getSpace(key: string): Space | undefined;
   /** Creates a space, ready to be used. */
   createSpace(properties?: Record<string, unknown>): Promise<Space>;
+  /**
+   * Makes a new space of the objects of an archive: shorthand for `deserializeSpace` of a
+   * serializer, with `as: 'clone'`.
+   */
+  cloneSpace(archive: ArchiveSource, options?: ArchiveOptions): Promise<Space>;
   /** Begins to join a space with the text of an invitation, or a link that ends in it. */
   acceptInvitation(code: string): GuestInvitation;
   /** The same as {@link acceptInvitation}. */

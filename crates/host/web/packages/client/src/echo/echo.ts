@@ -1,11 +1,13 @@
 /** The spaces of the identity. */
-import type { Echo as EchoApi } from '../api/space.js';
+import type { ArchiveOptions, ArchiveSource } from '../api/archive.js';
+import type { Echo as EchoApi, Space as SpaceApi } from '../api/space.js';
 import type { GuestInvitation } from '../api/invitation.js';
 import { live, type Context } from '../context.js';
 import type { LiveTopic } from '../core/live.js';
 import { until } from '../core/store.js';
 import type { SpaceInfo } from '../generated/protocol.js';
 import { Guest } from '../invitation.js';
+import { Serializer } from '../serializer.js';
 import { Space } from './space.js';
 import { encodeProperties } from './values.js';
 
@@ -34,6 +36,10 @@ export class Echo implements EchoApi {
   async createSpace(properties: Record<string, unknown> = {}): Promise<Space> {
     const info = await this.#context.link.call('echo.createSpace', { properties: encodeProperties(properties) });
     return this.#one(info).waitUntilReady();
+  }
+
+  cloneSpace(archive: ArchiveSource, options: ArchiveOptions = {}): Promise<SpaceApi> {
+    return new Serializer(this.#context.link, this).deserializeSpace(archive, { ...options, as: 'clone' });
   }
 
   acceptInvitation(code: string): GuestInvitation {

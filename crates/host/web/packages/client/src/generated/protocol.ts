@@ -286,19 +286,99 @@ export type Reset = {
 /** Has to be `wipe-profile`. */
 confirm: string, };
 
-/** Writes a space into an archive. */
-export type SerializeSpace = {
+/** An archive that can be read with `archive.read`. */
+export type ArchiveInfo = {
+/** How many bytes it has. */
+bytes: number,
+/** What it holds. */
+contents: ArchiveContentsInfo, };
+
+/** What an archive holds. */
+export type ArchiveContentsInfo = {
+/** The space that it is of. */
+space: string,
+/** The version of the program that wrote it. */
+program: string,
+/** When, by the clock of the device that wrote it, in milliseconds since 1970. */
+timeMs: number,
+/** How many blocks. */
+blocks: number,
+/** How many objects. */
+objects: number,
+/**
+ * The bytes of the largest of them. One of more than 700 KiB keeps the space from being
+ * cloned.
+ */
+largestObject: number, };
+
+/** A part of an archive. */
+export type ArchivePart = {
+/** The bytes, as base64. */
+bytes: string,
+/** Where the next part begins, none when this is the last. */
+next?: number | null, };
+
+/** How much of an archive was taken in. */
+export type ArchiveWritten = {
+/** How many bytes: where the next part begins. */
+bytes: number, };
+
+/** Who may read an archive. */
+export type ArchiveProtectionSpec = { "kind": "passphrase",
+/** The passphrase. It is not kept. */
+passphrase: string, } | { "kind": "plain", };
+
+/** What an archive brings back. */
+export type RestoreAsSpec = "same" | "clone";
+
+/** Writes a space into an archive, to be read in parts. */
+export type CreateArchive = {
+/** How the archive is named from here on; unused in the session. */
+archive: number,
 /** The space. */
 space: string,
-/** Encrypts it; none leaves it readable. */
+/** Who may read it. */
+protection: ArchiveProtectionSpec, };
+
+/** Reads a part of an archive: up to 256 KiB. */
+export type ReadArchive = {
+/** The archive. */
+archive: number,
+/** Where the part begins: 0, or `next` of the part before. */
+at: number, };
+
+/** Hands in a part of an archive. */
+export type WriteArchive = {
+/** The archive. The first part, at 0, begins one of this name. */
+archive: number,
+/**
+ * Where the part begins: behind the last one. One that was taken in already is not taken
+ * in again.
+ */
+at: number,
+/** The bytes, as base64; up to 512 KiB of them. */
+bytes: string, };
+
+/** Reads an archive that was handed in to its end. Nothing is written. */
+export type InspectArchive = {
+/** The archive. */
+archive: number,
+/** The passphrase, for one that was written under one. */
 passphrase?: string | null, };
 
-/** A space in an archive. */
-export type Archive = {
-/** The archive, as base64. */
-archive: string,
-/** What it is encrypted with. */
+/** Brings a space back from an archive that was handed in. */
+export type RestoreArchive = {
+/** The archive. */
+archive: number,
+/** What becomes of it. */
+as?: RestoreAsSpec,
+/** The passphrase, for one that was written under one. */
 passphrase?: string | null, };
+
+/** Forgets an archive. */
+export type ArchiveParams = {
+/** The archive. */
+archive: number, };
 
 /** Who the profile is. */
 export type IdentityInfo = {
@@ -1588,8 +1668,6 @@ export interface Methods {
   "client.reset": { params: Reset; result: Nothing };
   "client.usage": { params: Nothing; result: UsageInfo };
   "client.metrics": { params: Nothing; result: Metrics };
-  "client.serializeSpace": { params: SerializeSpace; result: Archive };
-  "client.deserializeSpace": { params: Archive; result: SpaceInfo };
   "halo.identity": { params: Nothing; result: IdentityInfo | null };
   "halo.createIdentity": { params: ProfileParams; result: IdentityInfo };
   "halo.updateProfile": { params: ProfileParams; result: IdentityInfo };
@@ -1642,6 +1720,12 @@ export interface Methods {
   "echo.blocks": { params: ReadBlocks; result: BlockPage };
   "echo.stateHash": { params: SpaceParams; result: StateHashInfo };
   "echo.postMessage": { params: PostMessage; result: Nothing };
+  "archive.create": { params: CreateArchive; result: ArchiveInfo };
+  "archive.read": { params: ReadArchive; result: ArchivePart };
+  "archive.write": { params: WriteArchive; result: ArchiveWritten };
+  "archive.inspect": { params: InspectArchive; result: ArchiveContentsInfo };
+  "archive.restore": { params: RestoreArchive; result: SpaceInfo };
+  "archive.drop": { params: ArchiveParams; result: Nothing };
   "text.edit": { params: EditText; result: TextEdited };
   "text.mark": { params: MarkText; result: TextEdited };
   "text.undo": { params: TextParams; result: TextStepped };
