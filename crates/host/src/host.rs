@@ -136,6 +136,8 @@ impl Host {
                 .default_service(web::to(server::answer))
         })
         .workers(1)
+        // Messages are short and each is waited for: none waits until the one before was received.
+        .tcp_nodelay(true)
         .max_connections(limits.connections + limits.strangers + PLAIN_CONNECTIONS)
         .client_request_timeout(REQUEST_PATIENCE)
         .shutdown_timeout(STOP_PATIENCE.as_secs())
