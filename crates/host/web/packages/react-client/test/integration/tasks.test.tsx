@@ -8,14 +8,24 @@ import { Host } from '../../../client/test/support/host.js';
 
 const patience = { timeout: 15_000 };
 let hosts: Host[];
+/** All connections that the application has made. */
+const sockets: WebSocket[] = [];
 
 beforeAll(async () => {
+  globalThis.WebSocket = class extends WebSocket {
+    constructor(url: string | URL) {
+      super(url);
+      sockets.push(this);
+    }
+  };
   const options = ['--allow-origin', window.location.origin];
   hosts = await Promise.all([Host.start(...options), Host.start(...options)]);
 });
 
 afterAll(async () => {
   cleanup();
+  // A client that lost its host would make another connection, when there is no window any more.
+  await waitFor(() => expect(sockets.every(({ readyState }) => readyState === WebSocket.CLOSED)).toBe(true), patience);
   await Promise.all((hosts ?? []).map((host) => host.remove()));
 });
 
