@@ -9,6 +9,7 @@
 )]
 
 mod archives;
+mod epochs;
 mod forks;
 mod graph;
 mod halo_commands;

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use dxos_client::Format;
 
+use crate::epoch::EpochCommand;
+
 pub(crate) use archive::{ArchiveOptions, RestoreArguments};
 pub(crate) use invitation::{
     AcceptOptions, Authenticate, InvitationCommand, InvitationTerms, InviteOptions, JoinOptions,
@@ -117,6 +119,9 @@ pub(crate) enum SpaceCommand {
         /// Its name, for people
         name: Option<String>,
     },
+    /// Snapshots that stand for what was written before
+    #[command(subcommand)]
+    Epoch(EpochCommand),
     /// Invite somebody to a space, and wait for them
     Invite(InviteOptions),
     /// Join a space with an invitation

@@ -31,6 +31,7 @@ mod arguments;
 mod control;
 mod demo;
 mod device;
+mod epoch;
 mod export;
 mod host;
 mod identity;
@@ -129,6 +130,9 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         Command::Recover(options) => recover::run(&session, &options, output).await?,
         Command::Space(SpaceCommand::Create { name }) => {
             space::create(&session, name, output).await?;
+        }
+        Command::Space(SpaceCommand::Epoch(command)) => {
+            epoch::run(&session, command, output).await?;
         }
         Command::Space(SpaceCommand::List) => space::list(&session, output).await?,
         Command::Space(SpaceCommand::Show { space }) => {

@@ -47,6 +47,7 @@ mod client;
 mod config;
 mod database;
 mod echo;
+mod epochs;
 mod error;
 mod forks;
 mod graph;
@@ -78,6 +79,7 @@ pub use config::{
 };
 pub use database::{Database, DatabaseError, TransactionError};
 pub use echo::{EchoProxy, SpacesWatch};
+pub use epochs::EpochOptions;
 pub use error::ClientError;
 pub use forks::Forks;
 pub use graph::ResolveError;
@@ -128,8 +130,8 @@ pub use dxos_keys::{
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Committed, Durability, Explanation, ForkReport, IndexReport, MemberReport, SpaceCredential,
-    SpaceReport, SpaceState,
+    Committed, Durability, EpochReport, EpochState, Explanation, ForkReport, IndexReport,
+    MemberReport, SpaceCredential, SpaceReport, SpaceState,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

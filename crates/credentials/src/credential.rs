@@ -131,16 +131,19 @@ pub enum Assertion {
         /// The key, sealed for each device.
         recipients: Vec<(DeviceKey, SealedKey)>,
     },
-    /// A snapshot of the space at a point of its history. By an admin's device.
+    /// A snapshot of the space at a point of its history: it stands for all that was written
+    /// before. By an admin's device.
     Epoch {
         /// The space.
         space: SpaceKey,
-        /// Counts up.
+        /// One more than that of the epoch before, 1 for the first.
         number: u64,
-        /// The heads at which it was taken.
-        heads: Vec<BlockHash>,
-        /// The hash of the snapshot.
+        /// The block that holds the epoch before, which its issuer knew.
+        previous: Option<BlockHash>,
+        /// The hash of what the snapshot consists of, which says at which point it was taken.
         snapshot: StateHash,
+        /// Whether what was written before is to be destroyed on every device.
+        erases: bool,
     },
     /// An invitation that any admin's device may host. By an admin's device.
     DelegatedInvitation {
@@ -193,6 +196,14 @@ pub enum Assertion {
         identity: IdentityKey,
         /// The device.
         device: DeviceKey,
+    },
+    /// The device has the snapshot of an epoch, and nothing that it writes from here on takes
+    /// back what the snapshot stands for. By a device that may read.
+    EpochAcknowledged {
+        /// The space.
+        space: SpaceKey,
+        /// The block that holds the epoch.
+        epoch: BlockHash,
     },
 }
 
@@ -372,7 +383,6 @@ impl Credential {
         // The others are small whatever they say.
         let fits = match &self.assertion {
             Assertion::ContentKey { .. }
-            | Assertion::Epoch { .. }
             | Assertion::DelegatedInvitation { .. }
             | Assertion::SpaceMember { .. }
             | Assertion::MemberRemoved { .. }

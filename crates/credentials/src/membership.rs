@@ -61,6 +61,7 @@
 
 mod authority;
 mod derived;
+mod epoch;
 mod evaluate;
 mod hope;
 mod insert;
@@ -80,6 +81,7 @@ use dxos_keys::{
 use serde::{Deserialize, Serialize};
 
 use self::derived::Derived;
+pub use self::epoch::Epoch;
 use self::hope::Hope;
 use self::view::{Place, View};
 use crate::{Credential, CredentialError, DeviceChain, GuestProof, LinkKind, Profile, Right, Role};

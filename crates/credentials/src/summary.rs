@@ -47,6 +47,7 @@ fn describe(assertion: &Assertion) -> (&'static str, Option<String>, Option<Stri
             ("content-key", None, Some(detail))
         }
         Assertion::Epoch { number, .. } => ("epoch", None, key(number)),
+        Assertion::EpochAcknowledged { epoch, .. } => ("epoch-acknowledged", key(epoch), None),
         Assertion::DelegatedInvitation {
             invitation, role, ..
         } => ("delegated-invitation", key(invitation), key(role)),

@@ -7,13 +7,13 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
-    AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CountQuery, CreateSpace,
-    DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest, GetObject,
-    GetSpace, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
-    ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage, QueryCredentials,
-    ReadBlocks, ReadObjects, RemoveMember, RestoreDevice, RestoreSpace, RevokeDevice, RunQuery,
-    SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, UseAuthority, UseDevices,
-    WatchSpace, WatchSpaces, WatchText,
+    AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CountQuery, CreateEpoch,
+    CreateSpace, DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest,
+    GetObject, GetSpace, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
+    ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage,
+    QueryCredentials, ReadBlocks, ReadObjects, RemoveMember, RestoreDevice, RestoreSpace,
+    RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, TrimSpace,
+    UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
@@ -194,6 +194,12 @@ ports! {
     read_objects: ReadObjects,
     /// Takes in what an archive holds of a space that is here.
     restore_space: RestoreSpace,
+    /// Signs a snapshot that stands for what was written before.
+    create_epoch: CreateEpoch,
+    /// Drops the blocks that the current one stands for.
+    trim: TrimSpace,
+    /// Lists the epochs of a space.
+    list_epochs: ListEpochs,
     /// Computes the hash of everything visible.
     state_hash: ComputeStateHash,
     /// Puts everything acknowledged onto the disk.

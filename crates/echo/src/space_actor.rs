@@ -2,6 +2,7 @@
 
 mod archive;
 mod durable;
+mod epochs;
 mod members;
 mod past;
 mod queries;
@@ -232,9 +233,14 @@ impl SpaceActor {
             if let Ok(space) = &mut actor.space {
                 space.retry_live();
                 space.retry_texts(&actor.shared.store);
-                let effects = space.tick(now_ms);
+                let ticked = space.tick(now_ms, &actor.shared.store);
                 let burst = space.end_burst(now_ms);
-                actor.tell_mesh(effects);
+                match ticked {
+                    Ok(effects) => actor.tell_mesh(effects),
+                    Err(error) => drop(actor.begin_again(&error, ctx)),
+                }
+                actor.rebuild();
+                actor.tidy();
                 actor.do_duties(now_ms, ctx);
                 if let Some(batch) = burst
                     && let Err(error) = actor.write(batch, false)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dxos_keys::{BlockHash, Domain, FeedId};
 
 use crate::block::{GENESIS, block_hash};
+use crate::floor::Lamport;
 use crate::{
     Block, BlockIndex, Dag, Dep, Entry, FeedState, IndexError, InsertError, MissingDep, Run,
     Timeframe,
@@ -158,7 +159,16 @@ impl Dag {
         seq: u64,
         index: &dyn BlockIndex,
     ) -> Result<Option<Entry>, IndexError> {
-        match self.feeds.get(feed) {
+        let state = self.feeds.get(feed);
+        if let Some(floor) = state.and_then(|state| state.floor.as_ref())
+            && floor.length.checked_sub(1) == Some(seq)
+        {
+            return Ok(Some(Entry {
+                hash: floor.head,
+                lamport: floor.lamport,
+            }));
+        }
+        match state {
             Some(state) if state.length.checked_sub(1) == Some(seq) => Ok(Some(Entry {
                 hash: state.head,
                 lamport: state.lamport,
@@ -188,14 +198,17 @@ impl Dag {
             return Err(bad_deps);
         }
         let mut greatest = position.lamport;
+        let mut settled = 0;
         for dep in &block.deps {
             match self.dep_lamport(dep, index)? {
-                Ok(lamport) => greatest = greatest.max(lamport),
+                Ok(Lamport::Exact(lamport)) => greatest = greatest.max(lamport),
+                Ok(Lamport::AtMost(lamport)) => settled = settled.max(lamport),
                 Err(missing) => return Ok(Some(missing)),
             }
         }
         let expected = greatest.saturating_add(1);
-        if block.lamport != expected {
+        let latest = greatest.max(settled).saturating_add(1);
+        if !(expected..=latest).contains(&block.lamport) {
             return Err(InsertError::BadLamport {
                 feed: *feed,
                 seq,
@@ -206,25 +219,34 @@ impl Dag {
         Ok(None)
     }
 
-    /// The logical time of a dependency, when this replica has it.
+    /// The logical time of a dependency, when this replica has it or a snapshot stands for it.
     pub(crate) fn dep_lamport(
         &self,
         dep: &Dep,
         index: &dyn BlockIndex,
-    ) -> Result<Result<u64, MissingDep>, IndexError> {
+    ) -> Result<Result<Lamport, MissingDep>, IndexError> {
         let Some(state) = self.feeds.get(&dep.feed) else {
             return Ok(Err(MissingDep::Block(*dep)));
         };
+        if let Some(floor) = state.floor.as_ref().filter(|f| dep.seq < f.length) {
+            // Whether or not the block is still here, so that all replicas judge alike.
+            let is_last = dep.seq + 1 == floor.length && dep.hash == floor.head;
+            return Ok(Ok(if is_last {
+                Lamport::Exact(floor.lamport)
+            } else {
+                Lamport::AtMost(floor.lamport)
+            }));
+        }
         if let Some(entry) = self.entry(&dep.feed, dep.seq, index)?
             && entry.hash == dep.hash
         {
-            return Ok(Ok(entry.lamport));
+            return Ok(Ok(Lamport::Exact(entry.lamport)));
         }
         let closed = state.closed_from().is_some_and(|from| from <= dep.seq);
         if closed && let Some(lamport) = self.branch(&dep.feed, dep.seq, &dep.hash, index)? {
             // A block of a cut branch counts as a cause: its writer's fork is not the fault of
             // whoever had applied it in good faith.
-            return Ok(Ok(lamport));
+            return Ok(Ok(Lamport::Exact(lamport)));
         }
         Ok(Err(if closed || dep.seq < state.length {
             MissingDep::OtherBranch(*dep)

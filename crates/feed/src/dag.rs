@@ -1,6 +1,7 @@
 //! What a replica knows of the feeds of one space, and how it appends to its own.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dxos_keys::{BlockHash, DeviceKey, FeedId, Signer, SpaceKey};
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{GENESIS, SealingContext};
 use crate::waiting::Waiting;
-use crate::{Block, Dep, Entry, FeedDescriptor, FeedLimits, ForkProof, Header, Timeframe};
+use crate::{Block, Dep, Entry, FeedDescriptor, FeedLimits, Floor, ForkProof, Header, Timeframe};
 
 /// The state of one feed on one replica; store it with the block that changed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,10 @@ pub struct FeedState {
     /// Proof that the writer forked the feed; it was cut there and takes no blocks from there on.
     /// Those before it are as good as any: a replica that is shorter goes on to the cut.
     pub fork: Option<ForkProof>,
+    /// The place before which a snapshot stands for its blocks. It is not stored with the rest:
+    /// see [`Dag::restore_floor`].
+    #[serde(skip)]
+    pub floor: Option<Arc<Floor>>,
 }
 
 /// The feeds of one space as one replica knows them.
@@ -130,9 +135,11 @@ impl std::fmt::Debug for Append<'_> {
 }
 
 impl FeedState {
-    /// The place from which on the feed takes no blocks.
+    /// The place from which on the feed takes no blocks. What a snapshot stands for is settled,
+    /// also behind a fork.
     pub(crate) fn closed_from(&self) -> Option<u64> {
-        self.fork.as_ref().map(ForkProof::seq)
+        let fork = self.fork.as_ref().map(ForkProof::seq);
+        fork.map(|from| from.max(self.floor_length()))
     }
 
     fn empty(descriptor: FeedDescriptor) -> Self {
@@ -143,6 +150,7 @@ impl FeedState {
             lamport: 0,
             clock: Timeframe::new(),
             fork: None,
+            floor: None,
         }
     }
 }

@@ -255,12 +255,17 @@ impl Dag {
         let length = state.length;
         let mut cut = state.clone();
         cut.fork = Some(proof.clone());
+        let floor = state.floor.clone();
+        let settled = state.floor_length();
+        let from = from.max(settled);
         let mut keep = from;
         if from < length {
             keep = self.shown(&cut, from, index)?;
-            cut.clock = Timeframe::new();
-            cut.lamport = 0;
-            for seq in 0..keep {
+            cut.clock = floor
+                .as_ref()
+                .map_or_else(Timeframe::new, |floor| floor.clock.clone());
+            cut.lamport = floor.map_or(0, |floor| floor.lamport);
+            for seq in settled..keep {
                 let block = index
                     .block(&feed, seq)?
                     .ok_or_else(|| not_stored(&feed, seq))?;
@@ -295,6 +300,10 @@ impl Dag {
         let feed = cut.descriptor.id();
         let mut keep = from;
         while let Some(last) = keep.checked_sub(1) {
+            if keep <= cut.floor_length() {
+                // Others have the snapshot.
+                break;
+            }
             let lost = || not_stored(&feed, last);
             let prev = self.prev_of(&feed, last, index)?.ok_or_else(lost)?;
             let hash = self.hash_at(&feed, last, index)?.ok_or_else(lost)?;

@@ -47,7 +47,8 @@ impl Dag {
             return Err(InsertError::Forked { feed });
         }
         let needed = self.next_needed(&feed);
-        let prev = if first <= needed {
+        // What lies below the floor is settled, whatever was sent.
+        let prev = if first <= needed && state.floor_length() <= first {
             self.prev_of(&feed, first, index)?
         } else {
             None

@@ -43,6 +43,8 @@ pub enum HashDomain {
     RecoveryDevice,
     /// The sealing secret of a recovery phrase.
     RecoverySealing,
+    /// A part of the snapshot of an epoch.
+    Snapshot,
     /// A replica's state.
     State,
     /// Proof that one knows the space key of a topic.
@@ -82,6 +84,7 @@ impl HashDomain {
             Self::RecoveryConsent => "dxos-rs 2026 v1 recovery consent",
             Self::RecoveryDevice => "dxos-rs 2026 v1 recovery device",
             Self::RecoverySealing => "dxos-rs 2026 v1 recovery sealing",
+            Self::Snapshot => "dxos-rs 2026 v1 snapshot",
             Self::State => "dxos-rs 2026 v1 state",
             Self::SwarmProof => "dxos-rs 2026 v1 swarm proof",
             Self::Topic => "dxos-rs 2026 v1 topic",

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::request;
 
 mod archive;
+mod epoch;
 mod members;
 mod message;
 mod properties;
@@ -24,6 +25,7 @@ mod query;
 pub use self::archive::{
     GetManifest, Manifest, ReadBlocks, ReadObjects, RestoreBlocks, RestoreSpace,
 };
+pub use self::epoch::{CreateEpoch, EpochReport, EpochState, ListEpochs, TrimSpace};
 pub use self::members::{
     AdoptSpace, CancelDelegated, DelegateInvitation, DelegatedProof, FindRecovery, GetTicket,
     LeaveSpace, ListDelegated, ListDevices, ListRecoveryKeys, OwnDevices, QueryCredentials,
@@ -366,6 +368,54 @@ pub enum EchoError {
         /// What is wrong.
         reason: String,
     },
+    /// What was asked for lies before an epoch, and its blocks are gone.
+    #[error("that was before epoch {number}, and what was written before it is gone here")]
+    BeforeEpoch {
+        /// The number of the epoch.
+        number: u64,
+    },
+    /// Devices of admins may still contest the epoch.
+    #[error(
+        "{} devices of admins do not know of epoch {number} yet; wait for them, or force it",
+        devices.len()
+    )]
+    EpochContestable {
+        /// The number of the epoch.
+        number: u64,
+        /// The devices.
+        devices: std::collections::BTreeSet<DeviceKey>,
+    },
+    /// The epoch before is not the current one here yet.
+    #[error("epoch {number} is still loading; wait until it is the current one")]
+    EpochLoading {
+        /// Its number.
+        number: u64,
+    },
+    /// Some who may read now were let in without what was written before.
+    #[error(
+        "{} devices that may read lack keys of what was written before, and would read its state \
+         in the snapshot; allow that, or hand them the keys",
+        devices.len()
+    )]
+    EpochSharesState {
+        /// The devices.
+        devices: std::collections::BTreeSet<DeviceKey>,
+    },
+    /// The space has too many feeds, or too much data, for a snapshot.
+    #[error("the snapshot cannot be made: {reason}")]
+    EpochTooLarge {
+        /// What there is too much of.
+        reason: String,
+    },
+    /// Keys are missing here, so that not all that counts can be read.
+    #[error("{missing} content keys are missing here; wait until a peer hands them on")]
+    KeysMissing {
+        /// How many.
+        missing: usize,
+    },
+    /// There is no epoch.
+    #[error("the space has no epoch; create one first")]
+    NoEpoch,
     /// The invitation was used.
     #[error("invitation {invitation} was used already; ask for a new one")]
     InvitationUsed {

@@ -139,6 +139,10 @@ pub struct HistoryPage {
     pub entries: Vec<HistoryEntry>,
     /// Where the next page begins, `None` when there is none.
     pub next: Option<Stamp>,
+    /// On the last page, if there was more and it is gone: the number of the epoch that stands
+    /// for it.
+    #[serde(default)]
+    pub before_epoch: Option<u64>,
 }
 
 /// Asks for what a space has applied, as a timeframe that can be returned to.

@@ -6,7 +6,7 @@
 //! then on it sends to its peers unasked.
 
 use dxos_feed::{Designation, FeedDescriptor, ForkProof, Run};
-use dxos_keys::{BlockHash, DeviceKey, FeedId, SpaceKey, Topic};
+use dxos_keys::{BlockHash, DeviceKey, FeedId, SpaceKey, StateHash, Topic};
 use serde::{Deserialize, Serialize};
 
 use crate::{request, wire_message};
@@ -117,6 +117,34 @@ pub enum Message {
         feed: FeedId,
         /// At most [`dxos_wire::limits::TIPS_PER_MESSAGE_MAX`].
         tips: Vec<Place>,
+    },
+    /// The sender has all of the snapshot of an epoch.
+    HasSnapshot {
+        /// The hash that names it.
+        snapshot: StateHash,
+    },
+    /// Asks for a part of it.
+    WantPart {
+        /// The hash that names it.
+        snapshot: StateHash,
+        /// 0 for the list of its chunks, `n` for the chunk `n - 1`.
+        part: u32,
+    },
+    /// A part of a snapshot.
+    Part {
+        /// The hash that names it.
+        snapshot: StateHash,
+        /// Which part.
+        part: u32,
+        /// `None` when the sender does not have it any more.
+        bytes: Option<bytes::Bytes>,
+    },
+    /// Blocks that were asked for are not here any more: an epoch stands for them.
+    Trimmed {
+        /// The feed.
+        feed: FeedId,
+        /// The first block that is here.
+        from: u64,
     },
 }
 

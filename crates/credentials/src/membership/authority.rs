@@ -17,7 +17,7 @@ pub(super) fn right_needed(assertion: &Assertion) -> Option<Right> {
         | Assertion::DelegatedInvitation { .. }
         | Assertion::InvitationCancelled { .. } => Some(Right::Admit),
         // Whether it is a new key, which admins make, or one that is handed on, is seen later.
-        Assertion::ContentKey { .. } => Some(Right::Read),
+        Assertion::ContentKey { .. } | Assertion::EpochAcknowledged { .. } => Some(Right::Read),
         // Anyone may leave.
         Assertion::MemberRemoved { .. }
         | Assertion::MemberProfile { .. }
@@ -44,6 +44,7 @@ pub(super) fn in_its_place(space: SpaceKey, block: &ControlBlock) -> bool {
         | Assertion::MemberProfile { space, .. }
         | Assertion::ContentKey { space, .. }
         | Assertion::Epoch { space, .. }
+        | Assertion::EpochAcknowledged { space, .. }
         | Assertion::DelegatedInvitation { space, .. }
         | Assertion::InvitationCancelled { space, .. }
         | Assertion::DevicePresented { space, .. } => *space,

@@ -63,8 +63,9 @@ fn all() -> Vec<Credential> {
         Assertion::Epoch {
             space,
             number: 300,
-            heads: vec![dxos_keys::BlockHash::from_bytes([4; 32])],
+            previous: Some(dxos_keys::BlockHash::from_bytes([4; 32])),
             snapshot: StateHash::from_bytes([6; 32]),
+            erases: false,
         },
         Assertion::DelegatedInvitation {
             space,

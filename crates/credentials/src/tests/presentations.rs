@@ -189,11 +189,15 @@ fn what_is_too_much_is_refused_where_it_is_made_and_where_it_is_read() {
     let refused = Presentation::decode(&bytes);
     assert_eq!(refused, Err(PresentationError::TooMany { found }));
 
-    let large = Assertion::Epoch {
+    let seen = (0..10_000_u64).map(|number| {
+        let mut feed = [0; 32];
+        feed[..8].copy_from_slice(&number.to_be_bytes());
+        (dxos_keys::FeedId::from_bytes(feed), u64::MAX)
+    });
+    let large = Assertion::MemberRemoved {
         space: SpaceKey::from_bytes([7; 32]),
-        number: 1,
-        heads: vec![dxos_keys::BlockHash::from_bytes([1; 32]); 10_000],
-        snapshot: dxos_keys::StateHash::from_bytes([2; 32]),
+        identity: dxos_keys::IdentityKey::from_bytes([2; 32]),
+        seen: seen.collect(),
     };
     let refused = sign(vec![Credential::by_device(&device(1), large)]);
     assert!(matches!(refused, Err(PresentationError::TooLarge { .. })));

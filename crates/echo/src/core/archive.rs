@@ -37,6 +37,9 @@ fn stored(number: SpaceNumber, store: &dyn Read) -> Result<Kept, EchoError> {
 impl Space {
     /// What an archive begins with.
     pub(crate) fn manifest(&self, store: &dyn Read) -> Result<Manifest, EchoError> {
+        if let Some(gone) = self.gone() {
+            return Err(gone);
+        }
         let feeds = self.dag.feeds();
         let data = feeds.filter(|(_, state)| state.descriptor.designation == Designation::Data);
         Ok(Manifest {

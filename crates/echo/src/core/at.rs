@@ -16,7 +16,7 @@ const WINDOW_MAX: usize = 32_768;
 const ROOM: usize = 1024;
 
 /// The objects with the smallest ids above a bound, as many as fit.
-struct Window<T> {
+pub(super) struct Window<T> {
     after: Option<ObjectId>,
     /// The smallest id that had no room.
     below: Option<ObjectId>,
@@ -25,7 +25,7 @@ struct Window<T> {
 }
 
 impl<T: Default> Window<T> {
-    const fn new(after: Option<ObjectId>, max: usize) -> Self {
+    pub(super) const fn new(after: Option<ObjectId>, max: usize) -> Self {
         Self {
             after,
             below: None,
@@ -35,7 +35,7 @@ impl<T: Default> Window<T> {
     }
 
     /// The place of an object, if it is within the window.
-    fn at(&mut self, id: ObjectId) -> Option<&mut T> {
+    pub(super) fn at(&mut self, id: ObjectId) -> Option<&mut T> {
         if self.after.is_some_and(|after| id <= after) || self.below.is_some_and(|end| id >= end) {
             return None;
         }
@@ -52,9 +52,14 @@ impl<T: Default> Window<T> {
     }
 
     /// Where the next window begins.
-    fn next(&self) -> Option<ObjectId> {
+    pub(super) fn next(&self) -> Option<ObjectId> {
         self.below?;
         self.items.last_key_value().map(|(last, _)| *last)
+    }
+
+    /// What is within it.
+    pub(super) fn into_items(self) -> BTreeMap<ObjectId, T> {
+        self.items
     }
 }
 
@@ -67,7 +72,7 @@ impl Past {
         object: ObjectId,
     ) -> Result<Option<Object>, EchoError> {
         let mut selection = self.select(timeframe)?;
-        let mut state = ObjectState::default();
+        let mut state = self.seed_of(object, store)?;
         let mut walk = self.walk();
         while let Some(fresh) = self.next(&mut walk, store)? {
             if !selection.takes(&fresh) {
@@ -103,6 +108,11 @@ impl Past {
         let mut after = None;
         loop {
             let mut window = Window::<ObjectState>::new(after, WINDOW_MAX);
+            self.seed(store, &mut |id, state| {
+                if let Some(place) = window.at(id) {
+                    *place = state;
+                }
+            })?;
             let mut selection = self.select(timeframe.clone())?;
             let mut walk = self.walk();
             while let Some(fresh) = self.next(&mut walk, store)? {
@@ -144,6 +154,13 @@ impl Past {
         for pass in 0..2 {
             let mut one = self.select(from.clone())?;
             let mut other = self.select(until.clone())?;
+            if pass == 1 {
+                self.seed(store, &mut |id, state| {
+                    if let Some((before, after)) = window.items.get_mut(&id) {
+                        (*before, *after) = (state.clone(), state);
+                    }
+                })?;
+            }
             let mut walk = self.walk();
             while let Some(fresh) = self.next(&mut walk, store)? {
                 let held = (one.takes(&fresh), other.takes(&fresh));

@@ -32,7 +32,7 @@ pub(super) fn seal_as_it_is(key: &ContentKey, context: SealingContext, plain: &[
     body.freeze()
 }
 
-fn pack(plain: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn pack(plain: &[u8]) -> Cow<'_, [u8]> {
     let Ok(length) = u32::try_from(plain.len()) else {
         return Cow::Borrowed(plain);
     };

@@ -124,7 +124,7 @@ impl Space {
         Ok(())
     }
 
-    fn keep_branch(
+    pub(super) fn keep_branch(
         &mut self,
         feed: FeedId,
         (seq, prev, hash): (u64, BlockHash, BlockHash),

@@ -226,6 +226,7 @@ impl Space {
             self.rotate_in_turn(now_ms, (store, &mut *rng), &mut outcome)?;
         }
         if rest {
+            self.acknowledge_epoch(now_ms, store, &mut outcome)?;
             let part = self.hand_keys_on(now_ms, (store, rng), &mut outcome)?;
             self.duties.rest.done(part, now_ms);
         }
@@ -366,7 +367,10 @@ impl Space {
             || role.allows(Right::Admit) && has_key && !self.readers_without_key().is_empty();
         let rest = if restores {
             Some(Whose::Identity)
-        } else if self.membership.author(&device).is_none() || !self.owed.is_empty() {
+        } else if self.membership.author(&device).is_none()
+            || !self.owed.is_empty()
+            || self.epoch_to_acknowledge().is_some()
+        {
             Some(Whose::Own)
         } else if of_identity() {
             Some(Whose::Identity)

@@ -164,6 +164,9 @@ impl Space {
                 if record.is_done || tip.seq < state.length || self.grafts.stuck.contains(&tip) {
                     continue;
                 }
+                let Some(named) = named_before(&blocks, feed, state)? else {
+                    break;
+                };
                 return Ok(Some(Box::new(Graft {
                     feed: *feed,
                     cut: state.length,
@@ -171,7 +174,7 @@ impl Space {
                     record,
                     seq: state.length,
                     prev: state.head,
-                    named: named_before(&blocks, feed, state)?,
+                    named,
                     onto: None,
                     moved: Moved::default(),
                 })));

@@ -50,6 +50,7 @@ impl Past {
         }
         let first = page.front().map(|(fresh, _)| fresh.stamp());
         Ok(HistoryPage {
+            before_epoch: self.base.as_ref().filter(|_| !more).map(|base| base.number),
             next: first.filter(|_| more),
             entries: page
                 .into_iter()

@@ -5,13 +5,14 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use dxos_feed::{Block, BlockIndex, Entry, FeedLimits, IndexError};
-use dxos_keys::{BlockHash, FeedId, ObjectId, SpaceKey};
+use dxos_keys::{BlockHash, FeedId, ObjectId, SpaceKey, StateHash};
 use dxos_protocol::replicate::{Place, SessionError};
 use dxos_store::{Batch, Direction, KeyRange, Keyspace, Read, Scan, StoreError};
 use serde::{Deserialize, Serialize};
 
 use dxos_wire::limits::TIPS_PER_MESSAGE_MAX;
 
+use super::epoch::stream::part_key;
 use super::receive::stopped;
 use super::serve::Blocks;
 
@@ -38,6 +39,8 @@ pub(crate) const OWED: Keyspace = Keyspace::new("owed");
 /// Space number, number of an index, whether deleted, entry, object id → nothing; see
 /// [`super::index`].
 pub(crate) const INDEX: Keyspace = Keyspace::new("index");
+/// Space number, hash → a part of the snapshot of an epoch: see [`super::epoch::snapshot`].
+pub(crate) const SNAPSHOTS: Keyspace = Keyspace::new("snapshots");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 /// Space number, "tips", feed id, block hash → [`TipRecord`]: where the cut branches of feeds end.
@@ -63,6 +66,11 @@ pub(crate) fn verified_key(number: SpaceNumber) -> Vec<u8> {
 /// The key, among the tallies, of the content keys that came from archives.
 pub(crate) fn kept_keys_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"kept keys")
+}
+
+/// The key, among the tallies, of the epoch with whose snapshot the state of a space begins.
+pub(crate) fn base_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"base")
 }
 
 /// The number that a profile gave a space.
@@ -259,5 +267,22 @@ impl Blocks for StoredBlocks<'_> {
 
     fn index(&self) -> &dyn BlockIndex {
         self
+    }
+
+    fn part(&self, snapshot: &StateHash, part: u32) -> Result<Option<Bytes>, IndexError> {
+        let load = |hash: &StateHash| {
+            let row = self.store.get(SNAPSHOTS, &part_key(self.number, hash));
+            row.map_err(|error| index_error(&error))
+        };
+        let Some(list) = load(snapshot)? else {
+            return Ok(None);
+        };
+        if part == 0 {
+            return Ok(Some(list));
+        }
+        match super::epoch::snapshot::chunk_of(&list, part) {
+            Some(chunk) => load(&chunk),
+            None => Ok(None),
+        }
     }
 }

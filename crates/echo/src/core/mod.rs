@@ -15,6 +15,7 @@ mod control;
 mod delegated;
 mod devices;
 mod duties;
+mod epoch;
 mod evidence;
 mod flush;
 mod grafts;

@@ -67,12 +67,13 @@ pub(super) fn links(
         .collect()
 }
 
-/// What a feed named last of every other one before it was cut.
+/// What a feed named last of every other one before it was cut. `None` when an epoch stands for
+/// blocks that would have to be read for that.
 pub(super) fn named_before(
     blocks: &StoredBlocks<'_>,
     feed: &FeedId,
     state: &FeedState,
-) -> Result<BTreeMap<FeedId, Dep>, EchoError> {
+) -> Result<Option<BTreeMap<FeedId, Dep>>, EchoError> {
     let others = state.clock.dots.keys().filter(|other| *other != feed);
     let wanted = others.count();
     let mut named = BTreeMap::new();
@@ -83,9 +84,12 @@ pub(super) fn named_before(
         let block = blocks.block(feed, seq).map_err(|error| EchoError::Store {
             reason: error.to_string(),
         })?;
-        for dep in block.iter().flat_map(|block| &block.deps) {
+        let Some(block) = block else {
+            return Ok(None);
+        };
+        for dep in &block.deps {
             named.entry(dep.feed).or_insert(*dep);
         }
     }
-    Ok(named)
+    Ok(Some(named))
 }

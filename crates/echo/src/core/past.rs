@@ -1,18 +1,20 @@
 //! Reading the blocks again, in causal order: what the past is made of.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dxos_credentials::{Membership, Right};
 use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe, Transaction};
-use dxos_feed::{Dag, Designation, FeedDescriptor};
-use dxos_keys::{BlockHash, ContentKey, ContentKeyId, FeedId};
+use dxos_feed::{Dag, Designation, FeedDescriptor, Floor};
+use dxos_keys::{BlockHash, ContentKey, ContentKeyId, FeedId, ObjectId};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::history::Author;
 use dxos_store::Read;
 
 use super::apply::{Fresh, open_body};
+use super::epoch::Base;
 use super::layout::{SpaceNumber, StoredBlocks};
 use super::serve::Blocks;
 use super::space::{Space, advance_clock};
@@ -42,40 +44,51 @@ pub(super) struct Walk {
 }
 
 impl Walk {
+    /// The blocks that the snapshot of an epoch does not stand for.
     pub(super) fn new(number: SpaceNumber, dag: &Dag) -> Self {
         let feeds = dag.feeds();
-        let feeds = feeds.map(|(feed, state)| (*feed, state.descriptor, state.length));
+        let feeds = feeds.map(|(feed, state)| {
+            let read = Feed {
+                descriptor: state.descriptor,
+                length: state.length,
+                is_cut: state.fork.is_some(),
+                floor: state.floor.clone(),
+            };
+            (*feed, read)
+        });
         Self::over(number, feeds)
     }
 
-    fn over(
-        number: SpaceNumber,
-        feeds: impl Iterator<Item = (FeedId, FeedDescriptor, u64)>,
-    ) -> Self {
+    fn over(number: SpaceNumber, feeds: impl Iterator<Item = (FeedId, Feed)>) -> Self {
         let mut walk = Self {
             number,
             cursors: BTreeMap::new(),
             heads: BTreeSet::new(),
             empty: Vec::new(),
         };
-        for (feed, descriptor, length) in feeds {
-            walk.reach(feed, descriptor, length);
+        for (feed, read) in feeds {
+            walk.reach(feed, &read);
         }
         walk
     }
 
     /// Goes on up to `length` of a feed; `false` when it was further already.
-    pub(super) fn reach(&mut self, feed: FeedId, descriptor: FeedDescriptor, length: u64) -> bool {
+    fn reach(&mut self, feed: FeedId, read: &Feed) -> bool {
+        let (descriptor, length) = (read.descriptor, read.length);
         if descriptor.designation != Designation::Data {
             return true;
         }
-        let cursor = self.cursors.entry(feed).or_insert_with(|| Cursor {
-            descriptor,
-            next: 0,
-            length: 0,
-            clock: Timeframe::new(),
-            prev: BlockHash::from_bytes([0; 32]),
-            ahead: Vec::new(),
+        let cursor = self.cursors.entry(feed).or_insert_with(|| {
+            let floor = read.floor.as_deref();
+            let start = floor.map_or(0, |floor| floor.length);
+            Cursor {
+                descriptor,
+                next: start,
+                length: start,
+                clock: floor.map_or_else(Timeframe::new, |floor| floor.clock.clone()),
+                prev: floor.map_or(BlockHash::from_bytes([0; 32]), |floor| floor.head),
+                ahead: Vec::new(),
+            }
         });
         let further = length >= cursor.length;
         if length > cursor.length {
@@ -152,11 +165,13 @@ impl Walk {
 }
 
 /// One feed, as far as it is read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Feed {
     descriptor: FeedDescriptor,
     length: u64,
     is_cut: bool,
+    /// Where reading begins.
+    floor: Option<Arc<Floor>>,
 }
 
 /// What it takes to read the past of a space beside its actor. It shows what counts when it was
@@ -167,27 +182,63 @@ pub(crate) struct Past {
     keys: BTreeMap<ContentKeyId, ContentKey>,
     feeds: BTreeMap<FeedId, Feed>,
     cancelled: Arc<AtomicBool>,
-    pub(super) properties: dxos_keys::ObjectId,
+    /// What stands for the blocks before those that are read.
+    pub(super) base: Option<Base>,
+    pub(super) properties: ObjectId,
     pub(super) space: dxos_keys::SpaceKey,
 }
 
 impl Space {
     /// The past of the space up to now. Setting `cancelled` ends what reads it.
     pub(crate) fn past(&self, cancelled: Arc<AtomicBool>) -> Past {
+        // As long as all blocks are here, they can all be read.
+        let base = self.epochs.base.clone();
+        let base = base.filter(|_| !self.sync.starts().is_empty());
+        self.past_from(base, self.membership.clone(), None, cancelled)
+    }
+
+    /// The part of the past that these lengths of feeds hold, as who may do what is known by
+    /// `membership`. It begins with the base, if it holds that.
+    pub(super) fn past_until(
+        &self,
+        membership: Membership,
+        lengths: &BTreeMap<FeedId, u64>,
+        cancelled: Arc<AtomicBool>,
+    ) -> Past {
+        let base = self.epochs.base.clone().filter(|base| {
+            let mut floors = base.snapshot.floors.iter();
+            floors.all(|(feed, (_, floor))| {
+                let until = lengths.get(feed);
+                until.is_some_and(|until| floor.length <= *until)
+            })
+        });
+        self.past_from(base, membership, Some(lengths), cancelled)
+    }
+
+    fn past_from(
+        &self,
+        base: Option<Base>,
+        membership: Membership,
+        lengths: Option<&BTreeMap<FeedId, u64>>,
+        cancelled: Arc<AtomicBool>,
+    ) -> Past {
         let feeds = self.dag.feeds().map(|(feed, state)| {
+            let until = lengths.map(|lengths| lengths.get(feed).copied().unwrap_or_default());
             let read = Feed {
                 descriptor: state.descriptor,
-                length: state.length,
+                length: until.map_or(state.length, |until| until.min(state.length)),
                 is_cut: state.fork.is_some(),
+                floor: state.floor.clone().filter(|_| base.is_some()),
             };
             (*feed, read)
         });
         Past {
             number: self.record.number,
-            membership: self.membership.clone(),
+            membership,
             keys: self.keys.clone(),
             feeds: feeds.collect(),
             cancelled,
+            base,
             properties: self.properties_id(),
             space: self.key(),
         }
@@ -202,18 +253,70 @@ impl Space {
 impl Past {
     pub(super) fn walk(&self) -> Walk {
         let feeds = self.feeds.iter();
-        let feeds = feeds.map(|(feed, read)| (*feed, read.descriptor, read.length));
+        let feeds = feeds.map(|(feed, read)| (*feed, read.clone()));
         Walk::over(self.number, feeds)
     }
 
     /// Lets a walk that was over an earlier past go on over this one.
     pub(super) fn go_on(&self, walk: &mut Walk) -> Result<(), EchoError> {
         for (feed, read) in &self.feeds {
-            if !walk.reach(*feed, read.descriptor, read.length) {
+            if !walk.reach(*feed, read) {
                 return Err(EchoError::PastChanged);
             }
         }
         Ok(())
+    }
+
+    /// Passes what stands for the blocks before those that are read to `visit`: objects, in the
+    /// order of their ids.
+    pub(super) fn seed(
+        &self,
+        store: &dyn Read,
+        visit: &mut dyn FnMut(ObjectId, ObjectState),
+    ) -> Result<(), EchoError> {
+        let Some(base) = &self.base else {
+            return Ok(());
+        };
+        let key = self.keys.get(&base.snapshot.key);
+        base.visit(&self.space, key, (store, self.number), &mut |id, state| {
+            visit(id, state);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(())
+    }
+
+    /// What an object was where reading begins.
+    pub(super) fn seed_of(
+        &self,
+        object: ObjectId,
+        store: &dyn Read,
+    ) -> Result<ObjectState, EchoError> {
+        let mut found = ObjectState::default();
+        self.seed(store, &mut |id, state| {
+            if id == object {
+                found = state;
+            }
+        })?;
+        Ok(found)
+    }
+
+    /// An error that says that what came before the base is gone.
+    pub(super) fn before_base(&self) -> Option<EchoError> {
+        let number = self.base.as_ref()?.number;
+        Some(EchoError::BeforeEpoch { number })
+    }
+
+    /// Whether a block is gone.
+    pub(super) fn is_gone(&self, feed: &FeedId, seq: u64) -> bool {
+        let floor = self.feeds.get(feed).and_then(|read| read.floor.as_ref());
+        floor.is_some_and(|floor| seq < floor.length)
+    }
+
+    /// Whether a time holds everything that is gone.
+    pub(super) fn holds_base(&self, timeframe: &Timeframe) -> bool {
+        let floors = self.feeds.iter();
+        let mut floors = floors.filter_map(|(feed, read)| Some((feed, read.floor.as_ref()?)));
+        floors.all(|(feed, floor)| timeframe.get(feed) >= floor.length)
     }
 
     /// The next block of a walk.
@@ -264,10 +367,14 @@ impl Past {
         if missing > 0 {
             return Err(EchoError::TimeframeAhead { missing });
         }
+        if let Some(gone) = self.before_base().filter(|_| !self.holds_base(&timeframe)) {
+            return Err(gone);
+        }
+        let taken = self.base.as_ref().map(Base::timeframe);
         Ok(Selection {
             past: self,
             timeframe,
-            taken: Timeframe::new(),
+            taken: taken.unwrap_or_default(),
         })
     }
 }

@@ -46,8 +46,9 @@ impl Space {
     }
 
     /// Looks after peers that were asked for blocks and stay silent.
-    pub(crate) fn tick(&mut self, now_ms: u64) -> Effects {
-        self.sync.tick(now_ms)
+    pub(crate) fn tick(&mut self, now_ms: u64, store: &dyn Read) -> Result<Effects, EchoError> {
+        self.tick_epochs(now_ms, store)?;
+        Ok(self.sync.tick(now_ms))
     }
 
     /// Takes in a message of a peer. When the peer broke the protocol too often, the outcome ends
@@ -94,7 +95,10 @@ impl Space {
                 self.sync.heads(session, feeds, complete, &self.dag, &index)
             }
             Message::Want { ranges } => self.sync.want(session, ranges, &self.dag, &index),
-            Message::Run(run) => self.receive_run(session, run, now_ms, store, outcome),
+            Message::Run(run) => {
+                self.receive_run(session, run, now_ms, store, outcome)?;
+                self.look_at_wanted(store).map_err(|error| stopped(&error))
+            }
             Message::ForkProof(proof) => {
                 // The peer has cut the feed by now and can show the branch that it had.
                 self.sync.ask_branches_again(session);
@@ -117,6 +121,20 @@ impl Space {
                 self.receive_branch(session, (prev, run), store, outcome)
             }
             Message::Tips { feed, tips } => self.receive_tips(session, feed, &tips, store),
+            Message::HasSnapshot { snapshot } => {
+                self.sync.peer_has(session, snapshot);
+                Ok(())
+            }
+            Message::WantPart { snapshot, part } => self.sync.want_part(session, snapshot, part),
+            Message::Part {
+                snapshot,
+                part,
+                bytes,
+            } => self.receive_part(session, (snapshot, part), bytes, store, outcome),
+            Message::Trimmed { feed, from } => {
+                self.sync.peer_trimmed(session, feed, from);
+                self.look_at_wanted(store).map_err(|error| stopped(&error))
+            }
             _ => self.sync.offence(session, "a message that is not known"),
         }
     }
@@ -211,6 +229,7 @@ impl Space {
             return Ok(());
         }
         self.sync.unblock();
+        self.choose_epoch(store)?;
         self.duties.look_again();
         self.dismiss_strangers(now_ms);
         outcome.effects.members_changed = true;

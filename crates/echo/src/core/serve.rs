@@ -25,6 +25,13 @@ pub(crate) trait Blocks {
 
     /// The same blocks by their places.
     fn index(&self) -> &dyn BlockIndex;
+
+    /// A part of a snapshot, if it is stored.
+    fn part(
+        &self,
+        snapshot: &dxos_keys::StateHash,
+        part: u32,
+    ) -> Result<Option<bytes::Bytes>, IndexError>;
 }
 
 /// Takes runs from what is to be served, in order of logical time over all feeds, until about

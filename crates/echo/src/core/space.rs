@@ -21,6 +21,7 @@ use super::again::{self, Lost};
 use super::cache::Cache;
 use super::control::Verified;
 use super::duties::Duties;
+use super::epoch::Epochs;
 use super::grafts::Grafts;
 use super::index::{Indexes, Rows};
 use super::layout::{
@@ -89,6 +90,7 @@ pub(crate) struct Space {
     /// What was verified when the space was opened, until the store says so.
     pub(super) verified: Option<Verified>,
     pub(super) indexes: Indexes,
+    pub(super) epochs: Epochs,
 }
 
 #[derive(Debug)]
@@ -155,6 +157,7 @@ impl Space {
             grafts: Grafts::default(),
             derived_stored: false,
             verified: None,
+            epochs: Epochs::default(),
         }
     }
 
@@ -231,6 +234,7 @@ impl Space {
         opened.verified = verified;
         opened.load_kept_keys(store)?;
         opened.open_keys();
+        opened.open_epochs(store)?;
         Ok(opened)
     }
 

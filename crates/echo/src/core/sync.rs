@@ -4,15 +4,18 @@
 //! stream has room, from what it is known to have. Blocks go out in order of logical time, which
 //! is a causal order, so that a receiver can apply them as they come.
 
+mod parts;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dxos_feed::{BlockIndex, Dag, Designation, FeedState, ForkProof, IndexError};
-use dxos_keys::{BlockHash, DeviceKey, FeedId};
+use dxos_keys::{BlockHash, DeviceKey, FeedId, StateHash};
 use dxos_protocol::replicate::{
     FeedHead, Message, Place, Produced, Range, SessionError, SessionId,
 };
 use dxos_wire::limits::{FEEDS_MAX, FEEDS_PER_MESSAGE_MAX, OFFENCES_MAX};
 
+pub(super) use self::parts::Fetch;
 use super::asked::Asked;
 use super::serve::{Blocks, serve};
 
@@ -33,6 +36,14 @@ pub(crate) struct Sync {
     freed: BTreeSet<FeedId>,
     /// Feeds whose devices are not known to belong here; asked for again when members change.
     blocked: BTreeSet<FeedId>,
+    /// The first block of each feed that is here, where it is not block 0.
+    starts: BTreeMap<FeedId, u64>,
+    /// The snapshot of an epoch that is here.
+    snapshot: Option<StateHash>,
+    /// The one that is being fetched.
+    fetch: Option<Fetch>,
+    /// Whether everybody may be asked for something else now.
+    asks_all: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +77,14 @@ pub(super) struct Session {
     offences: u32,
     /// When the session ends, of a peer that is no member any more.
     dismissed_ms: Option<u64>,
+    /// The snapshot that the peer has.
+    has_snapshot: Option<StateHash>,
+    /// Whether the peer is to hear which one is here.
+    tells_snapshot: bool,
+    /// Parts of snapshots that it asked for.
+    parts: VecDeque<(StateHash, u32)>,
+    /// The first block of each feed that it still has, where it said so.
+    trimmed: BTreeMap<FeedId, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -132,6 +151,10 @@ impl Sync {
                 outbox: VecDeque::new(),
                 offences: 0,
                 dismissed_ms: None,
+                has_snapshot: None,
+                tells_snapshot: true,
+                parts: VecDeque::new(),
+                trimmed: BTreeMap::new(),
             },
         );
     }
@@ -141,6 +164,7 @@ impl Sync {
         self.sessions.remove(&session);
         self.requested
             .retain(|_, request| request.session != session);
+        self.close_parts(session);
         Effects {
             wake: self.sessions.keys().copied().collect(),
             ..Effects::default()
@@ -234,7 +258,9 @@ impl Sync {
             let known = before.map_or(0, |peer| peer.known).max(head.length);
             let shown = before.map_or(0, |peer| peer.shown).max(head.length);
             state.peer.insert(feed, PeerFeed { head, shown, known });
-            if head.length > 0
+            // Below a floor there is nothing to find: it is settled.
+            let settled = dag.feed(&feed).map_or(0, FeedState::floor_length);
+            if head.length > settled
                 && hash_at(dag, index, &feed, head.length - 1)?
                     .is_some_and(|hash| hash != head.head)
             {
@@ -278,6 +304,14 @@ impl Sync {
             }
             let until = until.min(own.length);
             if from >= until {
+                continue;
+            }
+            let start = self.starts.get(&feed).copied().unwrap_or_default();
+            if from < start {
+                if state.outbox.len() < OUTBOX_MAX {
+                    let from = start;
+                    state.outbox.push_back(Message::Trimmed { feed, from });
+                }
                 continue;
             }
             if let Some(seq) = from.checked_sub(1)
@@ -386,6 +420,7 @@ impl Sync {
     /// The sessions that may be asked for more of the feeds that nobody is asked for any more.
     pub(crate) fn freed(&mut self, dag: &Dag) -> BTreeSet<SessionId> {
         let mut woken = BTreeSet::new();
+        woken.extend(self.woken_to_ask());
         for feed in std::mem::take(&mut self.freed) {
             let needed = dag.next_needed(&feed);
             let more = |state: &Session| state.peer.get(&feed).is_some_and(|p| p.shown > needed);
@@ -432,9 +467,10 @@ impl Sync {
         self.requested
             .retain(|_, request| request.at_ms + REQUEST_PATIENCE_MS > now_ms);
         let mut wake = BTreeSet::new();
-        if self.requested.len() != before {
+        if self.tick_parts(now_ms) || self.requested.len() != before {
             wake.extend(self.sessions.keys().copied());
         }
+        wake.extend(self.woken_to_ask());
         Effects {
             wake,
             end,
@@ -511,10 +547,13 @@ impl Sync {
         (dag, blocks): (&Dag, &dyn Blocks),
         now_ms: u64,
     ) -> Result<Produced, SessionError> {
+        let is_fetching = self.is_fetching();
         let Self {
             sessions,
             requested,
             blocked,
+            fetch,
+            snapshot,
             ..
         } = self;
         let state = sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
@@ -533,8 +572,15 @@ impl Sync {
             }
         }
         state.announce(dag, &mut messages);
-        state.ask(session, dag, (requested, blocked), now_ms, &mut messages);
-        let more = serve(&mut state.serving, bytes_max, (dag, blocks), &mut messages)?;
+        state.tell_snapshot(*snapshot, &mut messages);
+        state.ask_parts(session, fetch.as_mut(), now_ms, &mut messages);
+        let held_back = fetch.as_ref().filter(|_| is_fetching);
+        let asked = (requested, &*blocked, held_back);
+        state.ask(session, dag, asked, now_ms, &mut messages);
+        let sent = state.serve_parts(bytes_max, (dag, blocks), &mut messages)?;
+        let room = bytes_max.saturating_sub(sent);
+        let more = serve(&mut state.serving, room, (dag, blocks), &mut messages)?;
+        let more = more || !state.parts.is_empty();
         for message in &messages {
             if let Message::Run(run) = message
                 && let Some(peer) = state.peer.get_mut(&run.feed)
@@ -600,7 +646,11 @@ impl Session {
         &mut self,
         session: SessionId,
         dag: &Dag,
-        (requested, blocked): (&mut BTreeMap<FeedId, Request>, &BTreeSet<FeedId>),
+        (requested, blocked, held_back): (
+            &mut BTreeMap<FeedId, Request>,
+            &BTreeSet<FeedId>,
+            Option<&Fetch>,
+        ),
         now_ms: u64,
         messages: &mut Vec<Message>,
     ) {
@@ -611,6 +661,8 @@ impl Session {
             if until <= from
                 || requested.contains_key(feed)
                 || blocked.contains(feed)
+                || held_back.is_some_and(|fetch| fetch.holds_back(feed, peer.head.designation))
+                || self.trimmed.get(feed).is_some_and(|start| from < *start)
                 || self.searches.contains_key(feed)
                 || ranges.len() == FEEDS_PER_MESSAGE_MAX
             {

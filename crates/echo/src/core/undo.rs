@@ -53,7 +53,17 @@ impl Past {
         (feed, seq): (FeedId, u64),
         by: Option<IdentityKey>,
     ) -> Result<UndoPlan, EchoError> {
+        if let Some(gone) = self.before_base().filter(|_| self.is_gone(&feed, seq)) {
+            return Err(gone);
+        }
         let (target, transaction) = self.find(store, (feed, seq))?;
+        // What came before the transaction must be all that is gone, and not more.
+        if let Some(gone) = self
+            .before_base()
+            .filter(|_| !self.holds_base(&target.past))
+        {
+            return Err(gone);
+        }
         let author = self.author(&target.descriptor);
         if let Some(by) = by
             && author.identity != Some(by)
@@ -66,6 +76,12 @@ impl Past {
         for op in &transaction.ops {
             objects.entry(op.object()).or_default().note_own(op);
         }
+        self.seed(store, &mut |id, state| {
+            if let Some(touched) = objects.get_mut(&id) {
+                touched.before = state.clone();
+                touched.after = state;
+            }
+        })?;
         let mut plan = UndoPlan {
             target,
             author: author.identity,

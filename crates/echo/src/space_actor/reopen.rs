@@ -76,9 +76,11 @@ impl SpaceActor {
     pub(super) fn rebuild(&mut self) {
         if let Ok(space) = &mut self.space
             && space.is_stale()
-            && let Err(error) = space.rebuild(&self.shared.store)
         {
-            self.close_for(error);
+            match space.rebuild(&self.shared.store) {
+                Ok(effects) => self.tell_mesh(effects),
+                Err(error) => self.close_for(error),
+            }
         }
     }
 

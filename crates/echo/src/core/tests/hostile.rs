@@ -134,7 +134,8 @@ fn a_peer_that_lies_about_our_own_feed_costs_one_incarnation_at_most() {
 fn end_sessions(net: &mut Net, at: usize) -> Vec<(usize, SessionError)> {
     net.settle();
     net.now_ms += 5_000;
-    let effects = net.replicas[at].space.tick(net.now_ms);
+    let replica = &mut net.replicas[at];
+    let effects = replica.space.tick(net.now_ms, &replica.store).unwrap();
     let outcome = super::Outcome {
         effects,
         ..super::Outcome::default()

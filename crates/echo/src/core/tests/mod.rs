@@ -6,6 +6,8 @@ mod control;
 mod converge;
 mod crash;
 mod devices;
+mod epochs;
+mod epochs_random;
 mod forks;
 mod graph;
 mod hostile;
@@ -92,7 +94,7 @@ impl Replica {
         );
         let mut space = Space::open(record, authority.clone(), &store).unwrap();
         if space.is_stale() {
-            space.rebuild(&store).unwrap();
+            drop(space.rebuild(&store).unwrap());
         }
         Self {
             disk: disk.clone(),
@@ -117,7 +119,7 @@ impl Replica {
 
     pub(super) fn rebuild(&mut self) {
         self.space.stale = true;
-        self.space.rebuild(&self.store).unwrap();
+        drop(self.space.rebuild(&self.store).unwrap());
     }
 
     pub(super) fn forks(&self) -> usize {
@@ -134,10 +136,11 @@ impl Replica {
             self.store.commit(part, durability).unwrap();
         }
         self.space.written(&self.store).unwrap();
+        let mut effects = outcome.effects;
         if self.space.is_stale() {
-            self.space.rebuild(&self.store).unwrap();
+            effects.merge(self.space.rebuild(&self.store).unwrap());
         }
-        outcome.effects
+        effects
     }
 }
 
@@ -418,7 +421,7 @@ impl Net {
     /// What an actor does from time to time; `true` when something was due.
     fn do_duties(&mut self, number: usize) -> bool {
         let replica = &mut self.replicas[number];
-        let ticked = replica.space.tick(self.now_ms);
+        let ticked = replica.space.tick(self.now_ms, &replica.store).unwrap();
         let parts = (&replica.store as _, &mut self.rng as _);
         let outcome = replica.space.do_duties(self.now_ms, parts).unwrap();
         let done = outcome.is_some();

@@ -1,0 +1,180 @@
+//! Epochs over real disks and connections: a new member after a trim, a peer that was away across
+//! two of them, and a smaller disk.
+
+use std::path::Path;
+
+use dxos_client::{ClientError, EchoError, EpochOptions, EpochState, Filter, Space, map};
+use dxos_keys::ObjectId;
+
+use crate::support::{Pair, all_converge, converge, join, start, until, within};
+
+async fn note(space: &Space, title: &str) -> ObjectId {
+    let title = title.to_owned();
+    let db = space.db();
+    db.add(("note", map! { "title" => title })).await.unwrap()
+}
+
+async fn notes(space: &Space) -> usize {
+    let found = space.db().query(Filter::type_name("note")).run();
+    found.await.unwrap().len()
+}
+
+/// Edits one object many times: what an epoch is for.
+async fn edit(space: &Space, object: ObjectId, times: u32) {
+    for time in 0..times {
+        let title = format!("draft {time} {}", "x".repeat(200));
+        let db = space.db();
+        db.update(object, |note| {
+            drop(note.insert("title".into(), title.into()))
+        })
+        .await
+        .unwrap();
+    }
+}
+
+async fn is_current(space: &Space, number: u64) -> bool {
+    let epochs = space.epochs().await.unwrap();
+    epochs
+        .first()
+        .is_some_and(|epoch| epoch.number == number && epoch.state == EpochState::Current)
+}
+
+async fn becomes_current(space: &Space, number: u64) {
+    within(async {
+        while !is_current(space, number).await {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+async fn tidied(space: &Space) {
+    within(async {
+        while space
+            .epochs()
+            .await
+            .unwrap()
+            .iter()
+            .any(|epoch| epoch.is_tidying)
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+fn bytes_in(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let bytes = entries.map(|entry| {
+        let entry = entry.unwrap();
+        let kind = entry.metadata().unwrap();
+        if kind.is_dir() {
+            bytes_in(&entry.path())
+        } else {
+            kind.len()
+        }
+    });
+    bytes.sum()
+}
+
+#[tokio::test]
+async fn a_new_member_after_a_trim_gets_everything_and_loads_no_old_block() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(&home.path().join("a"), "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let first = note(&space, "first").await;
+    let early = space.timeframe().await.unwrap();
+    edit(&space, first, 300).await;
+    let before = space.report().await.unwrap().blocks;
+    let epoch = space.create_epoch(EpochOptions::new()).await.unwrap();
+    assert_eq!((epoch.number, epoch.state), (1, EpochState::Current));
+    assert_eq!(epoch.blocks, Some(301));
+    assert_eq!(space.trim(false).await.unwrap(), 301);
+    tidied(&space).await;
+    assert!(space.report().await.unwrap().blocks <= before - 300);
+    note(&space, "after").await;
+
+    let bob = start(&home.path().join("b"), "Bob").await;
+    let theirs = join(&space, &bob).await;
+    converge(&space, &theirs).await;
+    becomes_current(&theirs, 1).await;
+    assert_eq!(notes(&theirs).await, 2);
+    assert!(theirs.report().await.unwrap().blocks < 100);
+    let gone = space.at(early).get(first).await;
+    assert!(matches!(
+        gone,
+        Err(ClientError::Echo(EchoError::BeforeEpoch { number: 1 }))
+    ));
+
+    // After a restart both go on from there.
+    for client in [ann, bob] {
+        client.destroy().await.unwrap();
+    }
+    let ann = start(&home.path().join("a"), "Ann").await;
+    let bob = start(&home.path().join("b"), "Bob").await;
+    let space = ann.echo().space(space.key()).await.unwrap();
+    let theirs = bob.echo().space(theirs.key()).await.unwrap();
+    edit(&theirs, first, 3).await;
+    note(&space, "later").await;
+    until(&[&space, &theirs], async || {
+        notes(&theirs).await == 3 && notes(&space).await == 3
+    })
+    .await;
+    converge(&space, &theirs).await;
+    for client in [ann, bob] {
+        client.destroy().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_was_away_across_two_epochs_loses_nothing_and_gets_everything() {
+    let pair = Pair::meet().await;
+    let (space, theirs) = (&pair.space, &pair.theirs);
+    let shared = note(space, "shared").await;
+    converge(space, theirs).await;
+    pair.connect(dxos_client::ConnectionState::Offline).await;
+    note(theirs, "written away").await;
+    for round in 1..=2 {
+        edit(space, shared, 40).await;
+        note(space, "at home").await;
+        space.create_epoch(EpochOptions::new()).await.unwrap();
+        space.trim(false).await.unwrap();
+        assert!(is_current(space, round).await);
+        note(theirs, "and again").await;
+    }
+    pair.connect(dxos_client::ConnectionState::Online).await;
+    until(&[space, theirs], async || {
+        notes(space).await == 6 && notes(theirs).await == 6
+    })
+    .await;
+    all_converge(&[space, theirs]).await;
+    becomes_current(theirs, 2).await;
+}
+
+#[tokio::test]
+async fn the_disk_is_smaller_after_an_epoch() {
+    let home = tempfile::tempdir().unwrap();
+    let profile = home.path().join("a");
+    let ann = start(&profile, "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let first = note(&space, "first").await;
+    for _ in 0..8 {
+        edit(&space, first, 500).await;
+    }
+    ann.destroy().await.unwrap();
+    let before = bytes_in(&profile);
+    let ann = start(&profile, "Ann").await;
+    let space = ann.echo().space(space.key()).await.unwrap();
+    let hash = space.state_hash().await.unwrap();
+    space.create_epoch(EpochOptions::new()).await.unwrap();
+    space.trim(false).await.unwrap();
+    tidied(&space).await;
+    ann.destroy().await.unwrap();
+    // The store clears away what was deleted when it is opened and closed.
+    let ann = start(&profile, "Ann").await;
+    let space = ann.echo().space(space.key()).await.unwrap();
+    assert_eq!(space.state_hash().await.unwrap(), hash);
+    ann.destroy().await.unwrap();
+    let after = bytes_in(&profile);
+    assert!(after < before / 2, "{before} bytes before, {after} after");
+}
