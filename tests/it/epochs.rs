@@ -25,7 +25,7 @@ async fn edit(space: &Space, object: ObjectId, times: u32) {
         let title = format!("draft {time} {}", "x".repeat(200));
         let db = space.db();
         db.update(object, |note| {
-            drop(note.insert("title".into(), title.into()))
+            drop(note.insert("title".into(), title.into()));
         })
         .await
         .unwrap();

@@ -191,7 +191,7 @@ impl Space {
             })?;
             let Settled::Jumped { length, differs } = settled else {
                 if let Some(start) = starts.get_mut(feed)
-                    && !self.has_block(feed, start.saturating_sub(1), store)?
+                    && !has_block(feed, start.saturating_sub(1), store)?
                 {
                     // Nobody could be shown that what is here goes on from there.
                     *start = floor.length;
@@ -215,16 +215,6 @@ impl Space {
         }
         self.sync.set_starts(starts);
         Ok(any_jumped)
-    }
-
-    fn has_block(
-        &self,
-        feed: &dxos_keys::FeedId,
-        seq: u64,
-        store: &dyn Read,
-    ) -> Result<bool, EchoError> {
-        let here = store.contains(BLOCKS, &layout::block_key(feed, seq));
-        here.map_err(|error| store_failed(&error))
     }
 
     /// Keeps blocks that stand behind another branch than the one that a snapshot stands for, as
@@ -328,4 +318,9 @@ fn failed(error: &dxos_feed::IndexError) -> EchoError {
     EchoError::Store {
         reason: error.to_string(),
     }
+}
+
+fn has_block(feed: &dxos_keys::FeedId, seq: u64, store: &dyn Read) -> Result<bool, EchoError> {
+    let here = store.contains(BLOCKS, &layout::block_key(feed, seq));
+    here.map_err(|error| store_failed(&error))
 }

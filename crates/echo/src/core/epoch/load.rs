@@ -22,6 +22,14 @@ const MISSING_ONE_IN: u64 = 4;
 /// And no longer than this.
 const PATIENCE_MS: u64 = 10_000;
 
+/// How long blocks were waited for that an epoch stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    New,
+    Since(u64),
+    InVain,
+}
+
 /// An epoch that is to be the base.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -36,9 +44,7 @@ pub(super) struct Wanted {
     /// Whether a device of an admin may still have it not count: nobody drops blocks for it then,
     /// and they are fetched, so that nothing is built on what may not last.
     pub(super) is_contestable: bool,
-    /// They were waited for in vain.
-    is_late: bool,
-    since_ms: Option<u64>,
+    waiting: Waiting,
     /// Whether it can be made the base.
     pub(super) is_due: bool,
 }
@@ -56,8 +62,7 @@ impl Wanted {
             missing: BTreeSet::from([0]),
             is_unverifiable: false,
             is_contestable: true,
-            is_late: false,
-            since_ms: None,
+            waiting: Waiting::New,
             is_due: false,
         };
         let list = store.get(SNAPSHOTS, &part_key(number, &epoch.snapshot));
@@ -119,12 +124,11 @@ impl Space {
                 reason: error.to_string(),
             })?;
         let is_verifiable = reads && reached && !wanted.is_unverifiable;
-        let fetches = match reached {
-            true => !is_verifiable,
-            false => {
-                let is_slow = wanted.is_late || self.is_much_missing(&snapshot);
-                !wanted.is_contestable && is_slow || self.is_gone_everywhere(&snapshot)
-            }
+        let fetches = if reached {
+            !is_verifiable
+        } else {
+            let is_slow = wanted.waiting == Waiting::InVain || self.is_much_missing(&snapshot);
+            !wanted.is_contestable && is_slow || self.is_gone_everywhere(&snapshot)
         };
         let fetch = (fetches && !wanted.missing.is_empty()).then(|| {
             let floors = snapshot.floors.iter();
@@ -201,8 +205,11 @@ impl Space {
         let Some(wanted) = &mut self.epochs.wanted else {
             return Ok(());
         };
-        let since_ms = *wanted.since_ms.get_or_insert(now_ms);
-        wanted.is_late |= now_ms.saturating_sub(since_ms) >= PATIENCE_MS;
+        wanted.waiting = match wanted.waiting {
+            Waiting::New => Waiting::Since(now_ms),
+            Waiting::Since(ms) if now_ms.saturating_sub(ms) >= PATIENCE_MS => Waiting::InVain,
+            waiting => waiting,
+        };
         self.look_at_wanted(store)
     }
 

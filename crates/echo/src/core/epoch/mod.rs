@@ -8,7 +8,7 @@
 //!
 //! [`choose`](Space::choose_epoch) finds out which epoch is to be the base; its snapshot is made
 //! here if all blocks are (`verify`), and else fetched from peers (`load`); `adopt` makes it the
-//! base; `trim` drops what it stands for. `docs/decisions/0014` says why it is so.
+//! base; `trim` drops what it stands for. `docs/decisions/0015` says why it is so.
 
 mod adopt;
 mod create;
@@ -36,6 +36,9 @@ use self::snapshot::Snapshot;
 use super::layout::{SNAPSHOTS, SpaceNumber, TALLIES, base_key};
 use super::space::{Space, decode_row, encode_row, store_failed};
 
+/// The first block of each feed that is here, where it is not block 0.
+type Starts = BTreeMap<FeedId, u64>;
+
 /// What the store says of the base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct BaseRecord {
@@ -43,8 +46,7 @@ struct BaseRecord {
     number: u64,
     snapshot: StateHash,
     is_verified: bool,
-    /// The first block of each feed that is here, where it is not block 0.
-    starts: BTreeMap<FeedId, u64>,
+    starts: Starts,
 }
 
 /// The epoch with whose snapshot the state begins.
@@ -108,7 +110,7 @@ impl Epochs {
         space: SpaceKey,
         number: SpaceNumber,
         store: &dyn Read,
-    ) -> Result<Option<(Base, BTreeMap<FeedId, u64>)>, EchoError> {
+    ) -> Result<Option<(Base, Starts)>, EchoError> {
         let row = store.get(TALLIES, &base_key(number));
         let Some(row) = row.map_err(|error| store_failed(&error))? else {
             return Ok(None);

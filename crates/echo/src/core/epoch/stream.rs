@@ -157,8 +157,11 @@ pub(super) fn visit(
     }
 }
 
+/// An object, its state, and what follows it.
+type Row<'a> = (ObjectId, &'a [u8], &'a [u8]);
+
 /// The first object of what was read, if all of it is there.
-fn split(plain: &[u8]) -> Result<Option<(ObjectId, &[u8], &[u8])>, Bad> {
+fn split(plain: &[u8]) -> Result<Option<Row<'_>>, Bad> {
     let Some((head, rest)) = plain.split_at_checked(HEAD_BYTES) else {
         return Ok(None);
     };

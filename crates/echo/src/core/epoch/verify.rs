@@ -86,9 +86,10 @@ impl Space {
             // What is shown here now began with the base, if there is one.
             let base = self.epochs.base.as_ref();
             let goes_on = base.is_none_or(|base| snapshot.covers(&base.timeframe().dots));
-            return Ok(match goes_on {
-                true => Verdict::Holds,
-                false => Verdict::HeldThen,
+            return Ok(if goes_on {
+                Verdict::Holds
+            } else {
+                Verdict::HeldThen
             });
         }
         let begins_alike = match (&self.epochs.base, epoch.previous) {

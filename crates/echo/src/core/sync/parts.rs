@@ -54,9 +54,10 @@ impl Fetch {
 
     /// Whether blocks of a feed are not asked for while the snapshot comes.
     pub(super) fn holds_back(&self, feed: &FeedId, designation: Designation) -> bool {
-        match self.has_list {
-            true => self.unreached.contains(feed),
-            false => designation == Designation::Data,
+        if self.has_list {
+            self.unreached.contains(feed)
+        } else {
+            designation == Designation::Data
         }
     }
 }
