@@ -438,6 +438,7 @@ pass_to_space! {
     GetTicket => AdmissionTicket,
     ReadBlocks => Vec<(dxos_feed::FeedDescriptor, dxos_feed::Run)>,
     ReadObjects => Vec<dxos_document::Object>,
+    ReadPart => Option<bytes::Bytes>,
     RestoreSpace => (),
     GetObject => Option<dxos_document::Object>,
     GetObjectAt => Option<dxos_document::Object>,

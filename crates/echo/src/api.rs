@@ -11,7 +11,7 @@ use dxos_protocol::echo::{
     CreateSpace, DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest,
     GetObject, GetSpace, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
     ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage,
-    QueryCredentials, ReadBlocks, ReadObjects, RemoveMember, RestoreDevice, RestoreSpace,
+    QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember, RestoreDevice, RestoreSpace,
     RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, TrimSpace,
     UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
 };
@@ -192,6 +192,8 @@ ports! {
     read_blocks: ReadBlocks,
     /// Reads a part of its objects.
     read_objects: ReadObjects,
+    /// Reads a part of the snapshot of an epoch.
+    read_part: ReadPart,
     /// Takes in what an archive holds of a space that is here.
     restore_space: RestoreSpace,
     /// Signs a snapshot that stands for what was written before.

@@ -2,6 +2,7 @@
 
 mod append;
 mod delivery;
+mod floors;
 mod forks;
 mod golden;
 mod mutation;

@@ -23,7 +23,7 @@ mod properties;
 mod query;
 
 pub use self::archive::{
-    GetManifest, Manifest, ReadBlocks, ReadObjects, RestoreBlocks, RestoreSpace,
+    GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart, RestoreBlocks, RestoreSpace,
 };
 pub use self::epoch::{CreateEpoch, EpochReport, EpochState, ListEpochs, TrimSpace};
 pub use self::members::{

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 use super::{ArchiveContents, ArchiveError};
 
 const VERSION: u8 = 1;
+/// The place of the last record among all kinds.
+const END: u8 = 8;
 
 /// One record. They come in this order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +30,9 @@ pub(super) enum Record {
     Object(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The last one: how many there were.
     End(Counts),
+    /// A part of the snapshot of an epoch, its list first: it stands for older blocks. Between
+    /// keys and data blocks.
+    Part(bytes::Bytes),
 }
 
 /// What an archive is of.
@@ -149,12 +154,13 @@ impl Order {
             Record::Control(..) => 2,
             Record::Proof(_) => 3,
             Record::Key(_) => 4,
-            Record::Data(..) => 5,
-            Record::Object(_) => 6,
-            Record::End(_) => 7,
+            Record::Part(_) => 5,
+            Record::Data(..) => 6,
+            Record::Object(_) => 7,
+            Record::End(_) => END,
         };
         let first = self.place == 0;
-        if first != (place == 1) || place < self.place || self.place == 7 {
+        if first != (place == 1) || place < self.place || self.place == END {
             return refuse("its records are not in order");
         }
         self.place = place;
@@ -182,6 +188,8 @@ impl Order {
                 self.counts.proofs += 1;
             }
             Record::Key(_) => self.counts.keys += 1,
+            // The list says which there are.
+            Record::Part(_) => {}
             Record::Object(object) => {
                 decode_op(object)?;
                 self.largest_object = self.largest_object.max(object.len());
@@ -204,7 +212,7 @@ impl Order {
     /// What was there, when all of it was.
     pub(super) fn finish(self) -> Result<(Header, ArchiveContents), ArchiveError> {
         match (self.header, self.place) {
-            (Some(header), 7) => {
+            (Some(header), END) => {
                 let contents = ArchiveContents {
                     space: header.space,
                     program: header.program.clone(),

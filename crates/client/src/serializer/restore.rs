@@ -22,7 +22,7 @@ const STEP_BYTES: usize = 512 * 1024;
 /// What is next of an archive: records of one kind, as many as make a step.
 enum Part {
     Control(Vec<(FeedDescriptor, Run)>),
-    /// Proofs and keys, or data blocks.
+    /// Proofs and keys, parts of a snapshot, or data blocks.
     Blocks(RestoreBlocks),
     End,
 }
@@ -136,7 +136,11 @@ fn next_part<R: Read>(records: &mut Records<R>) -> Result<Part, ArchiveError> {
                 records.ahead = Some(record);
                 break;
             }
-            Some(record @ Record::Data(..)) if !blocks.keys.is_empty() => {
+            Some(record @ (Record::Part(_) | Record::Data(..))) if !blocks.keys.is_empty() => {
+                records.ahead = Some(record);
+                break;
+            }
+            Some(record @ Record::Data(..)) if !blocks.parts.is_empty() => {
                 records.ahead = Some(record);
                 break;
             }
@@ -147,6 +151,10 @@ fn next_part<R: Read>(records: &mut Records<R>) -> Result<Part, ArchiveError> {
             Some(Record::Key(key)) => {
                 bytes += STEP_BYTES / 1024;
                 blocks.keys.push(ContentKey::from_bytes(key));
+            }
+            Some(Record::Part(part)) => {
+                bytes += part.len();
+                blocks.parts.push(part);
             }
             Some(Record::Data(descriptor, run)) => {
                 bytes += run.bytes();

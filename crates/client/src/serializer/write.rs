@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use dxos_document::Map;
 use dxos_feed::Timeframe;
-use dxos_protocol::echo::{EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects};
+use dxos_protocol::echo::{EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart};
 
 use super::container::{Preamble, Writer};
 use super::record::{Header, Order, Record};
 use super::{ArchiveContents, ArchiveError, ArchiveProtection, Serializer};
-use crate::{ClientError, Node, Space, SpaceKey};
+use crate::{ClientError, Node, Space, SpaceKey, StateHash};
 
 const ECHO: &str = "ECHO";
 /// A space of many control blocks takes its time.
@@ -65,7 +65,8 @@ impl Serializer {
             .collect();
         let header = Header::new(key, node.clock.wall_ms(), properties)?;
         let manifest = manifest(&node, key).await?;
-        let until = manifest.data.clone();
+        let range = (manifest.begin.clone(), manifest.data.clone());
+        let parts = manifest.parts.clone();
         let salt = matches!(protection, ArchiveProtection::Passphrase(_)).then(|| {
             let mut salt = [0; 16];
             node.with_rng(|rng| rand_core::Rng::fill_bytes(rng, &mut salt));
@@ -86,7 +87,8 @@ impl Serializer {
             Ok::<_, ArchiveError>(draft)
         });
         let draft = begun.await??;
-        let draft = write_blocks(&node, key, until, draft).await?;
+        let draft = write_parts(&node, key, parts, draft).await?;
+        let draft = write_blocks(&node, key, range, draft).await?;
         let draft = write_objects(&node, key, draft).await?;
         node.spawner.blocking(move || draft.finish()).await?
     }
@@ -169,13 +171,33 @@ fn begin<W: Write>(draft: &mut Draft<W>, manifest: Manifest) -> Result<(), Archi
     Ok(())
 }
 
+async fn write_parts<W: Write + Send + 'static>(
+    node: &Node,
+    space: SpaceKey,
+    parts: Vec<StateHash>,
+    mut draft: Draft<W>,
+) -> Result<Draft<W>, ArchiveError> {
+    for part in parts {
+        let read = node.echo.read_part().ask(ReadPart { space, part }).await;
+        let read = read.map_err(ClientError::unanswered(ECHO))?;
+        // Another epoch may have taken its place meanwhile.
+        let gone = || ClientError::from(EchoError::PastChanged);
+        let part = read.map_err(ClientError::from)?.ok_or_else(gone)?;
+        let written = node.spawner.blocking(move || {
+            draft.push(&Record::Part(part))?;
+            Ok::<_, ArchiveError>(draft)
+        });
+        draft = written.await??;
+    }
+    Ok(draft)
+}
+
 async fn write_blocks<W: Write + Send + 'static>(
     node: &Node,
     space: SpaceKey,
-    until: Timeframe,
+    (mut from, until): (Timeframe, Timeframe),
     mut draft: Draft<W>,
 ) -> Result<Draft<W>, ArchiveError> {
-    let mut from = Timeframe::new();
     loop {
         let read = ReadBlocks {
             space,

@@ -7,16 +7,19 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use bytes::Bytes;
 use dxos_document::Object;
-use dxos_feed::{Designation, FeedDescriptor, InsertError, Run, Timeframe};
-use dxos_keys::{ContentKey, ContentKeyId, ObjectId, SealedKey};
+use dxos_feed::{Designation, FeedDescriptor, FeedState, InsertError, Run, Timeframe};
+use dxos_keys::{ContentKey, ContentKeyId, FeedId, ObjectId, SealedKey, StateHash};
 use dxos_protocol::echo::{EchoError, Manifest, RestoreBlocks};
 use dxos_protocol::replicate::Message;
 use dxos_store::Read;
 use rand_core::CryptoRng;
 
 use super::cache;
-use super::layout::{SpaceNumber, TALLIES, kept_keys_key};
+use super::epoch::Base;
+use super::epoch::stream::part_key;
+use super::layout::{SNAPSHOTS, SpaceNumber, TALLIES, kept_keys_key};
 use super::serve::serve;
 use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
 use super::sync::Serving;
@@ -37,9 +40,9 @@ fn stored(number: SpaceNumber, store: &dyn Read) -> Result<Kept, EchoError> {
 impl Space {
     /// What an archive begins with.
     pub(crate) fn manifest(&self, store: &dyn Read) -> Result<Manifest, EchoError> {
-        if let Some(gone) = self.gone() {
-            return Err(gone);
-        }
+        // As long as all blocks are here, they say it all.
+        let base = self.epochs.base.as_ref();
+        let base = base.filter(|_| !self.sync.starts().is_empty());
         let feeds = self.dag.feeds();
         let data = feeds.filter(|(_, state)| state.descriptor.designation == Designation::Data);
         Ok(Manifest {
@@ -53,7 +56,19 @@ impl Space {
             data: Timeframe {
                 dots: data.map(|(feed, state)| (*feed, state.length)).collect(),
             },
+            begin: base.map(Base::timeframe).unwrap_or_default(),
+            parts: base.map(Base::parts).unwrap_or_default(),
         })
+    }
+
+    /// A part of the snapshot of an epoch.
+    pub(crate) fn read_part(
+        &self,
+        part: &StateHash,
+        store: &dyn Read,
+    ) -> Result<Option<Bytes>, EchoError> {
+        let row = store.get(SNAPSHOTS, &part_key(self.record.number, part));
+        row.map_err(|error| store_failed(&error))
     }
 
     /// About `bytes_max` bytes of the data blocks between two times.
@@ -68,8 +83,9 @@ impl Space {
         for (feed, until) in &until.dots {
             let (next, until) = (from.get(feed), *until);
             let here = self.dag.feed(feed).map_or(0, |state| state.length);
-            if here < until {
-                // A fork was cut.
+            let start = self.sync.starts().get(feed).copied().unwrap_or_default();
+            if here < until || next < start {
+                // A fork was cut, or an epoch stands for what was asked for.
                 return Err(EchoError::PastChanged);
             }
             if next < until {
@@ -128,11 +144,19 @@ impl Space {
         now_ms: u64,
         (store, rng): (&dyn Read, &mut dyn CryptoRng),
     ) -> Result<(Result<(), EchoError>, Outcome), EchoError> {
-        let RestoreBlocks { keys, proofs, runs } = blocks;
+        let RestoreBlocks {
+            keys,
+            proofs,
+            parts,
+            runs,
+        } = blocks;
         let mut outcome = Outcome::default();
         let mut result = Ok(());
         for proof in proofs {
             result = result.and(self.restore_proof(&proof, store, &mut outcome)?);
+        }
+        for part in parts {
+            self.restore_part(&part, store, &mut outcome)?;
         }
         for (descriptor, run) in runs {
             result = result.and(self.restore_run(descriptor, run, store, &mut outcome)?);
@@ -177,12 +201,18 @@ impl Space {
         self.tell_of(&grown, outcome);
         match inserted {
             Ok(_) | Err(InsertError::Forked { .. }) => Ok(Ok(())),
+            // An epoch stands for what comes before.
+            Err(InsertError::Gap { first, .. }) if first < self.floor_of(&feed) => Ok(Ok(())),
             Err(InsertError::Fork(proof)) => self.cut(&proof, store, outcome).map(Ok),
             Err(InsertError::Index(error)) => Err(EchoError::Store {
                 reason: error.to_string(),
             }),
             Err(error) => Ok(Err(bad(error.to_string()))),
         }
+    }
+
+    fn floor_of(&self, feed: &FeedId) -> u64 {
+        self.dag.feed(feed).map_or(0, FeedState::floor_length)
     }
 
     /// Keeps content keys that are not known, and reads again what they open.
@@ -219,6 +249,7 @@ impl Space {
         if self.keys.len() != before && self.has_sealed_blocks() {
             self.stale = true;
         }
+        self.look_at_wanted(store)?;
         self.duties.look_again();
         Ok(())
     }

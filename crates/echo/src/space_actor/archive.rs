@@ -6,7 +6,7 @@ use dxos_actors::{Answer, Context, Receive};
 use dxos_document::Object;
 use dxos_feed::{FeedDescriptor, Run};
 use dxos_protocol::echo::{
-    EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, RestoreSpace,
+    EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart, RestoreSpace,
 };
 
 use super::SpaceActor;
@@ -50,6 +50,18 @@ impl Receive<ReadObjects> for SpaceActor {
         let store = Arc::clone(&self.shared.store);
         let space = self.space();
         Answer::Now(space.and_then(|space| space.read_objects(after, limit, &store)))
+    }
+}
+
+impl Receive<ReadPart> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: ReadPart,
+        _: &Context<Self>,
+    ) -> Answer<Result<Option<bytes::Bytes>, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        let space = self.space();
+        Answer::Now(space.and_then(|space| space.read_part(&message.part, &store)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use dxos_document::{Object, Timeframe};
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
-use dxos_keys::{ContentKey, ObjectId, SpaceKey};
+use dxos_keys::{ContentKey, ObjectId, SpaceKey, StateHash};
 
 use super::{AdmissionTicket, EchoError};
 use crate::request;
@@ -25,6 +25,19 @@ pub struct Manifest {
     pub keys: Vec<ContentKey>,
     /// How many blocks of each data feed are here.
     pub data: Timeframe,
+    /// Where they begin: an epoch stands for those before.
+    pub begin: Timeframe,
+    /// The parts of its snapshot, its list first.
+    pub parts: Vec<StateHash>,
+}
+
+/// Reads a part of the snapshot of an epoch, as it is stored: sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadPart {
+    /// The space.
+    pub space: SpaceKey,
+    /// The part, as [`Manifest::parts`] names it.
+    pub part: StateHash,
 }
 
 /// Reads a part of the data blocks of a space, in an order in which they can be taken in. The
@@ -62,6 +75,8 @@ pub struct RestoreBlocks {
     pub keys: Vec<ContentKey>,
     /// Proofs of forks.
     pub proofs: Vec<ForkProof>,
+    /// Parts of the snapshot of an epoch, its list first.
+    pub parts: Vec<bytes::Bytes>,
     /// Blocks, in an order in which they can be taken in.
     pub runs: Vec<(FeedDescriptor, Run)>,
 }
@@ -79,5 +94,6 @@ request! {
     GetManifest => Result<Manifest, EchoError>,
     ReadBlocks => Result<Vec<(FeedDescriptor, Run)>, EchoError>,
     ReadObjects => Result<Vec<Object>, EchoError>,
+    ReadPart => Result<Option<bytes::Bytes>, EchoError>,
     RestoreSpace => Result<(), EchoError>,
 }

@@ -28,6 +28,8 @@ enum Waiting {
     New,
     Since(u64),
     InVain,
+    /// It came with an archive, which holds no older blocks.
+    No,
 }
 
 /// An epoch that is to be the base.
@@ -128,7 +130,9 @@ impl Space {
             !is_verifiable
         } else {
             let is_slow = wanted.waiting == Waiting::InVain || self.is_much_missing(&snapshot);
-            !wanted.is_contestable && is_slow || self.is_gone_everywhere(&snapshot)
+            wanted.waiting == Waiting::No
+                || !wanted.is_contestable && is_slow
+                || self.is_gone_everywhere(&snapshot)
         };
         let fetch = (fetches && !wanted.missing.is_empty()).then(|| {
             let floors = snapshot.floors.iter();
@@ -267,6 +271,39 @@ impl Space {
             self.look_at_wanted(store).map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Takes in a part of a snapshot that an archive holds, if it is of the wanted epoch.
+    pub(in crate::core) fn restore_part(
+        &mut self,
+        bytes: &bytes::Bytes,
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(), EchoError> {
+        let (space, number) = (self.key(), self.record.number);
+        let hash = hash_part(bytes);
+        let Some(wanted) = &mut self.epochs.wanted else {
+            return Ok(());
+        };
+        if let Some(list) = &wanted.snapshot {
+            let chunk = list.chunks.iter().position(|chunk| *chunk == hash);
+            let Some(chunk) = chunk.and_then(|chunk| u32::try_from(chunk).ok()) else {
+                return Ok(());
+            };
+            wanted.missing.remove(&(chunk + 1));
+        } else if hash == wanted.epoch.snapshot {
+            let epoch = wanted.epoch;
+            match Snapshot::read(&space, bytes) {
+                Ok(list) => wanted.take_list(list, number, store)?,
+                Err(reason) => return self.refuse(&epoch, reason, store),
+            }
+        } else {
+            return Ok(());
+        }
+        wanted.waiting = Waiting::No;
+        let key = part_key(number, &hash);
+        outcome.batch.put(SNAPSHOTS, key, bytes.clone());
+        self.look_at_wanted(store)
     }
 
     /// Does without an epoch whose snapshot is not what it claims to be.

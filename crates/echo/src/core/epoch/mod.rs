@@ -84,6 +84,12 @@ impl Base {
         }
     }
 
+    /// What the snapshot consists of, its list first.
+    pub(super) fn parts(&self) -> Vec<StateHash> {
+        let chunks = self.snapshot.chunks.iter().copied();
+        std::iter::once(self.snapshot.name).chain(chunks).collect()
+    }
+
     /// Passes the objects of the snapshot to `visit`, in the order of their ids. `false` when it
     /// cannot be read for want of the key.
     pub(super) fn visit(
@@ -210,13 +216,5 @@ impl Space {
         let base = self.epochs.base.as_ref();
         base.is_some_and(|base| !self.keys.contains_key(&base.snapshot.key))
             && self.permit(Right::Read, "").is_ok()
-    }
-
-    /// An error if what a timeframe held is gone, or part of it.
-    pub(super) fn gone(&self) -> Option<EchoError> {
-        let base = self.epochs.base.as_ref()?;
-        (!self.sync.starts().is_empty()).then_some(EchoError::BeforeEpoch {
-            number: base.number,
-        })
     }
 }

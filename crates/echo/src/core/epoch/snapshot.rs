@@ -77,7 +77,7 @@ pub(super) struct Written {
 }
 
 /// Why a list cannot be used.
-pub(super) type Bad = &'static str;
+pub(in crate::core) type Bad = &'static str;
 
 pub(in crate::core) fn hash_part(bytes: &[u8]) -> StateHash {
     StateHash::from_bytes(Hasher::new(HashDomain::Snapshot).update(bytes).finish())
@@ -148,7 +148,7 @@ pub(in crate::core) fn chunk_of(list: &[u8], part: u32) -> Option<StateHash> {
 
 impl Snapshot {
     /// Reads a list.
-    pub(super) fn read(space: &SpaceKey, bytes: &[u8]) -> Result<Self, Bad> {
+    pub(in crate::core) fn read(space: &SpaceKey, bytes: &[u8]) -> Result<Self, Bad> {
         if bytes.len() > LIST_BYTES_MAX {
             return Err("its list is too long");
         }
@@ -200,7 +200,7 @@ impl Snapshot {
 
     /// Whether what it says of the feeds can be true, as far as the control feeds tell: it is
     /// closed under causes, and logical time is not ahead of what was written.
-    pub(super) fn is_plausible(&self, dag: &Dag) -> Result<(), Bad> {
+    pub(in crate::core) fn is_plausible(&self, dag: &Dag) -> Result<(), Bad> {
         let control = dag.feeds().map(|(_, state)| state);
         let control = control.filter(|s| s.descriptor.designation == Designation::Control);
         let written = control

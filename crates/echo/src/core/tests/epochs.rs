@@ -376,3 +376,97 @@ fn a_false_snapshot_is_refused_by_whoever_has_the_blocks() {
     assert_eq!(net.replicas[0].hash(), before);
     assert!(matches!(net.try_trim(0, true), Err(EchoError::NoEpoch)));
 }
+
+#[test]
+fn no_bytes_that_claim_to_be_parts_of_a_snapshot_harm() {
+    use dxos_protocol::replicate::{Message, SessionId};
+    let mut net = Net::of(10, &[Role::Editor]);
+    for number in 1..30 {
+        net.edit(0, task(number, 1));
+    }
+    net.epoch(0);
+    net.trim(0);
+    net.connect(0, 1);
+    // Until it has asked for the list, and for the chunk.
+    for _ in 0..40 {
+        net.step();
+    }
+    let name = net.replicas[0].space.list_epochs()[0].snapshot;
+    let before = net.replicas[1].hash();
+    for part in [0, 1, 2, u32::MAX] {
+        for bytes in [None, Some(bytes::Bytes::from(vec![7; 3]))] {
+            let message = Message::Part {
+                snapshot: name,
+                part,
+                bytes,
+            };
+            let replica = &mut net.replicas[1];
+            // An answer to a question that was not asked is nothing; a wrong one an offence.
+            let received = replica
+                .space
+                .receive(SessionId(0), message, net.now_ms, &replica.store);
+            net.carry_out(1, received.unwrap());
+        }
+    }
+    assert!(net.ended.len() <= 1);
+    net.ended.clear();
+    net.disconnect(0, 1);
+    assert_eq!(net.replicas[1].hash(), before);
+    net.connect(0, 1);
+    net.settle();
+    net.assert_same(&[0, 1]);
+}
+
+#[test]
+fn who_asks_for_more_of_a_snapshot_than_it_reads_is_let_go() {
+    use dxos_protocol::replicate::{Message, SessionError, SessionId};
+    let mut net = Net::of(11, &[Role::Editor]);
+    net.edit(0, task(1, 1));
+    net.epoch(0);
+    net.connect(0, 1);
+    let snapshot = net.replicas[0].space.list_epochs()[0].snapshot;
+    let mut ended = false;
+    for part in 0..100 {
+        let replica = &mut net.replicas[0];
+        let message = Message::WantPart { snapshot, part };
+        let received = replica
+            .space
+            .receive(SessionId(1), message, 1, &replica.store)
+            .unwrap();
+        ended |= matches!(
+            received.effects.end.first(),
+            Some((_, SessionError::Offence { .. }))
+        );
+        if ended {
+            break;
+        }
+    }
+    assert!(ended);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, failure_persistence: None, ..proptest::prelude::ProptestConfig::default() })]
+
+    #[test]
+    fn a_list_that_was_altered_is_another_one_or_none(at: usize, byte: u8, cut in 0..200_usize) {
+        use super::super::epoch::snapshot::{Snapshot, hash_part};
+        let mut net = Net::of(12, &[]);
+        for number in 1..5 {
+            net.edit(0, task(number, 1));
+        }
+        net.epoch(0);
+        let base = net.replicas[0].space.epochs.base.clone().unwrap();
+        let key = super::super::epoch::stream::part_key(super::NUMBER, &base.snapshot.name);
+        let list = net.replicas[0].store.get(SNAPSHOTS, &key).unwrap().unwrap();
+        let mut bytes = list.to_vec();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        for bytes in [&bytes[..], &bytes[..bytes.len().saturating_sub(cut)]] {
+            if let Ok(read) = Snapshot::read(&net.key, bytes) {
+                proptest::prop_assert_eq!(read.name == base.snapshot.name, bytes == &list[..]);
+                proptest::prop_assert_eq!(read.name, hash_part(bytes));
+                let _ = read.is_plausible(&net.replicas[0].space.dag);
+            }
+        }
+    }
+}
