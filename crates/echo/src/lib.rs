@@ -39,6 +39,8 @@
 mod actor;
 mod api;
 mod core;
+#[cfg(test)]
+mod faults;
 mod space_actor;
 #[cfg(test)]
 mod tests;

@@ -55,7 +55,7 @@ mod store;
 pub use batch::{BATCH_BYTES_MAX, Batch, KEY_BYTES_MAX, VALUE_BYTES_MAX, Write};
 pub use error::StoreError;
 pub use keyspace::Keyspace;
-pub use mem::{CrashPlan, CrashReport, MemDisk, MemSnapshot, MemStore};
+pub use mem::{Access, CrashPlan, CrashReport, MemDisk, MemSnapshot, MemStore};
 pub use range::KeyRange;
 pub use store::{Direction, Durability, Read, Scan, Store};
 

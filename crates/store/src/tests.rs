@@ -4,8 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::{
-    Batch, CrashPlan, CrashReport, Direction, Durability, KeyRange, Keyspace, MemDisk, MemStore,
-    Read, Store, StoreError, conformance,
+    Access, Batch, CrashPlan, CrashReport, Direction, Durability, KeyRange, Keyspace, MemDisk,
+    MemStore, Read, Store, StoreError, conformance,
 };
 
 const K: Keyspace = Keyspace::new("k");
@@ -128,6 +128,38 @@ fn a_full_disk_is_refused_until_there_is_space() {
     disk.heal();
     store.commit(one("2"), Durability::Buffered).unwrap();
     assert_eq!(keys(&store), ["1", "2"]);
+}
+
+#[test]
+fn a_read_fails_as_told_and_a_scan_ends_with_it() {
+    let failed = StoreError::Io {
+        path: PathBuf::from("(memory)"),
+        reason: "gone".into(),
+    };
+    let store = MemStore::new();
+    let disk = store.disk().clone();
+    for key in ["1", "2", "3"] {
+        store.commit(one(key), Durability::Buffered).unwrap();
+    }
+    let rows = || -> Vec<_> {
+        let scan = store.scan(K, KeyRange::all(), Direction::Forward);
+        scan.map(|row| row.map(|(key, _)| key)).collect()
+    };
+    let before = disk.reads();
+    assert_eq!(rows().len(), 3);
+    assert_eq!(disk.reads() - before, 4, "the begin and three rows");
+    disk.fail_reads_after(2, failed.clone());
+    assert_eq!(rows(), [Ok("1".into()), Err(failed.clone())]);
+    assert_eq!(rows(), [Err(failed.clone())]);
+    assert_eq!(store.get(K, b"1"), Err(failed.clone()));
+    store.commit(one("4"), Durability::Synced).unwrap();
+    disk.heal();
+    assert_eq!(rows().len(), 4);
+
+    disk.fail_once(Access::Read, 1, failed.clone());
+    store.get(K, b"1").unwrap();
+    assert_eq!(store.get(K, b"1"), Err(failed));
+    store.get(K, b"1").unwrap();
 }
 
 #[test]

@@ -98,21 +98,38 @@ impl fmt::Debug for MemSnapshot {
 #[derive(Clone, Default)]
 pub struct MemDisk(Arc<Mutex<Disk>>);
 
+/// What of a store can be made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    /// A batch that is written.
+    Commit,
+    /// A key that is looked up, the begin of a scan, or one row of it.
+    Read,
+    /// A sync, those of synced commits included.
+    Sync,
+}
+
 /// A failure to inject.
 struct Fault {
     /// Calls that still succeed.
     left: u64,
+    /// Whether it ends with the first call that fails.
+    is_single: bool,
     error: StoreError,
 }
 
 impl Fault {
     fn hit(fault: &mut Option<Self>) -> Option<StoreError> {
-        let fault = fault.as_mut()?;
-        if fault.left > 0 {
-            fault.left -= 1;
+        let found = fault.as_mut()?;
+        if found.left > 0 {
+            found.left -= 1;
             return None;
         }
-        Some(fault.error.clone())
+        if found.is_single {
+            fault.take().map(|fault| fault.error)
+        } else {
+            Some(found.error.clone())
+        }
     }
 }
 
@@ -128,8 +145,10 @@ pub(super) struct Disk {
     opened: u64,
     poisoned: Option<String>,
     commit_fault: Option<Fault>,
+    read_fault: Option<Fault>,
     sync_fault: Option<Fault>,
     commits: u64,
+    reads: u64,
     syncs: u64,
 }
 
@@ -172,27 +191,55 @@ impl MemDisk {
         (disk.commits, disk.syncs)
     }
 
+    /// Keys looked up, scans begun and rows of scans read so far.
+    pub fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
     /// Lets `commits` more commits succeed, then fails every one with `error`, until
     /// [`heal`](Self::heal). The failed batch is not written. [`StoreError::Full`] leaves the
     /// store usable, as a real store does that checks for space first; after any other error
     /// writes give [`StoreError::Poisoned`] until the store is opened again.
     pub fn fail_after(&self, commits: u64, error: StoreError) {
-        self.lock().commit_fault = Some(Fault {
-            left: commits,
-            error,
-        });
+        self.inject(Access::Commit, commits, false, error);
     }
 
     /// The same for syncs, those of commits with
     /// [`Durability::Synced`](crate::Durability::Synced) included; what was to be synced stays unsynced.
     pub fn fail_syncs_after(&self, syncs: u64, error: StoreError) {
-        self.lock().sync_fault = Some(Fault { left: syncs, error });
+        self.inject(Access::Sync, syncs, false, error);
+    }
+
+    /// The same for reads. A read that fails leaves the store as it is, and a scan ends with it.
+    pub fn fail_reads_after(&self, reads: u64, error: StoreError) {
+        self.inject(Access::Read, reads, false, error);
+    }
+
+    /// Lets `after` more calls of a kind succeed, and fails the one behind them with `error`;
+    /// those after it succeed, unless the store is poisoned by it.
+    pub fn fail_once(&self, access: Access, after: u64, error: StoreError) {
+        self.inject(access, after, true, error);
+    }
+
+    fn inject(&self, access: Access, left: u64, is_single: bool, error: StoreError) {
+        let mut disk = self.lock();
+        let fault = match access {
+            Access::Commit => &mut disk.commit_fault,
+            Access::Read => &mut disk.read_fault,
+            Access::Sync => &mut disk.sync_fault,
+        };
+        *fault = Some(Fault {
+            left,
+            is_single,
+            error,
+        });
     }
 
     /// Ends injected failures. A store that is poisoned stays so until it is opened again.
     pub fn heal(&self) {
         let mut disk = self.lock();
         disk.commit_fault = None;
+        disk.read_fault = None;
         disk.sync_fault = None;
     }
 
@@ -253,6 +300,12 @@ impl Disk {
 
     pub(super) fn bytes(&self) -> u64 {
         self.live.bytes()
+    }
+
+    /// Notes a read, and fails it if it is to fail.
+    pub(super) fn read(&mut self) -> Result<(), StoreError> {
+        self.reads += 1;
+        Fault::hit(&mut self.read_fault).map_or(Ok(()), Err)
     }
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<(), StoreError> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Scan, Store, StoreError};
 
-pub use disk::{CrashPlan, CrashReport, MemDisk, MemSnapshot};
+pub use disk::{Access, CrashPlan, CrashReport, MemDisk, MemSnapshot};
 
 /// What [`StoreError`] gives as the path of a store that has none.
 fn path() -> PathBuf {
@@ -86,16 +86,19 @@ impl fmt::Debug for MemStore {
 
 impl Read for MemStore {
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
-        let state = self.live()?;
+        let mut state = self.live()?;
+        state.read()?;
         Ok(state.rows(keyspace).and_then(|rows| rows.get(key).cloned()))
     }
 
     fn scan(&self, keyspace: Keyspace, range: KeyRange, direction: Direction) -> Scan<'_> {
         match self.live() {
             Err(error) => Scan::failed(error),
-            Ok(state) => match state.rows(keyspace) {
-                None => Scan::empty(),
-                Some(rows) => Scan::new(MemScan {
+            Ok(mut state) => match (state.read(), state.rows(keyspace)) {
+                (Err(error), _) => Scan::failed(error),
+                (Ok(()), None) => Scan::empty(),
+                (Ok(()), Some(rows)) => Scan::new(MemScan {
+                    disk: &self.0.disk,
                     rows: Arc::clone(rows),
                     range: Some(range),
                     direction,
@@ -151,13 +154,14 @@ impl Drop for Handle {
 }
 
 /// A scan: shares the rows as they were when it began, and looks up one row at a time.
-struct MemScan {
+struct MemScan<'a> {
+    disk: &'a MemDisk,
     rows: Arc<BTreeMap<Bytes, Bytes>>,
     range: Option<KeyRange>,
     direction: Direction,
 }
 
-impl Iterator for MemScan {
+impl Iterator for MemScan<'_> {
     type Item = Result<(Bytes, Bytes), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -168,6 +172,9 @@ impl Iterator for MemScan {
             Direction::Reverse => within.next_back(),
         };
         let (key, value) = found.map(|(key, value)| (key.clone(), value.clone()))?;
+        if let Err(error) = self.disk.lock().read() {
+            return Some(Err(error));
+        }
         self.range = Some(match self.direction {
             Direction::Forward => range.after(key.clone()),
             Direction::Reverse => range.before(key.clone()),
