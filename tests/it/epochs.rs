@@ -142,6 +142,39 @@ async fn a_peer_that_was_away_across_two_epochs_loses_nothing_and_gets_everythin
 }
 
 #[tokio::test]
+async fn by_policy_an_epoch_is_created_and_old_blocks_are_dropped() {
+    let home = tempfile::tempdir().unwrap();
+    let mut config = dxos_client::Config::default();
+    config.storage.epoch_blocks = 50;
+    let client = dxos_client::ClientOptions::new()
+        .config(config)
+        .profile(home.path().join("a"))
+        .offline()
+        .build();
+    client.initialize().await.unwrap();
+    client.halo().create_identity("Ann").await.unwrap();
+    let space = client.echo().create_space(map! {}).await.unwrap();
+    let first = note(&space, "first").await;
+    edit(&space, first, 60).await;
+    within(async {
+        while !space
+            .epochs()
+            .await
+            .unwrap()
+            .iter()
+            .any(|epoch| epoch.is_trimmed)
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    tidied(&space).await;
+    assert!(space.report().await.unwrap().blocks < 50);
+    assert_eq!(notes(&space).await, 1);
+    client.destroy().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_space_that_dropped_old_blocks_is_archived_and_restored_by_who_was_away() {
     let pair = Pair::meet().await;
     let (space, theirs) = (&pair.space, &pair.theirs);

@@ -2,6 +2,7 @@
 //! simulation differ only in the [`Parts`] that they hand over.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Parts {
     pub seeds: SeedTree,
     /// How long an acknowledged edit may lack its fsync.
     pub sync_interval: Duration,
+    /// After so many data blocks a space gets an epoch: see [`crate::StorageConfig::epoch_blocks`].
+    pub epoch_blocks: Option<NonZeroU64>,
     /// Opens the network; `None` for a local database.
     pub network: Option<NetworkFactory>,
 }
@@ -281,6 +284,7 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
         clock,
         seeds,
         sync_interval,
+        epoch_blocks,
         network,
     } = parts;
     let halo = Halo::start(
@@ -294,7 +298,10 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
     let echo = Echo::start(
         spawner,
         Arc::clone(&store),
-        EchoConfig { sync_interval },
+        EchoConfig {
+            sync_interval,
+            epoch_blocks,
+        },
         late.as_ref().map(LateMesh::ports),
         clock.clone(),
         &seeds,

@@ -105,6 +105,11 @@ pub struct StorageConfig {
     /// How long an acknowledged edit may lack its fsync, in milliseconds, 1 to 60,000; a loss of
     /// power can take no more than that. Default: 200.
     pub sync_interval_ms: u32,
+    /// After so many transactions a space in which this identity is an admin gets an epoch by
+    /// itself: a snapshot that stands for them. This device then drops what an epoch stands for,
+    /// as soon as no other admin may contest it, and with it the history before; 0 for never.
+    /// Default: 0.
+    pub epoch_blocks: u64,
 }
 
 impl Default for Config {
@@ -139,6 +144,7 @@ impl Default for StorageConfig {
         Self {
             cache_mib: 32,
             sync_interval_ms: 200,
+            epoch_blocks: 0,
         }
     }
 }
@@ -243,6 +249,7 @@ impl Config {
         let StorageConfig {
             cache_mib,
             sync_interval_ms,
+            ..
         } = self.storage;
         if !(8..=65_536).contains(&cache_mib) {
             return invalid(

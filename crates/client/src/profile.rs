@@ -2,6 +2,7 @@
 //! unless that is a passphrase or in the keychain.
 
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +80,7 @@ pub(crate) fn open(
         clock,
         seeds,
         sync_interval,
+        epoch_blocks: NonZeroU64::new(config.storage.epoch_blocks),
         network,
     };
     Ok((parts, settle))

@@ -3,6 +3,7 @@
 mod devices;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -51,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) unsynced: Arc<AtomicBool>,
     /// Turns to read the past; see [`crate::space_actor::READS_MAX`].
     pub(crate) reads: Arc<tokio::sync::Semaphore>,
+    /// See [`crate::EchoConfig::epoch_blocks`].
+    pub(crate) epoch_blocks: Option<NonZeroU64>,
 }
 
 pub(crate) struct EchoActor {

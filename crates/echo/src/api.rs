@@ -1,5 +1,6 @@
 //! The handle on ECHO.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -43,12 +44,16 @@ pub struct MeshPorts {
 pub struct EchoConfig {
     /// How long an acknowledged edit may lack its fsync. Default 200 ms.
     pub sync_interval: Duration,
+    /// After so many data blocks a device of an admin signs an epoch by itself. Every device then
+    /// drops what the epoch stands for, once it may. Default: never, and nothing is dropped.
+    pub epoch_blocks: Option<NonZeroU64>,
 }
 
 impl Default for EchoConfig {
     fn default() -> Self {
         Self {
             sync_interval: Duration::from_millis(200),
+            epoch_blocks: None,
         }
     }
 }
@@ -85,6 +90,7 @@ impl Echo {
             clock,
             mesh,
             unsynced: Arc::new(AtomicBool::new(false)),
+            epoch_blocks: config.epoch_blocks,
             reads: Arc::new(tokio::sync::Semaphore::new(READS_MAX)),
         };
         let rng = seeds.rng_of("echo");

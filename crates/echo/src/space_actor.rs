@@ -60,6 +60,8 @@ pub(crate) struct SpaceActor {
     aside: reopen::Aside,
     /// Whether the next part of what is to be done for indexes is due already.
     indexing: bool,
+    /// When it is looked next whether an epoch is due.
+    policy_ms: u64,
 }
 
 impl SpaceActor {
@@ -80,6 +82,7 @@ impl SpaceActor {
             waiting: durable::Waiting::default(),
             aside: reopen::Aside::default(),
             indexing: false,
+            policy_ms: 0,
         }
     }
 
@@ -241,6 +244,7 @@ impl SpaceActor {
                 }
                 actor.rebuild();
                 actor.tidy();
+                actor.follow_policy(now_ms, ctx);
                 actor.do_duties(now_ms, ctx);
                 if let Some(batch) = burst
                     && let Err(error) = actor.write(batch, false)

@@ -383,6 +383,11 @@ impl Space {
         }
     }
 
+    /// Whether no device of an admin that is online comes before this one.
+    pub(super) fn is_first_of_admins(&self) -> bool {
+        self.before_me(Whose::Admins) == 0
+    }
+
     /// How many devices that are online come before this one.
     fn before_me(&self, whose: Whose) -> usize {
         let own = self.device();

@@ -103,7 +103,7 @@ impl Space {
     }
 
     /// Devices that may read now and were not given all keys.
-    fn readers_without_history(&self) -> BTreeSet<DeviceKey> {
+    pub(super) fn readers_without_history(&self) -> BTreeSet<DeviceKey> {
         let mut given: BTreeMap<DeviceKey, BTreeSet<ContentKeyId>> = BTreeMap::new();
         for block in self.membership.blocks() {
             if let Assertion::ContentKey {

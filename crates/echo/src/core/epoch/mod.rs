@@ -13,6 +13,7 @@
 mod adopt;
 mod create;
 mod load;
+mod policy;
 mod report;
 pub(super) mod snapshot;
 pub(super) mod stream;

@@ -51,7 +51,7 @@ impl Space {
     }
 
     /// The epoch of the base, if it counts.
-    fn epoch_of_base(&self) -> Option<Epoch> {
+    pub(super) fn epoch_of_base(&self) -> Option<Epoch> {
         let base = self.epochs.base.as_ref()?;
         let epochs = self.membership.epochs();
         epochs.into_iter().find(|epoch| epoch.hash == base.epoch)
