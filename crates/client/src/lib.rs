@@ -101,7 +101,7 @@ pub use query::{LiveQuery, PendingQuery};
 pub use serializer::{
     ArchiveContents, ArchiveError, ArchiveProtection, RestoreAs, RestoreOptions, Serializer,
 };
-pub use space::Space;
+pub use space::{Space, SyncStatusWatch};
 pub use text::{Mirrored, TextError, TextHandle, TextMirror, TextOptions, TextUpdate, TextUpdates};
 pub use transfer::{
     ExportError, ExportOptions, ImportError, ImportEvent, ImportOptions, ImportReport,
@@ -130,8 +130,8 @@ pub use dxos_keys::{
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Committed, Durability, EpochReport, EpochState, Explanation, ForkReport, IndexReport,
-    MemberReport, SpaceCredential, SpaceReport, SpaceState,
+    Committed, DeviceSync, Durability, EpochReport, EpochState, Explanation, ForkReport, IndexReport,
+    MemberReport, MissingRange, SpaceCredential, SpaceReport, SpaceState, SyncStatus,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

@@ -7,9 +7,9 @@ use dxos_credentials::Role;
 use dxos_document::{Key, Map, Op, Tx};
 use dxos_echo::Echo;
 use dxos_protocol::echo::{
-    ComputeStateHash, GetSpace, LeaveSpace, ListMembers, MemberReport, PROPERTIES_TYPE,
-    QueryCredentials, RemoveMember, SetRole, SpaceCredential, SpaceReport, WatchSpace,
-    properties_object,
+    ComputeStateHash, GetSpace, GetSyncStatus, LeaveSpace, ListMembers, MemberReport,
+    PROPERTIES_TYPE, QueryCredentials, RemoveMember, SetRole, SpaceCredential, SpaceReport,
+    SyncStatus, WatchSpace, properties_object,
 };
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use crate::invitation::Listed;
 use crate::presence::GossipService;
 use crate::{
     Client, ClientError, Database, DatabaseError, IdentityKey, InvitationHost, InvitationId,
-    InvitationOptions, InvitationReport, InvitationWatch, Messages, SpaceKey, StateHash,
+    InvitationOptions, InvitationReport, InvitationWatch, Messages, ObjectId, SpaceKey, StateHash,
 };
 
 /// A space on this device. Cheap to clone.
@@ -298,6 +298,52 @@ impl Space {
             .map_err(ClientError::unanswered(ECHO))??)
     }
 
+    /// Which devices have signed that they stored which blocks of it durably, and what each is not
+    /// known to have. It says no more than receipts prove; see [`SyncStatus`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] when the space is gone or cannot be read.
+    pub async fn sync_status(&self) -> Result<SyncStatus, ClientError> {
+        self.sync_status_of(None).await
+    }
+
+    /// The same for one object: of the blocks that were written until it changed last.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Space::sync_status`].
+    pub async fn object_sync_status(&self, object: ObjectId) -> Result<SyncStatus, ClientError> {
+        self.sync_status_of(Some(object)).await
+    }
+
+    async fn sync_status_of(&self, object: Option<ObjectId>) -> Result<SyncStatus, ClientError> {
+        let space = self.key;
+        let get = GetSyncStatus { space, object };
+        let node = self.client.node()?;
+        let asked = node.echo.sync_status().ask(get).await;
+        Ok(asked.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// The status as it changes, the present one first; of the space, or of one object.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Space::sync_status`].
+    pub async fn watch_sync_status(
+        &self,
+        object: Option<ObjectId>,
+    ) -> Result<SyncStatusWatch, ClientError> {
+        let mut reports = self.watch().await?;
+        reports.mark_changed();
+        Ok(SyncStatusWatch {
+            space: self.clone(),
+            object,
+            reports,
+            last: None,
+        })
+    }
+
     /// Invites somebody: returns what to hand over, hosted by this device whenever the client
     /// runs, and with [`InvitationOptions::delegated`] by the devices of all admins.
     ///
@@ -383,4 +429,36 @@ async fn members(
         gossip.show(&space, &mut members);
     }
     Ok(members)
+}
+
+/// Who has stored a space, or an object of it, as that changes.
+#[derive(Debug)]
+pub struct SyncStatusWatch {
+    space: Space,
+    object: Option<ObjectId>,
+    reports: watch::Receiver<SpaceReport>,
+    last: Option<SyncStatus>,
+}
+
+impl SyncStatusWatch {
+    /// Waits for a status other than the last one; the first is there at once. `None` when the
+    /// space is closed. What changes in between shows together.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Space::sync_status`].
+    pub async fn next(&mut self) -> Option<Result<SyncStatus, ClientError>> {
+        loop {
+            self.reports.changed().await.ok()?;
+            self.reports.mark_unchanged();
+            let status = match self.space.sync_status_of(self.object).await {
+                Ok(status) => status,
+                Err(error) => return Some(Err(error)),
+            };
+            if self.last.as_ref() != Some(&status) {
+                self.last = Some(status.clone());
+                return Some(Ok(status));
+            }
+        }
+    }
 }

@@ -457,6 +457,7 @@ pass_to_space! {
     ExplainQuery => Explanation,
     CountQuery => u64,
     GroupQuery => Vec<dxos_document::Group>,
+    GetSyncStatus => SyncStatus,
     ListIndexes => Vec<IndexReport>,
     RunQueryAt => Vec<dxos_document::Object>,
     SealMessage => bytes::Bytes,

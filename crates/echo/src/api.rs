@@ -10,7 +10,7 @@ use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CountQuery, CreateEpoch,
     CreateSpace, DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest,
-    GetObject, GetSpace, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
+    GetObject, GetSpace, GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
     ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage,
     QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember, RestoreDevice, RestoreSpace,
     RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, TrimSpace,
@@ -208,6 +208,8 @@ ports! {
     trim: TrimSpace,
     /// Lists the epochs of a space.
     list_epochs: ListEpochs,
+    /// Tells which devices have stored what.
+    sync_status: GetSyncStatus,
     /// Computes the hash of everything visible.
     state_hash: ComputeStateHash,
     /// Puts everything acknowledged onto the disk.

@@ -6,6 +6,7 @@ mod epochs;
 mod members;
 mod past;
 mod queries;
+mod receipts;
 mod reopen;
 
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub(crate) struct SpaceActor {
     indexing: bool,
     /// When it is looked next whether an epoch is due.
     policy_ms: u64,
+    /// When receipts that came are passed on next.
+    spread_ms: u64,
 }
 
 impl SpaceActor {
@@ -83,6 +86,7 @@ impl SpaceActor {
             aside: reopen::Aside::default(),
             indexing: false,
             policy_ms: 0,
+            spread_ms: 0,
         }
     }
 
@@ -246,6 +250,7 @@ impl SpaceActor {
                 actor.tidy();
                 actor.follow_policy(now_ms, ctx);
                 actor.do_duties(now_ms, ctx);
+                actor.do_receipts(now_ms, ctx);
                 if let Some(batch) = burst
                     && let Err(error) = actor.write(batch, false)
                 {
@@ -308,6 +313,7 @@ fn unready(space: SpaceKey, state: SpaceState, error: Option<String>) -> SpaceRe
         role: None,
         objects: 0,
         blocks: 0,
+        receipts: 0,
         missing_blocks: 0,
         peers: Vec::new(),
         forks: Vec::new(),

@@ -45,6 +45,7 @@ mod index;
 mod insert;
 mod limits;
 mod outcome;
+mod receipt;
 mod run;
 mod waiting;
 
@@ -56,6 +57,7 @@ pub use fork::{Cut, CutError, ForkProof, ForkProofError, SignedHeader};
 pub use index::{BlockIndex, Entry, IndexError, MemoryIndex};
 pub use limits::FeedLimits;
 pub use outcome::{Accepted, InsertError, Inserted, MissingDep};
+pub use receipt::Receipt;
 pub use run::Run;
 
 /// A vector clock over feeds: for each feed, how many of its blocks are covered. The block with

@@ -23,6 +23,8 @@ pub enum Domain {
     Invitation,
     /// A presentation of credentials to a third party.
     Presentation,
+    /// What of a space a device has stored durably.
+    Receipt,
     /// What the key of a recovery phrase signs: which identity it belongs to, and that it asks
     /// for it.
     Recovery,
@@ -41,6 +43,7 @@ impl Domain {
             Self::Gossip => b"dxos-rs v1 gossip\0",
             Self::Invitation => b"dxos-rs v1 invitation\0",
             Self::Presentation => b"dxos-rs v1 presentation\0",
+            Self::Receipt => b"dxos-rs v1 receipt\0",
             Self::Recovery => b"dxos-rs v1 recovery\0",
             Self::TlsHandshake => b"",
         }

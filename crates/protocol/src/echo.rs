@@ -21,6 +21,7 @@ mod members;
 mod message;
 mod properties;
 mod query;
+mod sync_status;
 
 pub use self::archive::{
     GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart, RestoreBlocks, RestoreSpace,
@@ -37,6 +38,9 @@ pub use self::properties::{PROPERTIES_TYPE, properties_object};
 pub use self::query::{
     CountQuery, ExplainQuery, Explanation, GroupQuery, IndexReport, ListIndexes, LiveQuery,
     RunQuery, Subscribe,
+};
+pub use self::sync_status::{
+    DeviceSync, GetSyncStatus, MISSING_RANGES_MAX, MissingRange, SyncStatus,
 };
 
 /// Hands ECHO what this device signs and opens with, and opens the spaces of the profile. Sent
@@ -134,6 +138,8 @@ pub struct SpaceReport {
     pub objects: u64,
     /// Blocks here.
     pub blocks: u64,
+    /// Counts up when a receipt comes; see [`SyncStatus`].
+    pub receipts: u64,
     /// Blocks that peers have announced and that are not here yet.
     pub missing_blocks: u64,
     /// Devices with which it is replicating.
@@ -580,6 +586,7 @@ request! {
     ListIndexes => Result<Vec<IndexReport>, EchoError>,
     Subscribe => Result<LiveQuery, EchoError>,
     ComputeStateHash => Result<StateHash, EchoError>,
+    GetSyncStatus => Result<SyncStatus, EchoError>,
     Flush => Result<(), EchoError>,
 }
 

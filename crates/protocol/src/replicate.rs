@@ -5,7 +5,7 @@
 //! ([`Message::Want`]), so that what it takes in is paced by itself; what a device writes from
 //! then on it sends to its peers unasked.
 
-use dxos_feed::{Designation, FeedDescriptor, ForkProof, Run};
+use dxos_feed::{Designation, FeedDescriptor, ForkProof, Receipt, Run};
 use dxos_keys::{BlockHash, DeviceKey, FeedId, SpaceKey, StateHash, Topic};
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,8 @@ pub enum Message {
         /// The first block that is here.
         from: u64,
     },
+    /// What a device has stored durably, its own or another one's word.
+    Receipt(Box<Receipt>),
 }
 
 wire_message!(Message, 1);

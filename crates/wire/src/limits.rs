@@ -34,6 +34,9 @@ pub const WAITING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Branches of one forked feed that its device is told of at once: 64.
 pub const TIPS_PER_MESSAGE_MAX: usize = 64;
 
+/// Feeds of which one receipt speaks: 4,096. Of others it says nothing.
+pub const RECEIPT_FEEDS_MAX: usize = 4_096;
+
 /// Operations in one transaction: 65,536.
 pub const OPS_MAX: usize = 65_536;
 

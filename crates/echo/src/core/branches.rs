@@ -107,6 +107,7 @@ impl Space {
         if is_control {
             self.membership.cut(&feed, from);
         }
+        self.receipts.cut();
         if is_own {
             self.grafts.look();
         }

@@ -28,9 +28,11 @@ mod moved;
 mod onto;
 mod owed;
 mod pace;
+mod passed;
 mod past;
 mod query;
 mod rebuild;
+mod receipts;
 mod receive;
 mod refs;
 mod report;
@@ -49,5 +51,6 @@ mod undo;
 
 pub(crate) use admit::Guest;
 pub(crate) use past::Past;
+pub(crate) use receipts::Candidate;
 pub(crate) use space::{Outcome, Space};
 pub(crate) use sync::Effects;

@@ -28,6 +28,7 @@ impl Space {
     /// Opens a session with a peer that was found to be a member.
     pub(crate) fn open_session(&mut self, session: SessionId, device: DeviceKey) {
         self.sync.open(session, device);
+        self.sync.offer_receipts(session, self.receipts.devices());
         self.grafts.look();
         if self.is_stranger(&device) {
             // It was let in, and lost what it was let in by, before its session began.
@@ -120,6 +121,7 @@ impl Space {
             Message::Branch { prev, run } => {
                 self.receive_branch(session, (prev, run), store, outcome)
             }
+            Message::Receipt(receipt) => self.receive_receipt(session, *receipt),
             Message::Tips { feed, tips } => self.receive_tips(session, feed, &tips, store),
             Message::HasSnapshot { snapshot } => {
                 self.sync.peer_has(session, snapshot);
@@ -151,8 +153,14 @@ impl Space {
             store,
             number: self.record.number,
         };
-        self.sync
-            .produce(session, bytes_max, (&self.dag, &blocks), now_ms)
+        let mut produced = self
+            .sync
+            .produce(session, bytes_max, (&self.dag, &blocks), now_ms)?;
+        if !produced.more {
+            // They say what was stored of the blocks that went before.
+            produced.more = self.produce_receipts(session, bytes_max, &mut produced.messages);
+        }
+        Ok(produced)
     }
 
     /// Takes up a space from a ticket: the control blocks that prove this identity's admission.

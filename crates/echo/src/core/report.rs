@@ -32,6 +32,7 @@ impl Space {
             role: self.role(),
             objects: self.tally.objects,
             blocks: self.tally.blocks,
+            receipts: self.receipts.version(),
             missing_blocks: self.sync.missing(&self.dag),
             peers: self.sync.devices().into_iter().collect(),
             forks: forks.collect(),

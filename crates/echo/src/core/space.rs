@@ -30,6 +30,7 @@ use super::layout::{
 };
 use super::live::Live;
 use super::owed::{self, Owed};
+use super::receipts::Receipts;
 use super::schema::Schemas;
 use super::sync::{Effects, Sync};
 use super::tail::Tail;
@@ -85,6 +86,7 @@ pub(crate) struct Space {
     pub(super) lost: Lost,
     /// Branches of this device's feeds that are to be put into feeds of their own.
     pub(super) grafts: Grafts,
+    pub(super) receipts: Receipts,
     /// Whether the store says in which form the state is.
     pub(super) derived_stored: bool,
     /// What was verified when the space was opened, until the store says so.
@@ -155,6 +157,7 @@ impl Space {
             stale: false,
             lost: Lost::None,
             grafts: Grafts::default(),
+            receipts: Receipts::default(),
             derived_stored: false,
             verified: None,
             epochs: Epochs::default(),
@@ -231,6 +234,7 @@ impl Space {
         }
         opened.note_admissions(store)?;
         opened.grafts.look();
+        opened.receipts = Receipts::open(opened.record.number, store)?;
         opened.verified = verified;
         opened.load_kept_keys(store)?;
         opened.open_keys();

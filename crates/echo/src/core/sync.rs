@@ -73,10 +73,12 @@ pub(super) struct Session {
     /// Feeds of the peer's device that were cut: it is to be told of their branches.
     pub(super) cut_feeds: BTreeSet<FeedId>,
     proofs: BTreeSet<FeedId>,
+    /// Devices whose receipts are to be sent.
+    pub(super) receipts: BTreeSet<DeviceKey>,
     pub(super) outbox: VecDeque<Message>,
     offences: u32,
     /// When the session ends, of a peer that is no member any more.
-    dismissed_ms: Option<u64>,
+    pub(super) dismissed_ms: Option<u64>,
     /// The snapshot that the peer has.
     has_snapshot: Option<StateHash>,
     /// Whether the peer is to hear which one is here.
@@ -148,6 +150,7 @@ impl Sync {
                 branches: BTreeMap::new(),
                 cut_feeds: BTreeSet::new(),
                 proofs: BTreeSet::new(),
+                receipts: BTreeSet::new(),
                 outbox: VecDeque::new(),
                 offences: 0,
                 dismissed_ms: None,

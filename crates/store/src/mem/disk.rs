@@ -248,6 +248,11 @@ impl MemDisk {
         MemSnapshot(self.lock().live.clone())
     }
 
+    /// What a loss of power leaves in any case.
+    pub fn durable(&self) -> MemSnapshot {
+        MemSnapshot(self.lock().durable.clone())
+    }
+
     /// Puts a backup back, whatever was there, and fences the store that is open.
     pub fn restore(&self, snapshot: &MemSnapshot) {
         let mut disk = self.lock();

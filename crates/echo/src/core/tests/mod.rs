@@ -17,6 +17,7 @@ mod members;
 mod mistaken;
 mod past;
 mod queries;
+mod receipts;
 mod roles;
 mod undo;
 

@@ -1,0 +1,410 @@
+//! Receipts: what this device has stored durably, and what the others say to have.
+//!
+//! A device signs what it has after a sync that began when it had that. Receipts are passed on
+//! from device to device, the latest of each, at a bounded pace. A device whose disk was restored
+//! from a backup would sign numbers again that it had signed before, for less: it hears of its own
+//! later receipts from whoever has them, and signs a later one then. Until it does, two receipts
+//! of it are held against each other, and only what both say counts.
+
+use std::collections::BTreeMap;
+
+use dxos_credentials::Right;
+use dxos_feed::{Designation, Receipt};
+use dxos_keys::{BlockHash, DeviceKey, FeedId, ObjectId};
+use dxos_protocol::echo::{DeviceSync, EchoError, MISSING_RANGES_MAX, MissingRange, SyncStatus};
+use dxos_protocol::replicate::{Message, SessionError, SessionId};
+use dxos_store::{Batch, Direction, KeyRange, Read};
+use dxos_wire::limits::RECEIPT_FEEDS_MAX;
+use serde::{Deserialize, Serialize};
+
+use super::layout::{SpaceNumber, TALLIES, in_space};
+use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
+use super::sync::failed;
+
+/// Entries of all receipts together that are kept.
+const ENTRIES_MAX: usize = 262_144;
+/// Receipts are signed and passed on no oftener than that.
+const PACE_MS: u64 = 1_000;
+/// More feeds make receipts larger: so much longer is waited for each.
+const PACE_PER_FEED_MS: u64 = 10;
+
+type Heads = BTreeMap<FeedId, (u64, BlockHash)>;
+
+/// The receipts of one space.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    known: BTreeMap<DeviceKey, Known>,
+    /// How many entries they have together.
+    entries: usize,
+    /// A later number that this device signed before, and has forgotten.
+    forgotten: u64,
+    next_ms: u64,
+    is_signing: bool,
+    /// How often feeds were cut.
+    cuts: u64,
+    /// How often any of this changed.
+    version: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    receipt: Receipt,
+    /// Another one that does not go together with it.
+    other: Option<Receipt>,
+    /// Whom it came from, until it was stored and passed on.
+    #[serde(skip)]
+    fresh: Option<Option<SessionId>>,
+}
+
+/// What is to be signed once it is on the disk.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    heads: Heads,
+    cuts: u64,
+}
+
+impl Known {
+    fn entries(&self) -> usize {
+        self.receipt.heads.len() + self.other.as_ref().map_or(0, |other| other.heads.len())
+    }
+
+    /// Blocks of a feed that it says are stored: the numbers that all receipts agree on.
+    fn heads(&self, feed: &FeedId) -> Vec<Option<(u64, BlockHash)>> {
+        let receipts = std::iter::once(&self.receipt).chain(&self.other);
+        receipts
+            .map(|receipt| receipt.heads.get(feed).copied())
+            .collect()
+    }
+}
+
+fn key(number: SpaceNumber, device: &[u8]) -> Vec<u8> {
+    let mut key = in_space(number, b"receipt");
+    key.extend_from_slice(device);
+    key
+}
+
+impl Receipts {
+    pub(super) fn open(number: SpaceNumber, store: &dyn Read) -> Result<Self, EchoError> {
+        let mut opened = Self::default();
+        let prefix = KeyRange::prefix(&key(number, b""));
+        for row in store.scan(TALLIES, prefix, Direction::Forward) {
+            let (_, value) = row.map_err(|error| store_failed(&error))?;
+            let known: Known = decode_row("receipt", &value)?;
+            opened.entries += known.entries();
+            opened.known.insert(known.receipt.device, known);
+        }
+        Ok(opened)
+    }
+
+    /// A feed was cut: what is being signed may not be so any more.
+    pub(super) fn cut(&mut self) {
+        self.cuts += 1;
+    }
+
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
+
+    pub(super) fn devices(&self) -> impl Iterator<Item = DeviceKey> {
+        self.known.keys().copied()
+    }
+
+    fn put(&mut self, known: Known) {
+        let before = self
+            .known
+            .get(&known.receipt.device)
+            .map_or(0, Known::entries);
+        self.entries = self.entries.saturating_sub(before) + known.entries();
+        self.version += 1;
+        self.known.insert(known.receipt.device, known);
+    }
+}
+
+impl Space {
+    fn heads(&self) -> Heads {
+        let feeds = self.dag.feeds().filter(|(_, state)| state.length > 0);
+        let heads = feeds.map(|(feed, state)| (*feed, (state.length, state.head)));
+        heads.take(RECEIPT_FEEDS_MAX).collect()
+    }
+
+    /// What is to be signed, if something is: once a sync that begins now has succeeded, it is
+    /// handed back to [`Space::sign_receipt`], and if it fails to [`Space::drop_receipt`].
+    pub(crate) fn receipt_candidate(&mut self, now_ms: u64) -> Option<Candidate> {
+        if self.receipts.is_signing || now_ms < self.receipts.next_ms || self.stale {
+            return None;
+        }
+        if self.permit(Right::Read, "read").is_err() && self.role().is_none() {
+            return None;
+        }
+        let heads = self.heads();
+        let known = self.receipts.known.get(&self.device());
+        let is_said = known.is_some_and(|known| {
+            known.receipt.heads == heads && known.receipt.number > self.receipts.forgotten
+        });
+        if heads.is_empty() || is_said {
+            return None;
+        }
+        self.receipts.is_signing = true;
+        Some(Candidate {
+            heads,
+            cuts: self.receipts.cuts,
+        })
+    }
+
+    pub(crate) fn drop_receipt(&mut self) {
+        self.receipts.is_signing = false;
+    }
+
+    /// Signs what is on the disk.
+    pub(crate) fn sign_receipt(
+        &mut self,
+        candidate: Candidate,
+        now_ms: u64,
+    ) -> Result<Outcome, EchoError> {
+        self.receipts.is_signing = false;
+        let mut outcome = Outcome::default();
+        if candidate.cuts != self.receipts.cuts {
+            return Ok(outcome);
+        }
+        let feeds = candidate.heads.len() as u64;
+        self.receipts.next_ms = now_ms.saturating_add(PACE_MS + PACE_PER_FEED_MS * feeds);
+        let known = self.receipts.known.get(&self.device());
+        let number = known.map_or(0, |known| known.receipt.number);
+        let number = number.max(self.receipts.forgotten).saturating_add(1);
+        let signer = &*self.authority.signer;
+        let receipt = Receipt::sign(self.key(), number, candidate.heads, signer);
+        self.receipts.put(Known {
+            receipt,
+            other: None,
+            fresh: Some(None),
+        });
+        self.spread_receipts(&mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// Stores what came, and passes it on.
+    pub(crate) fn spread_receipts(&mut self, outcome: &mut Outcome) -> Result<(), EchoError> {
+        let number = self.record.number;
+        let mut fresh = Vec::new();
+        for (device, known) in &mut self.receipts.known {
+            if let Some(from) = known.fresh.take() {
+                put_known(number, known, &mut outcome.batch)?;
+                fresh.push((*device, from));
+            }
+        }
+        for (device, from) in fresh {
+            let woken = self.sync.spread_receipt(device, from);
+            outcome.effects.wake.extend(woken);
+        }
+        Ok(())
+    }
+
+    /// Whether something came that is not stored and passed on yet.
+    pub(crate) fn has_fresh_receipts(&self) -> bool {
+        self.receipts
+            .known
+            .values()
+            .any(|known| known.fresh.is_some())
+    }
+
+    pub(super) fn receive_receipt(
+        &mut self,
+        session: SessionId,
+        receipt: Receipt,
+    ) -> Result<(), SessionError> {
+        let is_late = (self.receipts.known.get(&receipt.device)).is_some_and(|known| {
+            known.receipt == receipt || known.other.as_ref() == Some(&receipt)
+        });
+        if is_late {
+            return Ok(());
+        }
+        if receipt.heads.len() > RECEIPT_FEEDS_MAX
+            || receipt.space != self.key()
+            || receipt.verify().is_err()
+        {
+            return self.sync.offence(session, "a receipt that is none");
+        }
+        if self.membership.authority_of(&receipt.device).is_none() {
+            return Ok(());
+        }
+        let device = receipt.device;
+        let known = self.receipts.known.get(&device);
+        if device == self.device() {
+            // It was signed here, and is not known here: the disk is an older one.
+            let own = known.map_or(0, |known| known.receipt.number);
+            if receipt.number >= own {
+                self.receipts.forgotten = self.receipts.forgotten.max(receipt.number);
+                self.receipts.next_ms = 0;
+            }
+            return Ok(());
+        }
+        let is_direct = self.sync.device_of(session) == Some(device);
+        let fresh = Some(Some(session));
+        let next = match known {
+            None => Known {
+                receipt,
+                other: None,
+                fresh,
+            },
+            Some(known) if receipt.number > known.receipt.number => Known {
+                receipt,
+                other: None,
+                fresh,
+            },
+            // The device has said something else before, and has forgotten it: it is told.
+            Some(known) if is_direct || receipt.number == known.receipt.number => {
+                self.sync.answer_receipt(session, device);
+                Known {
+                    receipt: known.receipt.clone(),
+                    other: Some(receipt),
+                    fresh,
+                }
+            }
+            Some(_) => {
+                self.sync.answer_receipt(session, device);
+                return Ok(());
+            }
+        };
+        if self.receipts.entries + next.entries() <= ENTRIES_MAX {
+            self.receipts.put(next);
+        }
+        Ok(())
+    }
+
+    /// The receipts that are to be sent to a peer, about `bytes_max` bytes of them; and whether
+    /// there are more.
+    pub(super) fn produce_receipts(
+        &mut self,
+        session: SessionId,
+        bytes_max: usize,
+        messages: &mut Vec<Message>,
+    ) -> bool {
+        let mut bytes = 0;
+        while bytes < bytes_max {
+            let Some(device) = self.sync.next_receipt(session) else {
+                return false;
+            };
+            if let Some(known) = self.receipts.known.get(&device) {
+                bytes += 200 + 72 * known.receipt.heads.len();
+                messages.push(Message::Receipt(Box::new(known.receipt.clone())));
+            }
+        }
+        self.sync.has_receipts(session)
+    }
+
+    /// Which devices have signed that they stored what.
+    pub(crate) fn sync_status(
+        &self,
+        object: Option<ObjectId>,
+        store: &dyn Read,
+    ) -> Result<SyncStatus, EchoError> {
+        let wanted = self.wanted(object, store)?;
+        let mut status = SyncStatus {
+            blocks: wanted.values().sum(),
+            devices: Vec::new(),
+        };
+        for (identity, member) in self.membership.members() {
+            for device in member.devices.into_keys() {
+                let known = self.receipts.known.get(&device);
+                let mut of_device = DeviceSync {
+                    device,
+                    identity,
+                    is_own: device == self.device(),
+                    receipt: known.map(|known| known.receipt.number),
+                    stored: 0,
+                    missing: 0,
+                    missing_ranges: Vec::new(),
+                };
+                for (feed, until) in &wanted {
+                    let proven = known.map_or(Ok(0), |known| self.proven(known, feed, store))?;
+                    let stored = proven.min(*until);
+                    of_device.stored += stored;
+                    of_device.missing += until - stored;
+                    if stored < *until && of_device.missing_ranges.len() < MISSING_RANGES_MAX {
+                        of_device.missing_ranges.push(MissingRange {
+                            feed: *feed,
+                            from: stored,
+                            until: *until,
+                        });
+                    }
+                }
+                status.devices.push(of_device);
+            }
+        }
+        Ok(status)
+    }
+
+    /// The blocks in question, by their number in each feed.
+    fn wanted(
+        &self,
+        object: Option<ObjectId>,
+        store: &dyn Read,
+    ) -> Result<BTreeMap<FeedId, u64>, EchoError> {
+        let feeds = self.dag.feeds().filter(|(_, state)| state.length > 0);
+        let Some(object) = object else {
+            return Ok(feeds.map(|(feed, state)| (*feed, state.length)).collect());
+        };
+        let Some(found) = self.object(&object, store)? else {
+            return Ok(BTreeMap::new());
+        };
+        // Nothing that was written later than its last change is in it.
+        let last = found.updated().stamp.lamport;
+        let index = self.blocks(store);
+        let mut wanted = BTreeMap::new();
+        for (feed, state) in feeds {
+            if state.descriptor.designation != Designation::Data {
+                continue;
+            }
+            let (mut from, mut until) = (0, state.length);
+            if state.lamport <= last {
+                from = until;
+            }
+            while from < until {
+                let middle = from + (until - from) / 2;
+                let entry = dxos_feed::BlockIndex::entry(&index, feed, middle);
+                let entry = entry.map_err(|error| EchoError::Store {
+                    reason: error.to_string(),
+                })?;
+                // Of what an epoch stands for, nothing is known but that it is older than what is here.
+                if entry.is_none_or(|entry| entry.lamport <= last) {
+                    from = middle + 1;
+                } else {
+                    until = middle;
+                }
+            }
+            if from > 0 {
+                wanted.insert(*feed, from);
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// How many blocks of a feed receipts prove: those up to one that is here, too.
+    fn proven(&self, known: &Known, feed: &FeedId, store: &dyn Read) -> Result<u64, EchoError> {
+        let index = self.blocks(store);
+        let mut proven = u64::MAX;
+        for head in known.heads(feed) {
+            let Some((length, hash)) = head else {
+                return Ok(0);
+            };
+            let Some(last) = length.checked_sub(1) else {
+                return Ok(0);
+            };
+            let here = self.dag.hash_at(feed, last, &index);
+            let here = here.map_err(|error| EchoError::Store {
+                reason: failed(&error).to_string(),
+            })?;
+            if here != Some(hash) {
+                return Ok(0);
+            }
+            proven = proven.min(length);
+        }
+        Ok(proven)
+    }
+}
+
+fn put_known(number: SpaceNumber, known: &Known, batch: &mut Batch) -> Result<(), EchoError> {
+    let key = key(number, known.receipt.device.as_bytes());
+    batch.put(TALLIES, key, encode_row(known)?);
+    Ok(())
+}
