@@ -8,7 +8,7 @@ use dxos_client::{Client, ConnectionState, Filter, ObjectId, Space, Value, map};
 
 use crate::support::{all_converge, converge, join, start, until, within};
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (from, to) = {

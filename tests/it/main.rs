@@ -27,6 +27,7 @@ mod live;
 mod lost_laptop;
 mod processes;
 mod profiles;
+mod receipts;
 mod recover_command;
 mod recovery;
 mod recovery_liars;

@@ -135,6 +135,14 @@ pub(crate) enum SpaceCommand {
         /// Its key, the beginning of its key, or its name
         space: String,
     },
+    /// Show which devices have signed that they stored a space, or an object of it
+    Sync {
+        /// Its key, the beginning of its key, or its name
+        space: String,
+        /// Only what this object may be made of
+        #[arg(long, value_name = "ID")]
+        object: Option<dxos_client::ObjectId>,
+    },
 }
 
 #[derive(Debug, Args)]

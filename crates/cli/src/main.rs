@@ -51,6 +51,7 @@ mod serve;
 mod session;
 mod signal;
 mod space;
+mod sync;
 mod trace;
 
 use std::process::ExitCode;
@@ -137,6 +138,9 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         Command::Space(SpaceCommand::List) => space::list(&session, output).await?,
         Command::Space(SpaceCommand::Show { space }) => {
             space::show(&session, &space, output).await?;
+        }
+        Command::Space(SpaceCommand::Sync { space, object }) => {
+            sync::status(&session, &space, object, output).await?;
         }
         Command::Space(SpaceCommand::Invite(options)) => {
             invite::host(&session, &options, output).await?;

@@ -130,8 +130,8 @@ pub use dxos_keys::{
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Committed, DeviceSync, Durability, EpochReport, EpochState, Explanation, ForkReport, IndexReport,
-    MemberReport, MissingRange, SpaceCredential, SpaceReport, SpaceState, SyncStatus,
+    Committed, DeviceSync, Durability, EpochReport, EpochState, Explanation, ForkReport,
+    IndexReport, MemberReport, MissingRange, SpaceCredential, SpaceReport, SpaceState, SyncStatus,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

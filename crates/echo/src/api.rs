@@ -10,11 +10,11 @@ use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CountQuery, CreateEpoch,
     CreateSpace, DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest,
-    GetObject, GetSpace, GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
-    ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage,
-    QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember, RestoreDevice, RestoreSpace,
-    RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, TrimSpace,
-    UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
+    GetObject, GetSpace, GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace,
+    ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces,
+    OpenMessage, QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember, RestoreDevice,
+    RestoreSpace, RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe,
+    Transact, TrimSpace, UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,

@@ -34,7 +34,7 @@ impl World {
         let began = self.around.clock.now();
         loop {
             let shown = self.show_all().await?;
-            if is_one_state(&shown, self.honest) {
+            if is_one_state(&shown, self.honest) && self.all_is_proven().await? {
                 return Ok(self.around.clock.now() - began);
             }
             if self.around.clock.now() - began >= patience {
@@ -62,6 +62,20 @@ impl World {
             }
         }
         Ok(all)
+    }
+
+    /// Whether each knows by receipts that all others have stored what it has.
+    async fn all_is_proven(&self) -> Result<bool, Violation> {
+        for peer in self.peers.iter().take(self.honest) {
+            let Some(space) = peer.open_space().await? else {
+                return Ok(false);
+            };
+            let status = peer.answered("tell who stored what", space.sync_status());
+            if !status.await?.is_complete() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn show(&self, peer: &Peer) -> Result<Option<Shown>, Violation> {

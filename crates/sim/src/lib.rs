@@ -7,6 +7,7 @@
 //!
 //! - once the network is whole and everyone is back, all replicas come to the same state;
 //! - what was acknowledged as durable is there after a crash, and in the end everywhere;
+//! - in the end all have signed that they stored everything, and each knows it of all;
 //! - a single-use invitation admits one guest;
 //! - a device whose disk is restored from a backup loses nothing that another one has;
 //! - no other honest device is found to have forked, and none fails;

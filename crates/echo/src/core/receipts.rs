@@ -51,9 +51,12 @@ struct Known {
     receipt: Receipt,
     /// Another one that does not go together with it.
     other: Option<Receipt>,
-    /// Whom it came from, until it was stored and passed on.
+    /// Whether it is to be stored and passed on.
     #[serde(skip)]
-    fresh: Option<Option<SessionId>>,
+    is_fresh: bool,
+    /// Whom it came from, if not from here.
+    #[serde(skip)]
+    from: Option<SessionId>,
 }
 
 /// What is to be signed once it is on the disk.
@@ -176,7 +179,8 @@ impl Space {
         self.receipts.put(Known {
             receipt,
             other: None,
-            fresh: Some(None),
+            is_fresh: true,
+            from: None,
         });
         self.spread_receipts(&mut outcome)?;
         Ok(outcome)
@@ -187,9 +191,9 @@ impl Space {
         let number = self.record.number;
         let mut fresh = Vec::new();
         for (device, known) in &mut self.receipts.known {
-            if let Some(from) = known.fresh.take() {
+            if std::mem::take(&mut known.is_fresh) {
                 put_known(number, known, &mut outcome.batch)?;
-                fresh.push((*device, from));
+                fresh.push((*device, known.from));
             }
         }
         for (device, from) in fresh {
@@ -201,10 +205,7 @@ impl Space {
 
     /// Whether something came that is not stored and passed on yet.
     pub(crate) fn has_fresh_receipts(&self) -> bool {
-        self.receipts
-            .known
-            .values()
-            .any(|known| known.fresh.is_some())
+        self.receipts.known.values().any(|known| known.is_fresh)
     }
 
     pub(super) fn receive_receipt(
@@ -239,31 +240,25 @@ impl Space {
             return Ok(());
         }
         let is_direct = self.sync.device_of(session) == Some(device);
-        let fresh = Some(Some(session));
-        let next = match known {
-            None => Known {
-                receipt,
-                other: None,
-                fresh,
-            },
-            Some(known) if receipt.number > known.receipt.number => Known {
-                receipt,
-                other: None,
-                fresh,
-            },
+        let (receipt, other) = match known {
+            None => (receipt, None),
+            Some(known) if receipt.number > known.receipt.number => (receipt, None),
             // The device has said something else before, and has forgotten it: it is told.
             Some(known) if is_direct || receipt.number == known.receipt.number => {
+                let before = known.receipt.clone();
                 self.sync.answer_receipt(session, device);
-                Known {
-                    receipt: known.receipt.clone(),
-                    other: Some(receipt),
-                    fresh,
-                }
+                (before, Some(receipt))
             }
             Some(_) => {
                 self.sync.answer_receipt(session, device);
                 return Ok(());
             }
+        };
+        let next = Known {
+            receipt,
+            other,
+            is_fresh: true,
+            from: Some(session),
         };
         if self.receipts.entries + next.entries() <= ENTRIES_MAX {
             self.receipts.put(next);

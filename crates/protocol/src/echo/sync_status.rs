@@ -1,6 +1,7 @@
 //! Who has stored what durably.
 
 use dxos_keys::{DeviceKey, FeedId, IdentityKey, ObjectId, SpaceKey};
+use serde::Serialize;
 
 /// Ranges of missing blocks that are told of one device.
 pub const MISSING_RANGES_MAX: usize = 64;
@@ -19,7 +20,7 @@ pub struct GetSyncStatus {
 /// A receipt proves what its device had on its disk when it signed it, and only what this device
 /// can check: blocks that it has itself, by their hashes. Of what a device stored since, or lost
 /// since without having met anybody, nothing is known here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SyncStatus {
     /// The blocks in question: those of the space that are here; for an object, those that were
     /// written until it changed last.
@@ -29,7 +30,7 @@ pub struct SyncStatus {
 }
 
 /// What is known of one device.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DeviceSync {
     /// The device.
     pub device: DeviceKey,
@@ -48,7 +49,7 @@ pub struct DeviceSync {
 }
 
 /// Blocks `from..until` of a feed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MissingRange {
     /// The feed.
     pub feed: FeedId,
