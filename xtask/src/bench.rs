@@ -76,7 +76,7 @@ fn in_browsers(arguments: &[OsString]) -> Result<ExitCode> {
     let mut browser = web::npm(&["run", "--silent", "browser", "-w", "e2e"]);
     cargo::run(browser.stdout(Stdio::from(std::io::stderr())))?;
     let mut bench = web::npm(&["run", "--silent", "bench", "-w", "e2e", "--"]);
-    forward(bench.args(arguments).env("DX_BIN", build_dx()?))
+    forward(bench.args(arguments).env("DX_BIN", build_dx(true)?))
 }
 
 /// Builds both programs of benches/peers, and runs the one that asks the other.

@@ -79,7 +79,7 @@ pub(crate) fn sim(options: &Sim) -> Result<ExitCode> {
 pub(crate) fn load(options: &Load) -> Result<ExitCode> {
     let mut command = program("dxos-benches", "load");
     if !names_dx(&options.arguments) {
-        command.arg("--dx").arg(build_dx()?);
+        command.arg("--dx").arg(build_dx(true)?);
     }
     forward(command.args(&options.arguments))
 }
@@ -119,12 +119,14 @@ fn names_dx(arguments: &[OsString]) -> bool {
     })
 }
 
-/// Builds `dx` and returns where cargo put it.
-pub(crate) fn build_dx() -> Result<PathBuf> {
+/// Builds `dx`, optimised or as tests are, and returns where cargo put it.
+pub(crate) fn build_dx(is_optimised: bool) -> Result<PathBuf> {
     let mut command = cargo::cargo();
+    command.arg("build");
+    if is_optimised {
+        command.arg("--release");
+    }
     command.args([
-        "build",
-        "--release",
         "--package",
         "dxos-cli",
         "--bin",

@@ -17,6 +17,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod ci;
 mod counts;
 mod deny;
@@ -44,6 +45,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Task {
     Bench(bench::Bench),
+    Chaos(chaos::Chaos),
     Ci(ci::Options),
     Deps(deps::Options),
     Load(forward::Load),
@@ -56,6 +58,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Bench(options) => bench::bench(&options),
+        Task::Chaos(options) => chaos::run(&options),
         Task::Ci(options) => Ok(ci::run(&options)),
         Task::Deps(options) => deps::run(&options),
         Task::Load(options) => forward::load(&options),
