@@ -160,6 +160,13 @@ fn an_identity_is_proven_to_whoever_asked_and_to_nobody_else() {
     }
     failure(&dx, 2, &["identity", "sign", "x"]);
     failure(&dx, 2, &["identity", "sign", "x", "--audience", ""]);
+    // What answers no challenge could be shown again.
+    let empty = ["identity", "sign", "", "--audience", "example.com"];
+    failure(&dx, 2, &empty);
+    // Scripts read also what is wrong with a command line.
+    let scripted = failure(&dx, 2, &[&empty[..], &["--json"]].concat());
+    let scripted: Value = serde_json::from_str(&scripted).unwrap();
+    assert!(text(&scripted["error"]).contains("CHALLENGE"), "{scripted}");
 }
 
 #[test]

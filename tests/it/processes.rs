@@ -97,13 +97,8 @@ impl Dx {
     /// Starts a command that stays; it is killed when this is dropped.
     pub(crate) fn spawn(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(arguments);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap());
-        Running { child, lines }
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::null());
+        Running::of(command.spawn().unwrap())
     }
 }
 
@@ -114,6 +109,12 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Follows a child whose output is piped.
+    pub(crate) fn of(mut child: Child) -> Self {
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+
     /// Kills it, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         drop(self.child.kill());

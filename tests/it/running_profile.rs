@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::halo_commands::{failure, join};
 use crate::lost_laptop::{add_device, serve, until};
-use crate::processes::{Dx, json_line};
+use crate::processes::{Dx, Running, json_line};
 
 fn stdout(dx: &Dx, arguments: &[&str]) -> String {
     let output = dx.output(arguments);
@@ -236,6 +236,31 @@ fn a_passphrase_is_set_changed_and_taken_away_also_while_it_serves() {
 }
 
 #[test]
+fn the_passphrase_in_the_environment_of_what_was_locked_unlocks_it_for_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = Dx::new(&home.path().join("ann"));
+    let right = write(&home.path().join("right"), "right");
+    let wrong = write(&home.path().join("wrong"), "wrong");
+    let create = ["identity", "create", "Ann", "--profile-passphrase-file"];
+    dx.json(&[&create[..], &[&right]].concat());
+    let mut serving = dx.command(&["--listen", "127.0.0.1:0", "--json", "serve"]);
+    let serving = serving.env("DX_PASSPHRASE", "right").stdout(Stdio::piped());
+    let mut serving = Running::of(serving.spawn().unwrap());
+    until(&mut serving, |event| event["event"] == "ready");
+    let lock = dx.output(&["lock"]);
+    assert!(said(&lock).contains("DX_PASSPHRASE"), "{}", said(&lock));
+
+    let nothing = failure(&dx, 1, &["unlock"]);
+    assert!(nothing.contains("asks for a passphrase"), "{nothing}");
+    let refused = failure(&dx, 1, &["unlock", "--profile-passphrase-file", &wrong]);
+    assert!(refused.contains("wrong passphrase"), "{refused}");
+    let locked = failure(&dx, 1, &["identity", "show"]);
+    assert!(locked.contains("dx unlock"), "{locked}");
+    dx.json(&["unlock", "--profile-passphrase-file", &right]);
+    dx.json(&["identity", "show"]);
+}
+
+#[test]
 fn a_chain_is_shown_and_checked_without_profile_or_network() {
     let home = tempfile::tempdir().unwrap();
     let dx = |name: &str| Dx::new(&home.path().join(name));
@@ -302,6 +327,11 @@ fn errors_name_the_command_that_helps() {
         value.contains("100000 bytes") && value.contains("4096"),
         "{value}"
     );
+    // A device is no member: it has no role of its own, and reads all.
+    for to_spaces in [&["--role", "reader"][..], &["--no-history"]] {
+        let said = failure(&ann, 2, &[&["device", "invite"], to_spaces].concat());
+        assert!(said.contains(to_spaces[0]), "{said}");
+    }
     let offline = failure(&ann, 1, &["--offline", "device", "invite"]);
     assert!(offline.contains("--offline"), "{offline}");
     let alone = failure(

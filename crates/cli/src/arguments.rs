@@ -15,8 +15,8 @@ use crate::epoch::EpochCommand;
 
 pub(crate) use archive::{ArchiveOptions, RestoreArguments};
 pub(crate) use invitation::{
-    AcceptOptions, Authenticate, InvitationCommand, InvitationTerms, InviteOptions, JoinOptions,
-    RoleName,
+    AcceptOptions, Authenticate, HostingTerms, InvitationCommand, InvitationTerms, InviteOptions,
+    JoinOptions, RoleName,
 };
 
 pub(crate) use keyring::{KeyringCommand, ProtectOptions, ProtectionName};

@@ -9,7 +9,7 @@ use dxos_client::{
 };
 use serde_json::json;
 
-use crate::arguments::{Authenticate, InvitationTerms, InviteOptions, RoleName};
+use crate::arguments::{Authenticate, HostingTerms, InvitationTerms, InviteOptions, RoleName};
 use crate::control::Undo;
 use crate::output::Output;
 use crate::qr::qr_code;
@@ -33,41 +33,47 @@ impl From<RoleName> for Role {
 
 impl InvitationTerms {
     fn options(&self, target: Option<String>) -> InvitationOptions {
-        let mut options = if self.delegated {
+        let options = if self.delegated {
             InvitationOptions::delegated()
         } else {
             InvitationOptions::default()
         };
-        let authentication = match self.auth {
-            _ if self.no_code => Authentication::None,
-            Some(Authenticate::None) => Authentication::None,
-            Some(Authenticate::Key) => Authentication::KnownPublicKey,
-            Some(Authenticate::Code) | None => Authentication::SharedSecret,
-        };
-        options = options
-            .role(self.role.into())
-            .authentication(authentication)
-            .history(!self.no_history)
-            .multi_use(self.multi_use)
-            .persistent(self.persistent);
-        if self.auth.is_none()
+        let mut options = self.hosting.apply(options, target);
+        options = options.role(self.role.into()).history(!self.no_history);
+        if self.hosting.auth.is_none()
             && let Some(identity) = self.for_identity
         {
             options = options.for_identity(identity);
         }
         // Asked for together with another proof, it is refused with the reason.
         options.identity = self.for_identity;
+        options
+    }
+
+    /// Whether it is hosted when this program has ended.
+    const fn is_kept(&self) -> bool {
+        self.hosting.persistent || self.delegated
+    }
+}
+
+impl HostingTerms {
+    fn apply(&self, options: InvitationOptions, target: Option<String>) -> InvitationOptions {
+        let authentication = match self.auth {
+            _ if self.no_code => Authentication::None,
+            Some(Authenticate::None) => Authentication::None,
+            Some(Authenticate::Key) => Authentication::KnownPublicKey,
+            Some(Authenticate::Code) | None => Authentication::SharedSecret,
+        };
+        let mut options = options
+            .authentication(authentication)
+            .multi_use(self.multi_use)
+            .persistent(self.persistent);
         let lifetime = self.lifetime.map(|minutes| minutes.saturating_mul(60));
         if let Some(lifetime) = self.expires.or(lifetime.map(Duration::from_secs)) {
             options = options.lifetime(lifetime);
         }
         options.target = target;
         options
-    }
-
-    /// Whether it is hosted when this program has ended.
-    fn is_kept(&self) -> bool {
-        self.persistent || self.delegated
     }
 }
 
@@ -77,7 +83,14 @@ pub(crate) async fn host(session: &Session, options: &InviteOptions, output: Out
     let result = async {
         let space = find_space(&client, &options.space).await?;
         let host = invite(&space, &options.terms, output).await?;
-        wait_for_guest(&client, &host, Some(&space), &options.terms, output).await
+        wait_for_guest(
+            &client,
+            &host,
+            Some(&space),
+            options.terms.is_kept(),
+            output,
+        )
+        .await
     };
     let result = result.await;
     end(&client).await?;
@@ -109,7 +122,7 @@ pub(crate) async fn create(
 /// `dx device invite`.
 pub(crate) async fn host_device(
     session: &Session,
-    terms: &InvitationTerms,
+    terms: &HostingTerms,
     output: Output,
 ) -> Result<()> {
     let client = session.online().await?;
@@ -117,9 +130,10 @@ pub(crate) async fn host_device(
         let name = client.halo().identity().await?;
         let name = name.and_then(|identity| identity.profile.display_name);
         let halo = client.halo();
-        let host = halo.create_invitation(terms.options(name)).await?;
+        let options = terms.apply(InvitationOptions::default(), name);
+        let host = halo.create_invitation(options).await?;
         show(&host, terms, output)?;
-        wait_for_guest(&client, &host, None, terms, output).await
+        wait_for_guest(&client, &host, None, terms.persistent, output).await
     };
     let result = result.await;
     end(&client).await?;
@@ -130,23 +144,23 @@ async fn wait_for_guest(
     client: &Client,
     host: &InvitationHost,
     space: Option<&Space>,
-    terms: &InvitationTerms,
+    is_kept: bool,
     output: Output,
 ) -> Result<()> {
-    if terms.is_kept() {
+    if is_kept {
         output.note("waiting for the guest; after Ctrl-C `dx serve` hosts it");
     } else {
         output.note("waiting for the guest; Ctrl-C cancels");
     }
     // Whoever waits for the guest may go away, where this runs for another process.
     let cancel = Undo::new(|| host.cancel());
-    if terms.is_kept() {
+    if is_kept {
         cancel.keep();
     }
     tokio::select! {
         biased;
         () = stop_signal() => {
-            if terms.is_kept() {
+            if is_kept {
                 output.note("not used yet; `dx serve` hosts it");
                 return Ok(());
             }
@@ -179,12 +193,12 @@ pub(crate) async fn invite(
 ) -> Result<InvitationHost> {
     let name = name_of(&space.report().await?);
     let host = space.create_invitation(terms.options(name)).await?;
-    show(&host, terms, output)?;
+    show(&host, &terms.hosting, output)?;
     Ok(host)
 }
 
 /// Prints an invitation.
-fn show(host: &InvitationHost, terms: &InvitationTerms, output: Output) -> Result<()> {
+fn show(host: &InvitationHost, terms: &HostingTerms, output: Output) -> Result<()> {
     let invitation = host.invitation();
     let text = invitation.to_string();
     let link = invitation.to_link();

@@ -163,7 +163,11 @@ async fn authenticate(flow: &InvitationFlow, options: &JoinOptions, output: Outp
         if status.state == InvitationState::ReadyForAuthentication {
             let left = status.attempts_left.unwrap_or_default();
             flow.cancel();
-            bail!("the code is wrong; {left} attempts are left; ask the host and try again");
+            let left = match left {
+                1 => "1 attempt is left".to_owned(),
+                left => format!("{left} attempts are left"),
+            };
+            bail!("the code is wrong; {left}; ask the host and try again");
         }
         return Ok(());
     }

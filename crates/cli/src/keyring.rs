@@ -1,7 +1,7 @@
 //! `dx keyring`, `dx lock` and `dx unlock`: what protects the secrets of the profile.
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{Client, KeyringProtection, NewProtection, Status};
+use dxos_client::{Client, KeyringProtection, NewProtection, NodeError, Status};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -87,6 +87,11 @@ pub(crate) async fn lock(output: Output) -> Result<()> {
              passphrase` changes that",
             in_words(protection)
         ));
+    } else if std::env::var_os("DX_PASSPHRASE").is_some() {
+        output.note(
+            "the passphrase is still in the environment of that process, as DX_PASSPHRASE; start \
+             it with --profile-passphrase-file to keep it out of there",
+        );
     }
     Ok(())
 }
@@ -100,8 +105,16 @@ pub(crate) async fn unlock(output: Output) -> Result<()> {
         );
     };
     let client = within.client();
-    // What opens it is a file, the keychain, or in the environment of that process.
-    let opened = match client.initialize().await {
+    let asks = client.config()?.keyring.protection == KeyringProtection::Passphrase;
+    // Who unlocks has to have the passphrase: that in the environment of the process that was
+    // locked would let everybody in.
+    let opened = if asks && client.status() == Status::Locked {
+        Err(NodeError::NoPassphrase.into())
+    } else {
+        // What opens it is a file or the keychain.
+        client.initialize().await
+    };
+    let opened = match opened {
         Err(error) if client.status() == Status::Locked => {
             match within.ask(Question::Passphrase).await? {
                 Some(passphrase) => client.unlock(take(passphrase)).await,

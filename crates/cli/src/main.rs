@@ -67,7 +67,10 @@ fn main() -> ExitCode {
     // Everything that is written here is for this user alone.
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return output::misused(&error),
+    };
     start_log();
     let output = Output::new(arguments.json);
     let offline = arguments.profile.offline;

@@ -110,6 +110,21 @@ impl Output {
     }
 }
 
+/// Answers a command line that is wrong, or asks for help.
+pub(crate) fn misused(error: &clap::Error) -> ExitCode {
+    let scripted = std::env::args_os().any(|argument| argument == "--json");
+    if !error.use_stderr() || !scripted {
+        drop(error.print());
+    } else {
+        let text = error.render().to_string();
+        let what = text.split("\n\n").next().unwrap_or_default();
+        let what = what.strip_prefix("error: ").unwrap_or(what).trim();
+        let json = json!({ "error": what });
+        drop(writeln!(std::io::stderr(), "{json}"));
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+}
+
 /// Writes a line.
 fn line(mut text: String) {
     text.push('\n');

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use dxos_client::IdentityKey;
 use dxos_signal::ServerAddress;
 
-use super::{AcceptOptions, InvitationTerms, RoleName};
+use super::{AcceptOptions, HostingTerms, RoleName};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum IdentityCommand {
@@ -40,6 +40,7 @@ pub(crate) enum IdentityCommand {
     /// Prove to somebody that you are this identity: sign what they ask you to
     Sign {
         /// What they ask for
+        #[arg(value_parser = challenge)]
         challenge: String,
         /// For whom the proof is, such as example.com; nobody else can use it
         #[arg(long, value_name = "WHO", value_parser = not_empty)]
@@ -52,6 +53,7 @@ pub(crate) enum IdentityCommand {
         /// What was made, or - to read it from standard input
         presentation: String,
         /// What was asked for
+        #[arg(value_parser = challenge)]
         challenge: String,
         /// For whom the proof has to be
         #[arg(long, value_name = "WHO", value_parser = not_empty)]
@@ -103,7 +105,7 @@ pub(crate) enum DeviceCommand {
     /// Invite a device to be one of this identity
     Invite {
         #[command(flatten)]
-        terms: InvitationTerms,
+        terms: HostingTerms,
     },
     /// Make this device one of the identity that invites it
     Join(AcceptOptions),
@@ -196,6 +198,14 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 fn not_empty(text: &str) -> Result<String, String> {
     if text.is_empty() {
         return Err("say for whom the proof is, such as example.com".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Without a challenge of its own a proof could be shown again.
+fn challenge(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("there has to be one, and another each time".to_owned());
     }
     Ok(text.to_owned())
 }

@@ -39,7 +39,7 @@ pub(crate) enum Authenticate {
     None,
     /// By a code of six digits
     Code,
-    /// By a key in the text of the invitation, or with --for by the identity's own
+    /// By a key in the text of the invitation; with --for by the identity's own
     Key,
 }
 
@@ -51,31 +51,38 @@ pub(crate) struct InviteOptions {
     pub(crate) terms: InvitationTerms,
 }
 
-/// How an invitation is made.
+/// How an invitation to a space is made.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct InvitationTerms {
     /// What the guest may do in the space
     #[arg(long, value_enum, default_value = "editor")]
     pub(crate) role: RoleName,
-    /// How a guest proves that it was meant [default: code]
-    #[arg(long, value_enum)]
-    pub(crate) auth: Option<Authenticate>,
-    /// Ask for no code: whoever has the invitation can join
-    #[arg(long, conflicts_with_all = ["auth", "for_identity"])]
-    pub(crate) no_code: bool,
     /// Invite this identity and nobody else
-    #[arg(long = "for", value_name = "IDENTITY")]
+    #[arg(long = "for", value_name = "IDENTITY", conflicts_with = "no_code")]
     pub(crate) for_identity: Option<IdentityKey>,
-    /// Let more than one guest use it
-    #[arg(long)]
-    pub(crate) multi_use: bool,
     /// Let the devices of all admins host it
     #[arg(long)]
     pub(crate) delegated: bool,
     /// Do not let the guest read what was written before it came
     #[arg(long)]
     pub(crate) no_history: bool,
+    #[command(flatten)]
+    pub(crate) hosting: HostingTerms,
+}
+
+/// How an invitation is hosted, whatever it is to.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub(crate) struct HostingTerms {
+    /// How a guest proves that it was meant [default: code]
+    #[arg(long, value_enum)]
+    pub(crate) auth: Option<Authenticate>,
+    /// Ask for no code: whoever has the invitation can join
+    #[arg(long, conflicts_with = "auth")]
+    pub(crate) no_code: bool,
+    /// Let more than one guest use it
+    #[arg(long)]
+    pub(crate) multi_use: bool,
     /// After how long it ends, such as 30m, 12h or 7d [default: 7d]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) expires: Option<Duration>,
