@@ -6,6 +6,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::halo_commands::{failure, join};
+use crate::lost_laptop::until;
 use crate::processes::{Dx, Running, json_line};
 
 const LOCAL: [&str; 2] = ["--listen", "127.0.0.1:0"];
@@ -94,6 +95,30 @@ fn with_all_devices_lost_the_phrase_in_a_file_brings_the_spaces_back() {
     carl.json(&["identity", "create", "Carl"]);
     let refused = failure(&carl, 1, &[&LOCAL[..], &recover].concat());
     assert!(refused.contains("already has the identity"), "{refused}");
+}
+
+#[test]
+fn a_device_that_serves_tells_when_a_phrase_was_used() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = |name: &str| Dx::new(&home.path().join(name));
+    let (ann, thief) = (dx("ann"), dx("thief"));
+    ann.json(&["identity", "create", "Ann"]);
+    ann.json(&["space", "create", "Küche"]);
+    let made = ann.json(&["identity", "phrase"]);
+    let file = home.path().join("phrase.txt");
+    std::fs::write(&file, made["phrase"].as_str().unwrap()).unwrap();
+
+    let (mut at_ann, place) = serve(&ann);
+    let recover = ["recover", "--phrase-file", file.to_str().unwrap()];
+    let recovered = thief.json(&[&LOCAL[..], &recover, &["--peer", &place]].concat());
+    let told = until(&mut at_ann, |event| event["event"] == "recovered");
+    assert_eq!(told["device"], recovered["device"]);
+    // What is told to be done works.
+    let device = told["device"].as_str().unwrap();
+    let devices = ann.json(&["device", "revoke", device, "--yes"]);
+    let devices = devices.as_array().unwrap();
+    let theirs = devices.iter().find(|found| found["device"] == device);
+    assert_eq!(theirs.unwrap()["revoked"], true);
 }
 
 #[test]

@@ -84,6 +84,17 @@ async fn revoke(
     confirm(crate::output::printable(&what), options, output).await?;
     client.halo().revoke_device(device.device).await?;
     later(output);
+    let own = client.halo().devices().await?;
+    let own = own.iter().find(|own| own.current);
+    if device.kind != DeviceKind::RecoveryPhrase
+        && own.is_some_and(|own| own.created_ms > device.created_ms)
+    {
+        output.note(
+            "it was of this identity before this device: whoever has it can still turn this one \
+             out with it. What ends that is `dx recover`, with a phrase that was made on it or on \
+             a device before it",
+        );
+    }
     Ok(())
 }
 

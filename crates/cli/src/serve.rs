@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use dxos_client::{Client, SpaceReport, Status};
+use dxos_client::{Client, DeviceKey, SpaceReport, Status};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::json;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::arguments::ServeOptions;
 use crate::control::Server;
@@ -20,6 +20,9 @@ use crate::space::departure_text;
 
 /// How often one space is reported on at most.
 const EVENT_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How often it looks at most whether a recovery phrase was used.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Stays online until it is told to stop.
 pub(crate) async fn serve(session: &Session, options: &ServeOptions, output: Output) -> Result<()> {
@@ -108,16 +111,20 @@ async fn follow_open(client: &Client, output: Output) -> Result<()> {
 async fn follow(client: &Client, output: Output) -> Result<()> {
     let mut spaces = client.echo().watch_spaces().await?;
     let mut known = BTreeSet::new();
+    let changes = Notify::new();
     let mut follows = FuturesUnordered::new();
+    let recoveries = tell_recoveries(client, &changes, output);
+    tokio::pin!(recoveries);
     loop {
         tokio::select! {
             biased;
             Some(()) = follows.next(), if !follows.is_empty() => {}
+            () = &mut recoveries => {}
             all = spaces.next() => {
                 for space in all? {
                     if known.insert(space.key()) {
                         let watch = space.watch().await?;
-                        follows.push(follow_one(watch, output));
+                        follows.push(follow_one(watch, &changes, output));
                     }
                 }
             }
@@ -125,9 +132,41 @@ async fn follow(client: &Client, output: Output) -> Result<()> {
     }
 }
 
-/// Tells what changes in one space, until it is gone.
-async fn follow_one(mut watch: watch::Receiver<SpaceReport>, output: Output) {
+/// Tells of each device that came by a recovery phrase meanwhile: somebody may have stolen that.
+/// What changed in a space is the sign to look.
+async fn tell_recoveries(client: &Client, changes: &Notify, output: Output) {
+    let mut known: Option<BTreeSet<DeviceKey>> = None;
     loop {
+        // One that goes down cannot say; whoever runs this sees that.
+        let devices = client.halo().devices().await.unwrap_or_default();
+        let recovered = devices.iter().filter(|d| d.recovered && !d.revoked);
+        match &mut known {
+            None if devices.is_empty() => {}
+            None => known = Some(recovered.map(|device| device.device).collect()),
+            Some(known) => {
+                for device in recovered.filter(|device| known.insert(device.device)) {
+                    tell_recovery(device.device, output);
+                }
+            }
+        }
+        changes.notified().await;
+        tokio::time::sleep(RECOVERY_INTERVAL).await;
+    }
+}
+
+fn tell_recovery(device: DeviceKey, output: Output) {
+    let human = format!(
+        "a recovery phrase was used: {} is a device of this identity now. If that was not you, run \
+         `dx device revoke {device}`, and revoke the phrase too, which `dx device list` shows",
+        device.short()
+    );
+    output.event(&json!({ "event": "recovered", "device": device }), &human);
+}
+
+/// Tells what changes in one space, until it is gone.
+async fn follow_one(mut watch: watch::Receiver<SpaceReport>, changes: &Notify, output: Output) {
+    loop {
+        changes.notify_one();
         let report = watch.borrow_and_update().clone();
         let json = json!({
             "event": "space",

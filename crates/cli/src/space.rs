@@ -60,7 +60,7 @@ pub(crate) async fn show(session: &Session, space: &str, output: Output) -> Resu
     output.result(&json, || {
         format!(
             "key         {}\nname        {}\nrole        {}\nstate hash  {hash}\nobjects     {}\n\
-             blocks      {}\n\n{}",
+             blocks      {}\n{}\n{}",
             report.space,
             name_of(&report)
                 .as_deref()
@@ -69,10 +69,24 @@ pub(crate) async fn show(session: &Session, space: &str, output: Output) -> Resu
             role_text(&report),
             report.objects,
             report.blocks,
+            forks_text(&report),
             members_text(&members)
         )
     });
     Ok(())
+}
+
+/// Which devices wrote two things in one place, as one that was copied or restored does.
+fn forks_text(report: &SpaceReport) -> String {
+    let devices: BTreeSet<_> = report
+        .forks
+        .iter()
+        .map(|fork| fork.device.short())
+        .collect();
+    match devices.into_iter().collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => none,
+        devices => format!("forked by   {devices}\n"),
+    }
 }
 
 pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
