@@ -90,7 +90,8 @@ impl Dx {
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let output = self.output(&[arguments, &["--json"]].concat());
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{arguments:?}: {text}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {text}{error}");
         serde_json::from_str(text.lines().last().unwrap()).unwrap()
     }
 
