@@ -308,8 +308,11 @@ async fn finish(ann: &mut Ann<'_>, hash: StateHash, carol: &Peer, next: &mut u64
 
     // From here on nothing fails.
     ann.peer.disk.heal();
-    ann.fault = None;
     ann.sleep(6_000).await;
+    // What failed in the background, such as the sync before a receipt, shows now.
+    ann.flush().await;
+    ann.check().await;
+    ann.fault = None;
     let hash = state_hash(&ann.peer.echo(), space).await.unwrap();
     ask(ann.peer.echo().flush(), Flush).await.unwrap();
     ann.peer.lose_power().await;
