@@ -9,6 +9,7 @@
 )]
 
 mod archives;
+mod doctor;
 mod epochs;
 mod forks;
 mod graph;
@@ -35,6 +36,7 @@ mod removal;
 mod rendezvous;
 mod running_profile;
 mod six_devices;
+mod space_life;
 mod support;
 mod texts;
 mod thieves;

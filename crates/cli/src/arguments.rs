@@ -71,8 +71,18 @@ pub(crate) enum Command {
     /// The devices of the identity
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// Check everything that is stored: blocks, signatures, objects, indexes. Fails when
+    /// something is wrong
+    Doctor {
+        /// Have made anew what follows from the blocks, and remove what is of no space; blocks
+        /// are never touched
+        #[arg(long)]
+        repair: bool,
+    },
     /// Write the objects of a space as JSON, JSON Lines or CSV
     Export(ExportOptions),
+    /// Remove what is of no space, and give back the room of what was deleted
+    Gc,
     /// Serve the console and JavaScript on this machine, until Ctrl-C; what `dx` alone does
     Host(HostOptions),
     /// The identity of the profile
@@ -114,6 +124,11 @@ pub(crate) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SpaceCommand {
+    /// Close a space: it is neither read nor replicated until it is opened again
+    Close {
+        /// Its key, the beginning of its key, or its name
+        space: String,
+    },
     /// Create a space
     Create {
         /// Its name, for people
@@ -122,6 +137,8 @@ pub(crate) enum SpaceCommand {
     /// Snapshots that stand for what was written before
     #[command(subcommand)]
     Epoch(EpochCommand),
+    /// Delete a space on this device: its blocks, objects and keys. Nobody else is told
+    Delete(DeleteOptions),
     /// Invite somebody to a space, and wait for them
     Invite(InviteOptions),
     /// Join a space with an invitation
@@ -130,6 +147,11 @@ pub(crate) enum SpaceCommand {
     Leave(LeaveOptions),
     /// List the spaces on this device
     List,
+    /// Open a space that was closed
+    Open {
+        /// Its key, the beginning of its key, or its name
+        space: String,
+    },
     /// Show one space and its members
     Show {
         /// Its key, the beginning of its key, or its name
@@ -143,6 +165,14 @@ pub(crate) enum SpaceCommand {
         #[arg(long, value_name = "ID")]
         object: Option<dxos_client::ObjectId>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteOptions {
+    /// Its key, the beginning of its key, or its name
+    pub(crate) space: String,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmOptions,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@
 //! dx archive Garden FILE        the space as one file; dx restore FILE brings it back
 //! dx import Garden notes.csv    records become objects; run again it goes on, or changes nothing
 //! dx export Garden --format csv
+//! dx doctor                     check every block, object and index; --repair
 //! dx recover                    an identity comes back with its recovery phrase
 //! dx serve                      stay online; commands on the profile go on working meanwhile
 //! dx keyring protect passphrase what protects the secrets of the profile
@@ -31,6 +32,7 @@ mod arguments;
 mod control;
 mod demo;
 mod device;
+mod doctor;
 mod epoch;
 mod export;
 mod host;
@@ -126,6 +128,8 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         Command::Archive(options) => archive::archive(&session, options, output).await?,
         Command::Restore(arguments) => archive::restore(&session, arguments, output).await?,
         Command::Config => session.config(output)?,
+        Command::Doctor { repair } => doctor::run(&session, repair, output).await?,
+        Command::Gc => doctor::gc(&session, output).await?,
         Command::Status => session.status(output).await?,
         Command::Host(options) => host::run(&session, &options, output).await?,
         Command::Identity(command) => identity::run(&session, command, output).await?,
@@ -137,6 +141,15 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         }
         Command::Space(SpaceCommand::Epoch(command)) => {
             epoch::run(&session, command, output).await?;
+        }
+        Command::Space(SpaceCommand::Close { space }) => {
+            space::close(&session, &space, output).await?;
+        }
+        Command::Space(SpaceCommand::Delete(options)) => {
+            space::delete(&session, options, output).await?;
+        }
+        Command::Space(SpaceCommand::Open { space }) => {
+            space::open(&session, &space, output).await?;
         }
         Command::Space(SpaceCommand::List) => space::list(&session, output).await?,
         Command::Space(SpaceCommand::Show { space }) => {

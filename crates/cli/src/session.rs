@@ -1,7 +1,5 @@
 //! A profile, opened for one command.
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail};
 use dxos_client::{
     Client, ClientError, ClientOptions, Config, Identity, NodeError, Space, SpaceReport, Status,
@@ -100,9 +98,9 @@ impl Session {
         let json = client.to_json().await;
         let identity = client.halo().identity().await?;
         let reports = client.echo().reports().await?;
-        let profile = client.config()?.profile;
+        let config = client.config()?;
         end(&client).await?;
-        output.result(&json, || status_text(&profile, identity.as_ref(), &reports));
+        output.result(&json, || status_text(&config, identity.as_ref(), &reports));
         Ok(())
     }
 }
@@ -193,7 +191,7 @@ pub(crate) fn identity_text(identity: &Identity) -> String {
     )
 }
 
-fn status_text(profile: &Path, identity: Option<&Identity>, reports: &[SpaceReport]) -> String {
+fn status_text(config: &Config, identity: Option<&Identity>, reports: &[SpaceReport]) -> String {
     let identity = identity.map_or_else(
         || "none yet; `dx identity create NAME` makes one".to_owned(),
         |identity| {
@@ -206,11 +204,22 @@ fn status_text(profile: &Path, identity: Option<&Identity>, reports: &[SpaceRepo
             format!("{name} {}", identity.identity)
         },
     );
-    format!(
-        "profile   {}\nidentity  {identity}\n\n{}",
-        profile.display(),
+    let missing: u64 = reports.iter().map(|report| report.missing_blocks).sum();
+    let mut text = format!(
+        "profile   {}\nidentity  {identity}\nnetwork   {}\n\n{}",
+        config.profile.display(),
+        if config.network.enabled {
+            "used by `dx`, `dx serve` and the commands that invite and join"
+        } else {
+            "disabled in the configuration"
+        },
         crate::space::list_text(reports)
-    )
+    );
+    if missing > 0 {
+        use std::fmt::Write as _;
+        let _ = write!(text, "\n\n{missing} blocks are known to be missing here");
+    }
+    text
 }
 
 fn flatten(prefix: &str, json: &serde_json::Value, rows: &mut Vec<Vec<String>>) {

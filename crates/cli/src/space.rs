@@ -10,9 +10,10 @@ use dxos_client::{
 };
 use serde_json::json;
 
-use crate::arguments::QueryOptions;
+use crate::arguments::{DeleteOptions, QueryOptions};
 use crate::identity::online_text;
 use crate::output::{Output, table};
+use crate::select::confirm;
 use crate::session::{Session, end, find_space, name_of};
 
 /// Properties that a table shows, beside the id and the type.
@@ -89,6 +90,62 @@ fn forks_text(report: &SpaceReport) -> String {
     }
 }
 
+pub(crate) async fn open(session: &Session, space: &str, output: Output) -> Result<()> {
+    let client = session.local().await?;
+    let opened = async {
+        let space = find_space(&client, space).await?;
+        space.open().await?;
+        anyhow::Ok(space.report().await?)
+    };
+    let opened = opened.await;
+    end(&client).await?;
+    let report = opened?;
+    output.result(&json!(report), || list_text(std::slice::from_ref(&report)));
+    Ok(())
+}
+
+pub(crate) async fn close(session: &Session, space: &str, output: Output) -> Result<()> {
+    let client = session.local().await?;
+    let closed = async {
+        let space = find_space(&client, space).await?;
+        space.close().await?;
+        anyhow::Ok(space.report().await?)
+    };
+    let closed = closed.await;
+    end(&client).await?;
+    let report = closed?;
+    output.result(&json!(report), || list_text(std::slice::from_ref(&report)));
+    Ok(())
+}
+
+pub(crate) async fn delete(
+    session: &Session,
+    options: DeleteOptions,
+    output: Output,
+) -> Result<()> {
+    let client = session.local().await?;
+    let deleted = async {
+        let space = find_space(&client, &options.space).await?;
+        let report = space.report().await?;
+        let name = name_of(&report).unwrap_or_else(|| report.space.short());
+        let name = crate::output::printable(&name);
+        let what = format!(
+            "delete {name} on this device, with {} objects that may be nowhere else",
+            report.objects
+        );
+        confirm(what, options.confirm, output).await?;
+        space.delete().await?;
+        anyhow::Ok((report.space, name))
+    };
+    let deleted = deleted.await;
+    end(&client).await?;
+    let (space, name) = deleted?;
+    output.result(&json!({ "deleted": space }), || {
+        format!("{name} is deleted on this device")
+    });
+    Ok(())
+}
+
 pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
     if reports.is_empty() {
         return "no spaces yet; `dx space create NAME` makes one".to_owned();
@@ -97,12 +154,22 @@ pub(crate) fn list_text(reports: &[SpaceReport]) -> String {
         vec![
             report.space.short(),
             name_of(report).unwrap_or_default(),
+            report.state.to_string(),
             role_text(report),
             report.objects.to_string(),
             report.blocks.to_string(),
         ]
     });
-    table(&["space", "name", "role", "objects", "blocks"], rows)
+    let mut text = table(
+        &["space", "name", "state", "role", "objects", "blocks"],
+        rows,
+    );
+    for report in reports {
+        if let Some(reason) = &report.reason {
+            let _ = write!(text, "\n\n{}: {reason}", report.space.short());
+        }
+    }
+    text
 }
 
 /// What this profile is in a space, or how it came to be nothing there any more.

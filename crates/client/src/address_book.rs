@@ -72,6 +72,20 @@ impl AddressBook {
         Ok(rows.map(|(_, _, peer)| peer).collect())
     }
 
+    /// Forgets where the devices of a space were.
+    pub(crate) fn forget(&self, topic: &Topic) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        for (key, _, peer) in self.rows()? {
+            if peer.topic == *topic {
+                batch.delete(ADDRESSES, key);
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.store.commit(batch, Durability::Buffered)
+    }
+
     fn rows(&self) -> Result<Vec<Row>, StoreError> {
         let mut found = Vec::new();
         let all = KeyRange::all();

@@ -14,7 +14,7 @@ use dxos_echo::{Echo, EchoConfig};
 use dxos_halo::{Halo, HaloConfig, OpenHaloError};
 use dxos_keys::{ObjectId, Protection, ProtectionKind, Signer};
 use dxos_mesh::{InvitationHandler, Mesh, MeshConfig, MeshPorts, ReplicationPorts};
-use dxos_protocol::mesh::{DeliverGossip, EndSession, JoinSwarm, MembersChanged, Wake};
+use dxos_protocol::mesh::{DeliverGossip, EndSession, JoinSwarm, LeaveSwarm, MembersChanged, Wake};
 use dxos_quic::BindError;
 use dxos_store::{Store, StoreError};
 use dxos_transport::{Discovery, PeerAddress, Transport};
@@ -239,6 +239,7 @@ impl Node {
 /// The ports by which ECHO reaches MESH, which starts after it.
 struct LateMesh {
     join: LatePort<JoinSwarm>,
+    leave: LatePort<LeaveSwarm>,
     members_changed: LatePort<MembersChanged>,
     wake: LatePort<Wake>,
     end: LatePort<EndSession>,
@@ -248,6 +249,7 @@ impl LateMesh {
     fn new() -> Self {
         Self {
             join: LatePort::new(),
+            leave: LatePort::new(),
             members_changed: LatePort::new(),
             wake: LatePort::new(),
             end: LatePort::new(),
@@ -257,6 +259,7 @@ impl LateMesh {
     fn ports(&self) -> dxos_echo::MeshPorts {
         dxos_echo::MeshPorts {
             join: self.join.port(),
+            leave: self.leave.port(),
             members_changed: self.members_changed.port(),
             wake: self.wake.port(),
             end: self.end.port(),
@@ -265,6 +268,7 @@ impl LateMesh {
 
     fn bind(self, mesh: &Mesh) {
         self.join.bind(mesh.join());
+        self.leave.bind(mesh.leave());
         self.members_changed.bind(mesh.members_changed());
         self.wake.bind(mesh.wake());
         self.end.bind(mesh.end_session());

@@ -344,7 +344,22 @@ impl Client {
         let spaces = self.echo().reports().await.unwrap_or_default();
         let spaces: Vec<_> = spaces
             .iter()
-            .map(|space| json!({ "key": space.space, "state": space.state, "name": space.properties.get("name") }))
+            .map(|space| {
+                json!({
+                    "key": space.space,
+                    "name": space.properties.get("name"),
+                    "state": space.state,
+                    "reason": space.reason,
+                    "why": space.reason.as_ref().map(ToString::to_string),
+                    "role": space.role,
+                    "objects": space.objects,
+                    "blocks": space.blocks,
+                    "missing_blocks": space.missing_blocks,
+                    "transferred": space.transferred,
+                    "peers": space.peers,
+                    "forks": space.forks.len(),
+                })
+            })
             .collect();
         let network = self.mesh().network_status().await.ok();
         if let Some(json) = json.as_object_mut() {

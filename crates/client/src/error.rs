@@ -1,7 +1,8 @@
 //! What can go wrong when a client is used.
 
 use dxos_actors::PortError;
-use dxos_protocol::echo::EchoError;
+use dxos_keys::SpaceKey;
+use dxos_protocol::echo::{EchoError, SpaceReason, SpaceState};
 use dxos_protocol::halo::HaloError;
 use dxos_protocol::mesh::MeshError;
 use dxos_schema::MigrationError;
@@ -21,6 +22,15 @@ pub enum ClientError {
     /// HALO refused.
     #[error(transparent)]
     Halo(#[from] HaloError),
+    /// The space is the one in which the identity keeps its devices.
+    #[error(
+        "in space {space} the identity keeps its devices: it can be neither closed nor deleted; \
+         reset the profile to have this device forget the identity"
+    )]
+    IdentitySpace {
+        /// The space.
+        space: SpaceKey,
+    },
     /// An invitation failed.
     #[error(transparent)]
     Invitation(#[from] InvitationError),
@@ -51,6 +61,16 @@ pub enum ClientError {
     /// The profile was wiped.
     #[error("this client was reset and must not be used any more; make a new one")]
     Reset,
+    /// The space cannot be used, and nothing is about to change that.
+    #[error("space {space} is {state}{}", reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}")))]
+    SpaceNotReady {
+        /// The space.
+        space: SpaceKey,
+        /// What it is doing.
+        state: SpaceState,
+        /// Why.
+        reason: Option<SpaceReason>,
+    },
     /// A part of the client did not answer.
     #[error("{part} did not answer: {error}; the log says why")]
     Unanswered {

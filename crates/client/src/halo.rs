@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dxos_credentials::{Credential, DeviceChain, Presentation, Profile};
-use dxos_protocol::echo::{QueryCredentials, SpaceCredential};
+use dxos_protocol::echo::{QueryCredentials, SpaceCredential, SpaceState};
 use dxos_protocol::halo::{GetIdentity, Identity, SignPresentation};
 use serde::Serialize;
 
@@ -201,11 +201,12 @@ impl HaloProxy {
     pub async fn contacts(&self) -> Result<Vec<Contact>, ClientError> {
         let own = self.identity().await?.map(|identity| identity.identity);
         let mut contacts: BTreeMap<IdentityKey, Contact> = BTreeMap::new();
-        for space in self.client.echo().spaces().await? {
-            let report = space.report().await?;
-            if report.departure.is_some() || report.revoked {
+        for report in self.client.echo().reports().await? {
+            let gone = report.departure.is_some() || report.revoked;
+            if gone || report.state == SpaceState::Closed {
                 continue;
             }
+            let space = self.client.echo().space(report.space).await?;
             for member in space.members().await? {
                 if Some(member.identity) == own {
                     continue;

@@ -43,6 +43,7 @@
 
 mod address_book;
 mod assemble;
+mod care;
 mod client;
 mod config;
 mod database;
@@ -55,6 +56,7 @@ mod halo;
 mod history;
 mod identity;
 mod invitation;
+mod life;
 mod live;
 mod mesh;
 mod meta;
@@ -72,6 +74,7 @@ mod transfer;
 mod typed_query;
 
 pub use assemble::{NetworkFactory, NetworkParts, Node, NodeError, Parts, assemble};
+pub use care::{DoctorReport, GcReport};
 pub use client::{Client, Confirm, Status};
 pub use config::{
     Config, ConfigError, KeyringConfig, KeyringProtection, NetworkConfig, PathDisplay,
@@ -130,8 +133,9 @@ pub use dxos_keys::{
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Committed, DeviceSync, Durability, EpochReport, EpochState, Explanation, ForkReport,
-    IndexReport, MemberReport, MissingRange, SpaceCredential, SpaceReport, SpaceState, SyncStatus,
+    Checkup, Committed, DeviceSync, Durability, EpochReport, EpochState, Explanation, Finding,
+    FindingKind, ForkReport, Garbage, IndexReport, MemberReport, MissingRange, SpaceBytes,
+    SpaceCredential, SpaceReason, SpaceReport, SpaceState, SpaceStats, SyncStatus, Transferred,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

@@ -1,6 +1,8 @@
 //! The actor that keeps the spaces of a profile and passes requests on to the one concerned.
 
+mod care;
 mod devices;
+mod life;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -34,9 +36,9 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::watch;
 
 use crate::api::MeshPorts;
-use crate::core::Space;
-use crate::core::layout::{SPACES, SpaceNumber, SpaceRecord};
+use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
 use crate::core::space::{decode_row, store_failed};
+use crate::core::{DeletedRecord, Space, is_closed};
 use crate::space_actor::{SpaceActor, Start};
 
 /// How long a space may take to answer what was passed on to it.
@@ -63,7 +65,12 @@ pub(crate) struct EchoActor {
     authority: Option<Authority>,
     /// The devices of the identity, told to every space.
     devices: OwnDevices,
+    /// Those that are open.
     spaces: BTreeMap<SpaceKey, Address<SpaceActor>>,
+    /// Those that are not: closed, or about to be.
+    asleep: BTreeMap<SpaceKey, life::Asleep>,
+    /// What is said of each, for those who watch.
+    reports: BTreeMap<SpaceKey, watch::Sender<SpaceReport>>,
     /// Their keys, for those who watch.
     listed: watch::Sender<Vec<SpaceKey>>,
     topics: BTreeMap<Topic, SpaceKey>,
@@ -81,6 +88,8 @@ impl EchoActor {
             authority: None,
             devices: OwnDevices::default(),
             spaces: BTreeMap::new(),
+            asleep: BTreeMap::new(),
+            reports: BTreeMap::new(),
             listed: watch::Sender::default(),
             topics: BTreeMap::new(),
             sessions: BTreeMap::new(),
@@ -108,9 +117,7 @@ impl EchoActor {
         if self.authority.is_none() {
             return Err(EchoError::NoIdentity);
         }
-        self.spaces
-            .get(space)
-            .ok_or(EchoError::UnknownSpace { space: *space })
+        self.spaces.get(space).ok_or_else(|| self.not_open(*space))
     }
 
     fn session(&self, session: SessionId) -> Option<&Address<SpaceActor>> {
@@ -121,7 +128,8 @@ impl EchoActor {
     fn start(&mut self, space: SpaceKey, start: Start, ctx: &Context<Self>) {
         let shared = self.shared.clone();
         let rng = child_rng(&mut self.rng);
-        let address = ctx.start_child(move || SpaceActor::new(space, start, shared, rng));
+        let report = self.report_of(space, SpaceState::Initializing, SpaceReason::Opening);
+        let address = ctx.start_child(move || SpaceActor::new(space, start, shared, rng, report));
         let topic = Topic::of_space(&space);
         self.topics.insert(topic, space);
         if !self.devices.chains.is_empty() {
@@ -129,8 +137,8 @@ impl EchoActor {
             Self::tell_devices(address.port(), devices, ctx);
         }
         self.spaces.insert(space, address);
-        self.listed
-            .send_replace(self.spaces.keys().copied().collect());
+        self.asleep.remove(&space);
+        self.list();
         if let Some(mesh) = &self.shared.mesh {
             let join = mesh.join.clone();
             ctx.spawn(async move {
@@ -191,18 +199,21 @@ impl EchoActor {
     fn join(&mut self, message: JoinSpace, ctx: &Context<Self>) -> Result<SpaceKey, EchoError> {
         let authority = self.authority()?;
         let space = message.ticket.space;
-        if self.spaces.contains_key(&space) {
+        if self.is_here(&space) {
             return Err(EchoError::AlreadyJoined { space });
         }
+        let incarnation = life::next_incarnation(space, &self.shared.store)?;
         let record = SpaceRecord {
             number: self.number(),
             space,
-            incarnation: 0,
+            incarnation,
         };
         let store: &dyn Read = &self.shared.store;
         let mut joined = Space::open(record, authority, store)?;
         let outcome = joined.take_up(message.ticket, self.shared.clock.wall_ms(), store)?;
-        self.commit(&joined, outcome.batch)?;
+        let mut batch = outcome.batch;
+        batch.delete(DELETED, space.as_bytes().to_vec());
+        self.commit(&joined, batch)?;
         joined.written(&self.shared.store)?;
         self.start(space, Start::Ready(Box::new(joined)), ctx);
         Ok(space)
@@ -219,7 +230,10 @@ impl EchoActor {
     }
 
     fn report(&self, space: SpaceKey) -> Answer<Result<SpaceReport, EchoError>> {
-        pass(self.space(&space), GetSpace { space })
+        match self.report_asleep(&space) {
+            Some(report) => Answer::Now(Ok(report)),
+            None => pass(self.space(&space), GetSpace { space }),
+        }
     }
 
     /// Syncs what was written, now and then.
@@ -315,10 +329,28 @@ impl Receive<UseAuthority> for EchoActor {
             Ok(records) => records,
             Err(error) => return Answer::Now(Err(error)),
         };
+        let deleted = match DeletedRecord::all(&self.shared.store) {
+            Ok(deleted) => deleted,
+            Err(error) => return Answer::Now(Err(error)),
+        };
         self.authority = Some(message.authority.clone());
+        for deleted in deleted {
+            self.next_number = self.next_number.max(deleted.was.number.0 + 1);
+            if !deleted.purged {
+                self.purge(deleted, None, ctx);
+            }
+        }
         for record in records {
             self.next_number = self.next_number.max(record.number.0 + 1);
             let space = record.space;
+            match is_closed(record.number, &self.shared.store) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.lay_down(record);
+                    continue;
+                }
+                Err(error) => return Answer::Now(Err(error)),
+            }
             let authority = message.authority.clone();
             self.start(space, Start::Stored(record, Box::new(authority)), ctx);
         }
@@ -369,8 +401,8 @@ impl Receive<ListSpaces> for EchoActor {
             .iter()
             .map(|(space, address)| (*space, address.port::<GetSpace>()))
             .collect();
+        let mut reports = self.reports_asleep();
         Answer::later(async move {
-            let mut reports = Vec::with_capacity(ports.len());
             for (space, port) in ports {
                 match port.ask(GetSpace { space }).await {
                     Ok(Ok(report)) => reports.push(report),
@@ -378,6 +410,7 @@ impl Receive<ListSpaces> for EchoActor {
                     Err(error) => tracing::warn!(%error, "space left out"),
                 }
             }
+            reports.sort_by_key(|report| report.space);
             reports
         })
     }
@@ -445,7 +478,6 @@ pass_to_space! {
     RestoreSpace => (),
     GetObject => Option<dxos_document::Object>,
     GetObjectAt => Option<dxos_document::Object>,
-    GetSpace => SpaceReport,
     GetTimeframe => dxos_document::Timeframe,
     ListFeeds => Vec<FeedReport>,
     ListConflicts => BTreeMap<dxos_document::Path, Vec<Loser>>,
@@ -466,7 +498,6 @@ pass_to_space! {
     TrimSpace => u64,
     Undo => Undone,
     WatchText => Option<TextWatch>,
-    WatchSpace => watch::Receiver<SpaceReport>,
 }
 
 impl Receive<OpenSession> for EchoActor {

@@ -8,18 +8,19 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
-    AdmitMember, AdoptSpace, CancelDelegated, Commit, ComputeStateHash, CountQuery, CreateEpoch,
-    CreateSpace, DelegateInvitation, ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest,
-    GetObject, GetSpace, GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace,
-    ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces,
-    OpenMessage, QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember, RestoreDevice,
-    RestoreSpace, RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe,
-    Transact, TrimSpace, UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
+    AdmitMember, AdoptSpace, CancelDelegated, CheckSpace, CloseSpace, CollectGarbage, Commit,
+    ComputeStateHash, CountQuery, CreateEpoch, CreateSpace, DelegateInvitation, DeleteSpace,
+    ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest, GetObject, GetSpace, GetStats,
+    GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
+    ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace,
+    QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember, RestoreDevice, RestoreSpace,
+    RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, TrimSpace,
+    UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
 };
-use dxos_protocol::mesh::{EndSession, JoinSwarm, MembersChanged, Wake};
+use dxos_protocol::mesh::{EndSession, JoinSwarm, LeaveSwarm, MembersChanged, Wake};
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
 use dxos_store::Store;
 
@@ -33,6 +34,8 @@ pub struct MeshPorts {
     pub join: Port<JoinSwarm>,
     /// The members of a space have changed: whoever was refused may be admitted now.
     pub members_changed: Port<MembersChanged>,
+    /// A space was closed or deleted: its swarm is to be left.
+    pub leave: Port<LeaveSwarm>,
     /// A session has something to send.
     pub wake: Port<Wake>,
     /// A session is to be ended.
@@ -144,6 +147,18 @@ ports! {
     seal_message: SealMessage,
     /// Opens one.
     open_message: OpenMessage,
+    /// Closes a space, over restarts too.
+    close_space: CloseSpace,
+    /// Opens one again.
+    open_space: OpenSpace,
+    /// Removes everything of a space from this device.
+    delete_space: DeleteSpace,
+    /// Counts what is stored of a space.
+    stats: GetStats,
+    /// Checks what is stored of a space.
+    check_space: CheckSpace,
+    /// Removes what is of no space.
+    collect_garbage: CollectGarbage,
     /// Lists the spaces.
     list_spaces: ListSpaces,
     /// Follows which there are.

@@ -24,7 +24,7 @@ use dxos_protocol::echo::*;
 use dxos_protocol::halo::Authority;
 use dxos_protocol::mesh::{EndSession, MembersChanged, Wake};
 use dxos_protocol::replicate::{
-    CloseSession, OpenSession, Produce, Produced, Receive as ReceiveMessage, SessionError,
+    CloseSession, Message, OpenSession, Produce, Produced, Receive as ReceiveMessage, SessionError,
 };
 use dxos_store::{Batch, Durability as StoreDurability, Read};
 use rand_chacha::ChaCha20Rng;
@@ -57,6 +57,9 @@ pub(crate) struct SpaceActor {
     rng: ChaCha20Rng,
     report: watch::Sender<SpaceReport>,
     report_due: bool,
+    transferred: Transferred,
+    /// Whether it was told to end.
+    ended: bool,
     waiting: durable::Waiting,
     aside: reopen::Aside,
     /// Whether the next part of what is to be done for indexes is due already.
@@ -68,11 +71,16 @@ pub(crate) struct SpaceActor {
 }
 
 impl SpaceActor {
-    pub(crate) fn new(key: SpaceKey, start: Start, shared: Shared, rng: ChaCha20Rng) -> Self {
+    pub(crate) fn new(
+        key: SpaceKey,
+        start: Start,
+        shared: Shared,
+        rng: ChaCha20Rng,
+        report: watch::Sender<SpaceReport>,
+    ) -> Self {
         let opening = EchoError::Stopped {
             reason: "the space is being opened".to_owned(),
         };
-        let (report, _) = watch::channel(unready(key, SpaceState::Initializing, None));
         let space = Err(opening);
         Self {
             key,
@@ -82,6 +90,8 @@ impl SpaceActor {
             rng,
             report,
             report_due: false,
+            transferred: Transferred::default(),
+            ended: false,
             waiting: durable::Waiting::default(),
             aside: reopen::Aside::default(),
             indexing: false,
@@ -209,9 +219,16 @@ impl SpaceActor {
         match &self.space {
             Ok(space) => {
                 let store: &dyn Read = &self.shared.store;
-                space.report(store)
+                SpaceReport {
+                    transferred: self.transferred,
+                    ..space.report(store)
+                }
             }
-            Err(error) => unready(self.key, SpaceState::Error, Some(error.to_string())),
+            Err(error) => {
+                let error = error.to_string();
+                let reason = Some(SpaceReason::Failed { error });
+                SpaceReport::of_state(self.key, SpaceState::Error, reason)
+            }
         }
     }
 
@@ -222,6 +239,9 @@ impl SpaceActor {
         self.report_due = true;
         drop(ctx.run_later(REPORT_DELAY, |actor, _| {
             actor.report_due = false;
+            if actor.ended {
+                return;
+            }
             let report = actor.current_report();
             actor.report.send_if_modified(|old| {
                 let changed = *old != report;
@@ -233,6 +253,9 @@ impl SpaceActor {
 
     fn tick_later(ctx: &Context<Self>) {
         drop(ctx.run_later(TICK, |actor, ctx| {
+            if actor.ended {
+                return;
+            }
             let now_ms = actor.shared.clock.wall_ms();
             if actor.try_again() {
                 actor.report_soon(ctx);
@@ -303,26 +326,6 @@ impl SpaceActor {
     }
 }
 
-fn unready(space: SpaceKey, state: SpaceState, error: Option<String>) -> SpaceReport {
-    SpaceReport {
-        space,
-        topic: Topic::of_space(&space),
-        state,
-        error,
-        properties: std::collections::BTreeMap::new(),
-        role: None,
-        objects: 0,
-        blocks: 0,
-        receipts: 0,
-        missing_blocks: 0,
-        peers: Vec::new(),
-        forks: Vec::new(),
-        departure: None,
-        revoked: false,
-        sole_creator: None,
-    }
-}
-
 impl Behaviour for SpaceActor {
     const NAME: &'static str = "space";
     const CREDITS: usize = 256;
@@ -332,6 +335,7 @@ impl Behaviour for SpaceActor {
         if let Err(error) = self.write_again(ctx) {
             tracing::warn!(%error, "what a fork took away is not written again yet");
         }
+        self.report_soon(ctx);
         Self::tick_later(ctx);
     }
 }
@@ -345,6 +349,8 @@ impl Receive<Shutdown> for SpaceActor {
         let written = batch.map_or(Ok(()), |batch| self.write(batch, false));
         let reason = "it is shutting down".to_owned();
         self.space = Err(EchoError::Stopped { reason });
+        self.ended = true;
+        self.aside = reopen::Aside::default();
         Answer::Now(written.map_err(|error| ShutdownError::Failed {
             text: error.to_string(),
         }))
@@ -513,6 +519,10 @@ impl Receive<ReceiveMessage> for SpaceActor {
         ctx: &Context<Self>,
     ) -> Answer<Result<(), SessionError>> {
         let ReceiveMessage { session, message } = message;
+        if let Message::Run(run) = &message {
+            self.transferred.received_blocks += run.blocks.len() as u64;
+            self.transferred.received_bytes += run.bytes() as u64;
+        }
         let now_ms = self.shared.clock.wall_ms();
         let store = Arc::clone(&self.shared.store);
         let closed = |error: EchoError| SessionError::SpaceClosed {
@@ -555,6 +565,12 @@ impl Receive<Produce> for SpaceActor {
                 reason: error.to_string(),
             }),
         };
+        for message in produced.iter().flat_map(|produced| &produced.messages) {
+            if let Message::Run(run) = message {
+                self.transferred.sent_blocks += run.blocks.len() as u64;
+                self.transferred.sent_bytes += run.bytes() as u64;
+            }
+        }
         Answer::Now(produced)
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use dxos_credentials::{Departure, DeviceChain, Profile, Role};
+use dxos_credentials::{DeviceChain, Profile, Role};
 use dxos_document::{
     Dangling, Group, Object, Op, Path, QueryError, TextChange, TextSnapshot, Tx, TypeName, Value,
 };
-use dxos_feed::{FeedDescriptor, ForkProof, Run};
+use dxos_feed::{FeedDescriptor, Run};
 use dxos_keys::{
-    BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, SpaceKey, StateHash, Topic,
+    BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId, SpaceKey, StateHash,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
@@ -16,17 +16,25 @@ use tokio::sync::{mpsc, watch};
 use crate::request;
 
 mod archive;
+mod care;
 mod epoch;
+mod life;
 mod members;
 mod message;
 mod properties;
 mod query;
+mod report;
 mod sync_status;
 
 pub use self::archive::{
     GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart, RestoreBlocks, RestoreSpace,
 };
+pub use self::care::{
+    CheckSpace, Checkup, CollectGarbage, Finding, FindingKind, Garbage, GetStats, SpaceBytes,
+    SpaceStats,
+};
 pub use self::epoch::{CreateEpoch, EpochReport, EpochState, ListEpochs, TrimSpace};
+pub use self::life::{CloseSpace, DeleteSpace, OpenSpace};
 pub use self::members::{
     AdoptSpace, CancelDelegated, DelegateInvitation, DelegatedProof, FindRecovery, GetTicket,
     LeaveSpace, ListDelegated, ListDevices, ListRecoveryKeys, OwnDevices, QueryCredentials,
@@ -39,6 +47,7 @@ pub use self::query::{
     CountQuery, ExplainQuery, Explanation, GroupQuery, IndexReport, ListIndexes, LiveQuery,
     RunQuery, Subscribe,
 };
+pub use self::report::{ForkReport, SpaceReason, SpaceReport, SpaceState, Transferred};
 pub use self::sync_status::{
     DeviceSync, GetSyncStatus, MISSING_RANGES_MAX, MissingRange, SyncStatus,
 };
@@ -102,70 +111,6 @@ pub struct ListSpaces;
 pub struct GetSpace {
     /// The space.
     pub space: SpaceKey,
-}
-
-/// What a space is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum SpaceState {
-    /// Closed by the user: neither replicated nor readable.
-    Closed,
-    /// Being opened or rebuilt.
-    Initializing,
-    /// Usable.
-    Ready,
-    /// It cannot be used; see the error.
-    Error,
-}
-
-/// A space, as a value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SpaceReport {
-    /// The space.
-    pub space: SpaceKey,
-    /// Where its devices meet.
-    pub topic: Topic,
-    /// What it is doing.
-    pub state: SpaceState,
-    /// Why it is in [`SpaceState::Error`].
-    pub error: Option<String>,
-    /// The properties object, such as `name`.
-    pub properties: BTreeMap<String, Value>,
-    /// What this identity may do in it.
-    pub role: Option<Role>,
-    /// Objects that exist and are not deleted.
-    pub objects: u64,
-    /// Blocks here.
-    pub blocks: u64,
-    /// Counts up when a receipt comes; see [`SyncStatus`].
-    pub receipts: u64,
-    /// Blocks that peers have announced and that are not here yet.
-    pub missing_blocks: u64,
-    /// Devices with which it is replicating.
-    pub peers: Vec<DeviceKey>,
-    /// Feeds whose writers forked them.
-    pub forks: Vec<ForkReport>,
-    /// How this identity stopped being a member, if it has.
-    pub departure: Option<Departure>,
-    /// Whether this device was revoked by another of its identity.
-    pub revoked: bool,
-    /// The device that created it, where that is one of this identity and nobody else was ever a
-    /// member: what an identity keeps for itself alone is told by that from what others say it is.
-    pub sole_creator: Option<DeviceKey>,
-}
-
-/// A forked feed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForkReport {
-    /// The device that forked.
-    pub device: DeviceKey,
-    /// The feed.
-    pub feed: FeedId,
-    /// The first place that no longer counts.
-    pub seq: u64,
-    /// The proof, to show to anyone.
-    pub proof: ForkProof,
 }
 
 /// A member of a space.
@@ -555,6 +500,29 @@ pub enum EchoError {
         feed: FeedId,
         /// The block.
         seq: u64,
+    },
+    /// The space is being closed, deleted or looked through.
+    #[error("space {space} is {doing} just now; try again when that is done")]
+    SpaceBusy {
+        /// The space.
+        space: SpaceKey,
+        /// What is being done to it.
+        doing: &'static str,
+    },
+    /// The space was closed by the user.
+    #[error("space {space} is closed; open it first")]
+    SpaceClosed {
+        /// The space.
+        space: SpaceKey,
+    },
+    /// The space was deleted on this device, which does not take it up again by itself.
+    #[error(
+        "space {space} was deleted on this device; accept an invitation, or restore an archive, to \
+         have it again"
+    )]
+    SpaceDeleted {
+        /// The space.
+        space: SpaceKey,
     },
     /// The space is not on this device.
     #[error("space {space} is not on this device")]

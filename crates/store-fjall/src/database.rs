@@ -35,6 +35,8 @@ const RUNS_MAX: usize = 16;
 const RUNS_WAIT: Duration = Duration::from_millis(2);
 /// Bytes that are written between two looks at the free space.
 const SPACE_CHECK_BYTES: u64 = 1 << 20;
+/// A key that nobody has.
+const NOWHERE: &[u8] = b"\0nowhere";
 /// What a write costs beside its key and value, in bytes of the journal: less space than
 /// that, but replaying a row takes as long as copying about so much.
 const WRITE_OVERHEAD_BYTES: u64 = 128;
@@ -236,6 +238,44 @@ impl Database {
         self.journal_bytes.store(0, Ordering::Relaxed);
         self.emptied.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Writes all tables anew without what was deleted or written over.
+    pub(crate) fn compact(&self) -> Result<(), StoreError> {
+        self.settle()?;
+        let keyspaces: Vec<_> = self
+            .keyspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
+        for keyspace in keyspaces {
+            guarded(self.path(), || keyspace.major_compact())
+                .map_err(|error| self.poison(error))?;
+        }
+        // The tables from before go with the versions that have them.
+        self.settle()?;
+        self.settle()
+    }
+
+    /// Has fjall see which versions nobody reads any more: it looks for that only when it writes
+    /// memory out, so there has to be some.
+    fn settle(&self) -> Result<(), StoreError> {
+        let first = self
+            .keyspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .next()
+            .cloned();
+        if let Some(keyspace) = first {
+            // Not while somebody empties the journal.
+            let _gate = self.reserve(WRITE_OVERHEAD_BYTES)?;
+            guarded(self.path(), || keyspace.remove(NOWHERE))
+                .map_err(|error| self.poison(error))?;
+        }
+        self.checkpoint(self.emptied.load(Ordering::Relaxed))
     }
 
     /// Writes every keyspace's memory out to tables. The caller holds the gate.

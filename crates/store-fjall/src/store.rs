@@ -162,6 +162,10 @@ impl Store for FjallStore {
         self.shut().map_or(Ok(()), |(closed, _)| closed)
     }
 
+    fn compact(&self) -> Result<(), StoreError> {
+        self.opened()?.run(Database::compact)
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.opened().map_or(0, |_| size(&self.path))
     }

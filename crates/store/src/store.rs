@@ -119,6 +119,14 @@ pub trait Store: Read + Send + Sync + fmt::Debug {
     /// was synced is lost.
     fn close(&self) -> Result<(), StoreError>;
 
+    /// Gives back the disk space of what was deleted or written over. It reads and writes
+    /// everything that is stored, beside other calls.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit); nothing is lost.
+    fn compact(&self) -> Result<(), StoreError>;
+
     /// Disk space in use, in bytes; 0 when closed.
     fn disk_bytes(&self) -> u64;
 
@@ -152,6 +160,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn close(&self) -> Result<(), StoreError> {
         (**self).close()
+    }
+
+    fn compact(&self) -> Result<(), StoreError> {
+        (**self).compact()
     }
 
     fn disk_bytes(&self) -> u64 {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dxos_credentials::{DeviceChain, Profile};
 use dxos_keys::{DeviceKey, IdentityKey, SealingSecret, SpaceKey};
-use dxos_protocol::echo::{AdoptSpace, JoinSpace};
+use dxos_protocol::echo::{AdoptSpace, EchoError, JoinSpace};
 use dxos_protocol::halo::{AdoptIdentity, Identity};
 use dxos_store::{Batch, Durability};
 use serde::{Deserialize, Serialize};
@@ -212,7 +212,11 @@ impl Keeper {
         }
         let mut all = true;
         for (space, peers) in spaces {
-            all &= self.adopt_space(space).await?;
+            // What the user deleted here is not missing.
+            all &= matches!(
+                self.try_adopt(space).await?,
+                Ok(()) | Err(EchoError::SpaceDeleted { .. })
+            );
             for found in peers {
                 self.tell_address(space, found.peer, found.addresses.clone())
                     .await;
@@ -224,11 +228,18 @@ impl Keeper {
     /// Takes a space up by its key; whether it could be. One that cannot be does not keep others
     /// from it.
     pub(super) async fn adopt_space(&self, space: SpaceKey) -> Result<bool, ClientError> {
+        Ok(self.try_adopt(space).await?.is_ok())
+    }
+
+    async fn try_adopt(&self, space: SpaceKey) -> Result<Result<(), EchoError>, ClientError> {
         let adopted = self.echo.adopt_space().ask(AdoptSpace { space }).await;
         let adopted = adopted.map_err(ClientError::unanswered(ECHO))?;
-        if let Err(error) = &adopted {
-            tracing::warn!(%error, space = %space.short(), "a space could not be taken up");
+        match &adopted {
+            Ok(_) | Err(EchoError::SpaceDeleted { .. }) => {}
+            Err(error) => {
+                tracing::warn!(%error, space = %space.short(), "a space could not be taken up");
+            }
         }
-        Ok(adopted.is_ok())
+        Ok(adopted.map(drop))
     }
 }

@@ -136,6 +136,12 @@ impl Keeper {
         *self.space.borrow()
     }
 
+    /// Whether the identity keeps its devices in a space, or did so before it was recovered.
+    pub(crate) fn keeps(&self, space: &SpaceKey) -> Result<bool, ClientError> {
+        let own = self.halo_space() == Some(*space);
+        Ok(own || self.former_space()? == Some(*space))
+    }
+
     /// Whether a space is one in which an identity keeps its devices.
     pub(crate) fn is_halo(&self, report: &SpaceReport) -> bool {
         self.halo_space() == Some(report.space)

@@ -479,6 +479,14 @@ impl Invitations {
         }
     }
 
+    /// Hosts no invitation to a space any more; other devices may go on.
+    pub(crate) fn forget_space(&self, space: SpaceKey) {
+        let all: Vec<_> = lock(&self.hosted).values().cloned().collect();
+        for hosted in all.iter().filter(|hosted| hosted.space == space) {
+            self.end(hosted, Refusal::Cancelled);
+        }
+    }
+
     /// The client goes away. What does not outlive it is cancelled; guests of the rest see their
     /// connection end, and may come again.
     pub(crate) fn close(&self) {

@@ -201,7 +201,10 @@ impl GossipService {
     async fn refresh_all(&self) -> Result<(), ClientError> {
         let reports = self.echo.list_spaces().ask(ListSpaces).await;
         let reports = reports.map_err(ClientError::unanswered(ECHO))?;
-        let here: BTreeSet<Topic> = reports.iter().map(|report| report.topic).collect();
+        let open = reports
+            .iter()
+            .filter(|report| report.state != dxos_protocol::echo::SpaceState::Closed);
+        let here: BTreeSet<Topic> = open.map(|report| report.topic).collect();
         self.spaces().retain(|topic, _| here.contains(topic));
         for report in reports {
             self.refresh(report.topic, report.space).await?;

@@ -11,6 +11,7 @@ use dxos_protocol::echo::{
 };
 
 use super::EchoActor;
+use crate::core::DeletedRecord;
 
 /// How often it is passed on of a recovery key where its identity keeps its devices.
 const HINTS_MAX: usize = 32;
@@ -30,8 +31,11 @@ impl EchoActor {
     }
 
     fn adopt(&mut self, space: SpaceKey, ctx: &Context<Self>) -> Result<SpaceKey, EchoError> {
-        if self.spaces.contains_key(&space) {
+        if self.is_here(&space) {
             return Ok(space);
+        }
+        if DeletedRecord::of(&space, &self.shared.store)?.is_some() {
+            return Err(EchoError::SpaceDeleted { space });
         }
         let ticket = AdmissionTicket {
             space,

@@ -41,6 +41,8 @@ pub(crate) const OWED: Keyspace = Keyspace::new("owed");
 pub(crate) const INDEX: Keyspace = Keyspace::new("index");
 /// Space number, hash → a part of the snapshot of an epoch: see [`super::epoch::snapshot`].
 pub(crate) const SNAPSHOTS: Keyspace = Keyspace::new("snapshots");
+/// Space key → [`super::purge::DeletedRecord`]: spaces that the user deleted on this device.
+pub(crate) const DELETED: Keyspace = Keyspace::new("deleted");
 /// Space number → [`Tally`].
 pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 /// Space number, "tips", feed id, block hash → [`TipRecord`]: where the cut branches of feeds end.
@@ -56,6 +58,11 @@ pub(crate) const WITHOUT_INDEXES: u8 = 3;
 /// The key, among the tallies, of the form in which the state of a space is stored.
 pub(crate) fn derived_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"version")
+}
+
+/// The key, among the tallies, of the mark that the user closed a space.
+pub(crate) fn closed_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"closed")
 }
 
 /// The key, among the tallies, of which credentials of a space were verified.

@@ -2,13 +2,40 @@
 
 use std::collections::BTreeSet;
 
+use dxos_credentials::Role;
 use dxos_keys::DeviceKey;
-use dxos_protocol::echo::{ForkReport, MemberReport, SpaceCredential, SpaceReport, SpaceState};
+use dxos_protocol::echo::{
+    ForkReport, MemberReport, SpaceCredential, SpaceReason, SpaceReport, SpaceState, Transferred,
+};
 use dxos_protocol::history::FeedReport;
 use dxos_store::Read;
 
+use super::cache;
+use super::layout::{SpaceRecord, TALLIES, Tally, in_space};
 use super::past::author;
-use super::space::Space;
+use super::space::{Space, decode_row};
+
+/// What a caller is told of a space that is not open: what the store says of it.
+pub(crate) fn closed_report(record: &SpaceRecord, store: &dyn Read) -> SpaceReport {
+    let (state, reason) = (SpaceState::Closed, SpaceReason::ClosedByUser);
+    let mut report = SpaceReport::of_state(record.space, state, Some(reason));
+    let tally = store.get(TALLIES, &in_space(record.number, b""));
+    let tally = tally.ok().flatten();
+    if let Some(tally) = tally.and_then(|row| decode_row::<Tally>("tally", &row).ok()) {
+        report.objects = tally.objects;
+        report.blocks = tally.blocks;
+    }
+    let object = dxos_protocol::echo::properties_object(&record.space);
+    if let Ok(Some(state)) = cache::read(store, record.number, &object)
+        && let Some(object) = state.object(object)
+    {
+        let properties = object.properties().iter();
+        report.properties = properties
+            .map(|(key, value)| (key.to_string(), value.clone()))
+            .collect();
+    }
+    report
+}
 
 impl Space {
     /// What a caller is told of the space.
@@ -23,11 +50,14 @@ impl Space {
                 proof,
             })
         });
+        let (state, reason) = self.state();
         SpaceReport {
             space: self.key(),
             topic: self.topic(),
-            state: SpaceState::Ready,
+            state,
+            reason,
             error: None,
+            transferred: Transferred::default(),
             properties: self.properties(store),
             role: self.role(),
             objects: self.tally.objects,
@@ -39,6 +69,23 @@ impl Space {
             departure: self.membership.departure(&self.identity()),
             revoked: self.membership.is_revoked(&self.device()),
             sole_creator: self.membership.sole_creator(&self.identity()),
+        }
+    }
+
+    /// What the space is good for now, and why not for everything.
+    fn state(&self) -> (SpaceState, Option<SpaceReason>) {
+        if self.membership.is_revoked(&self.device()) {
+            return (SpaceState::Inactive, Some(SpaceReason::Revoked));
+        }
+        if let Some(departure) = self.membership.departure(&self.identity()) {
+            return (SpaceState::Inactive, Some((&departure).into()));
+        }
+        match self.role() {
+            None => (SpaceState::ControlOnly, Some(SpaceReason::AwaitsAdmission)),
+            Some(role) if role != Role::Replicator && self.keys.is_empty() => {
+                (SpaceState::ControlOnly, Some(SpaceReason::AwaitsContentKey))
+            }
+            Some(_) => (SpaceState::Ready, None),
         }
     }
 

@@ -11,6 +11,9 @@ wire! {
         pub topic: String,
         /// What it is doing.
         pub state: SpaceStateInfo,
+        /// Why it is not in the state `ready`, for people.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<String>,
         /// Why it is in the state `error`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
@@ -149,6 +152,12 @@ kinds! {
     pub enum SpaceStateInfo {
         /// Closed by the user.
         Closed,
+        /// Its content cannot be read yet.
+        ControlOnly,
+        /// Deleted on this device.
+        Deleted,
+        /// This device is no part of it any more; what is here can be read.
+        Inactive,
         /// Being opened or rebuilt.
         Initializing,
         /// Usable.

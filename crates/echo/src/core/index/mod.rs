@@ -81,6 +81,12 @@ impl Indexes {
         })
     }
 
+    /// Whether the store has exactly the rows that the objects have.
+    pub(crate) fn is_settled(&self) -> bool {
+        let catalog = &self.catalog;
+        !catalog.clear_all && !catalog.is_incomplete() && catalog.dropped.is_empty()
+    }
+
     /// The rows of an object as it is.
     pub(crate) fn rows(&self, object: ObjectId, state: &ObjectState) -> Rows {
         let object = state.object(object);
@@ -131,6 +137,11 @@ impl Indexes {
         self.is_stored = false;
         self.schemas_changed = true;
     }
+}
+
+/// The row, among the tallies, of the catalog of a space.
+pub(crate) fn catalog_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, CATALOG)
 }
 
 /// The key, among the tallies, of the catalog.

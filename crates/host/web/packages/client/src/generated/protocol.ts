@@ -529,6 +529,8 @@ key: string,
 topic: string,
 /** What it is doing. */
 state: SpaceStateInfo,
+/** Why it is not in the state `ready`, for people. */
+reason?: string | null,
 /** Why it is in the state `error`. */
 error?: string | null,
 /** Its properties, such as `name`. */
@@ -547,7 +549,7 @@ departure?: DepartureInfo | null,
 revoked: boolean, };
 
 /** What a space is doing. */
-export type SpaceStateInfo = "closed" | "initializing" | "ready" | "error";
+export type SpaceStateInfo = "closed" | "control-only" | "deleted" | "inactive" | "initializing" | "ready" | "error";
 
 /** What of a space is here and what is missing. */
 export type PipelineInfo = {

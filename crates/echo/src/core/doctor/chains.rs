@@ -1,0 +1,118 @@
+//! Whether the blocks of every feed are there, and are what their writers signed.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dxos_feed::{FeedState, Floor};
+use dxos_keys::{BlockHash, FeedId};
+use dxos_protocol::echo::{Checkup, FindingKind};
+use dxos_store::{Direction, KeyRange, Read, StoreError};
+
+use super::super::layout::{BLOCKS, FEEDS, SpaceNumber, in_space, split_block};
+use super::super::space::decode_row;
+use super::{Floors, note};
+
+/// Checks all feeds of a space.
+pub(super) fn check(number: SpaceNumber, floors: &Floors, store: &dyn Read, checkup: &mut Checkup) {
+    let prefix = in_space(number, b"");
+    for row in store.scan(FEEDS, KeyRange::prefix(&prefix), Direction::Forward) {
+        let (key, value) = match row {
+            Ok(row) => row,
+            Err(error) => return unreadable(&error, checkup),
+        };
+        let feed = key.get(prefix.len()..).and_then(FeedId::from_slice);
+        let state = decode_row::<FeedState>("feed", &value);
+        match (feed, state) {
+            (Some(feed), Ok(state)) if state.descriptor.id() == feed => {
+                if let Err(error) = check_feed(&feed, (&state, floors.get(&feed)), store, checkup) {
+                    return unreadable(&error, checkup);
+                }
+            }
+            (Some(feed), _) => note(
+                checkup,
+                FindingKind::Feed,
+                format!("the state of feed {feed} cannot be read, or is of another feed"),
+            ),
+            (None, _) => note(checkup, FindingKind::Feed, "a feed has no name".to_owned()),
+        }
+    }
+}
+
+fn unreadable(error: &StoreError, checkup: &mut Checkup) {
+    note(checkup, FindingKind::Store, error.to_string());
+}
+
+fn check_feed(
+    feed: &FeedId,
+    (state, floor): (&FeedState, Option<&Arc<Floor>>),
+    store: &dyn Read,
+    checkup: &mut Checkup,
+) -> Result<(), StoreError> {
+    let mut seq = 0;
+    let mut prev = BlockHash::from_bytes([0; 32]);
+    for row in store.scan(
+        BLOCKS,
+        KeyRange::prefix(feed.as_bytes()),
+        Direction::Forward,
+    ) {
+        let (key, value): (Bytes, Bytes) = row?;
+        let at = key.get(32..).and_then(|seq| seq.first_chunk().copied());
+        let Some(at) = at.map(u64::from_be_bytes) else {
+            continue;
+        };
+        checkup.blocks += 1;
+        // Whether the hash of the block before is known.
+        let mut follows = true;
+        if at != seq {
+            match floor {
+                // What is missing before it, a snapshot stands for.
+                Some(floor) if at <= floor.length => {
+                    follows = at == floor.length;
+                    prev = floor.head;
+                }
+                _ => missing(feed, seq, at, checkup),
+            }
+            seq = at;
+        }
+        let mut wrong = |what: &str| {
+            let text = format!("block {at} of feed {feed} {what}");
+            note(checkup, FindingKind::Block, text);
+        };
+        match split_block(&value) {
+            None => wrong("cannot be read"),
+            Some((hash, block)) => {
+                let header = block.header(*feed, at, prev);
+                if !follows {
+                    // Only the next one can be checked against it.
+                } else if header.block_hash(&block.signature) != hash {
+                    wrong("is not what its hash says, or follows on another one");
+                } else if header.verify(&state.descriptor, &block.signature).is_err() {
+                    wrong("was not signed by its device");
+                }
+                if at >= state.length {
+                    wrong("is beyond the end of its feed");
+                }
+                prev = hash;
+            }
+        }
+        seq += 1;
+    }
+    if let Some(floor) = floor.filter(|floor| seq < floor.length) {
+        (seq, prev) = (floor.length, floor.head);
+    }
+    if seq < state.length {
+        missing(feed, seq, state.length, checkup);
+    } else if state.length > 0 && prev != state.head && seq == state.length {
+        let text = format!("feed {feed} ends in another block than it should");
+        note(checkup, FindingKind::Feed, text);
+    }
+    Ok(())
+}
+
+fn missing(feed: &FeedId, from: u64, until: u64, checkup: &mut Checkup) {
+    let text = match until - from {
+        1 => format!("block {from} of feed {feed} is missing"),
+        count => format!("{count} blocks of feed {feed} are missing, from {from} on"),
+    };
+    note(checkup, FindingKind::Block, text);
+}

@@ -1,0 +1,146 @@
+//! Whether what is derived is what follows from the blocks.
+
+use std::ops::ControlFlow;
+
+use dxos_protocol::echo::{Checkup, EchoError, FindingKind};
+use dxos_protocol::halo::Authority;
+use dxos_store::{Direction, KeyRange, Read, Store, StoreError};
+
+use super::super::cache;
+use super::super::layout::{INDEX, SpaceRecord, in_space};
+use super::super::space::{Space, store_failed};
+use super::note;
+use super::overlay::Overlay;
+
+pub(super) fn check(
+    record: &SpaceRecord,
+    authority: &Authority,
+    store: &dyn Store,
+    checkup: &mut Checkup,
+) {
+    let made = make_anew(record, authority, store);
+    let (made, beside) = match &made {
+        Ok((made, beside)) => (made, beside),
+        Err(error) => {
+            let text = format!("the blocks cannot be read as a whole: {error}");
+            return note(checkup, FindingKind::Store, text);
+        }
+    };
+    if let Err(error) = check_objects(record, store, beside, checkup) {
+        // It is derived: what cannot be read is made anew.
+        note(checkup, FindingKind::Object, error.to_string());
+    }
+    match Space::open(record.clone(), authority.clone(), store) {
+        // It will be made anew by itself.
+        Ok(stored) if stored.is_stale() => {}
+        Ok(stored) => {
+            if stored.tally.objects != made.tally.objects {
+                let text = format!(
+                    "{} objects are counted, and there are {}",
+                    stored.tally.objects, made.tally.objects
+                );
+                note(checkup, FindingKind::Count, text);
+            }
+            if let Err(error) = check_indexes(&stored, store, checkup) {
+                note(checkup, FindingKind::Index, error.to_string());
+            }
+        }
+        Err(error) => note(checkup, FindingKind::Count, error.to_string()),
+    }
+}
+
+/// The space as it follows from its blocks.
+fn make_anew<'a>(
+    record: &SpaceRecord,
+    authority: &Authority,
+    store: &'a dyn Store,
+) -> Result<(Space, Overlay<'a>), EchoError> {
+    let beside = Overlay::new(record.number, store).map_err(|error| store_failed(&error))?;
+    let mut space = Space::open(record.clone(), authority.clone(), &beside)?;
+    space.stale = true;
+    space.rebuild(&beside)?;
+    Ok((space, beside))
+}
+
+fn check_objects(
+    record: &SpaceRecord,
+    store: &dyn Read,
+    beside: &dyn Read,
+    checkup: &mut Checkup,
+) -> Result<(), StoreError> {
+    let number = record.number;
+    let mut failed = None;
+    cache::visit_after(store, number, None, &mut |id, state| {
+        checkup.objects += 1;
+        match cache::read(beside, number, &id) {
+            Ok(Some(made)) if made.object(id) == state.object(id) => {}
+            Ok(Some(_)) => {
+                let text = format!("object {id} is not what its blocks say");
+                note(checkup, FindingKind::Object, text);
+            }
+            Ok(None) => {
+                let text = format!("there are no blocks of object {id}");
+                note(checkup, FindingKind::Object, text);
+            }
+            Err(error) => {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    cache::visit_after(beside, number, None, &mut |id, _| {
+        match cache::read(store, number, &id) {
+            Ok(Some(_)) => {}
+            _ => {
+                let text = format!("object {id} is missing, or cannot be read");
+                note(checkup, FindingKind::Object, text);
+            }
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+/// Every object has its rows, and there are no others.
+fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Result<(), EchoError> {
+    if !space.indexes.is_settled() {
+        return Ok(());
+    }
+    let number = space.record.number;
+    let (mut wanted, mut failed) = (0_u64, None);
+    let visited = cache::visit_after(store, number, None, &mut |id, state| {
+        for row in space.indexes.rows(id, &state) {
+            wanted += 1;
+            match store.contains(INDEX, &in_space(number, &row)) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let text = format!("object {id} has not all of its rows in the indexes");
+                    note(checkup, FindingKind::Index, text);
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    if let Some(error) = failed.or(visited.err()) {
+        return Err(store_failed(&error));
+    }
+    let prefix = KeyRange::prefix(&in_space(number, b""));
+    let mut found = 0_u64;
+    for row in store.scan(INDEX, prefix, Direction::Forward) {
+        row.map_err(|error| store_failed(&error))?;
+        found += 1;
+    }
+    checkup.index_rows = found;
+    if found > wanted {
+        let text = format!(
+            "{} rows of indexes are of nothing that is here",
+            found - wanted
+        );
+        note(checkup, FindingKind::Index, text);
+    }
+    Ok(())
+}

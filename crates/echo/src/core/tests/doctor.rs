@@ -1,0 +1,195 @@
+use dxos_credentials::Role;
+use dxos_document::Transaction;
+use dxos_protocol::echo::{Checkup, FindingKind};
+use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store};
+
+use super::super::doctor::check;
+use super::super::index::catalog_key;
+use super::super::layout::{
+    BLOCKS, FEEDS, INDEX, OBJECTS, TALLIES, Tally, block_value, in_space, object_key, split_block,
+};
+use super::super::space::encode_row;
+use super::{NUMBER, Net, Replica, object, task};
+
+fn looked_at(replica: &Replica, repair: bool) -> Checkup {
+    let record = &replica.space.record;
+    check(record, &replica.authority, &replica.store, repair).unwrap()
+}
+
+fn kinds(checkup: &Checkup) -> Vec<FindingKind> {
+    let mut kinds: Vec<_> = checkup.findings.iter().map(|f| f.kind).collect();
+    kinds.dedup();
+    kinds
+}
+
+fn rows(store: &dyn Read, keyspace: Keyspace) -> Vec<(bytes::Bytes, bytes::Bytes)> {
+    let rows = store.scan(keyspace, KeyRange::all(), Direction::Forward);
+    rows.map(|row| row.unwrap()).collect()
+}
+
+fn put(store: &dyn Store, keyspace: Keyspace, key: Vec<u8>, value: Option<Vec<u8>>) {
+    let mut batch = Batch::new();
+    match value {
+        Some(value) => batch.put(keyspace, key, value),
+        None => batch.delete(keyspace, key),
+    };
+    store.commit(batch, Durability::Buffered).unwrap();
+}
+
+/// Two that have edited, deleted and moved the same objects at once.
+fn net(seed: u64) -> Net {
+    let mut net = Net::of(seed, &[Role::Editor]);
+    net.connect(0, 1);
+    net.settle();
+    for number in 0..8 {
+        net.edit(usize::from(number % 2), task(number, 1));
+    }
+    for replica in 0..2 {
+        let title = i64::try_from(replica).unwrap();
+        let edits = Transaction::new()
+            .set(object(1), "title", title)
+            .delete(object(2 + u8::try_from(replica).unwrap()));
+        net.edit(replica, edits.ops);
+    }
+    net.settle();
+    net
+}
+
+#[test]
+fn what_is_as_it_was_written_is_whole() {
+    for seed in 0..4 {
+        let net = net(seed);
+        for replica in &net.replicas {
+            let checkup = looked_at(replica, false);
+            assert_eq!(checkup.findings, [], "{checkup:?}");
+            assert!(checkup.is_whole() && checkup.blocks > 10 && checkup.objects >= 8);
+            assert!(checkup.index_rows > checkup.objects);
+        }
+    }
+}
+
+/// What is derived is damaged; it is found, and is as it was after a repair.
+fn repaired(damage: impl Fn(&Replica), wanted: FindingKind) {
+    let mut net = net(7);
+    let (hash, objects) = (
+        net.replicas[0].hash(),
+        rows(&net.replicas[0].store, OBJECTS),
+    );
+    damage(&net.replicas[0]);
+    let found = looked_at(&net.replicas[0], false);
+    assert!(kinds(&found).contains(&wanted), "{found:?}");
+    assert!(!found.is_whole() && !found.repaired);
+    let blocks = rows(&net.replicas[0].store, BLOCKS);
+    let repaired = looked_at(&net.replicas[0], true);
+    assert!(repaired.repaired && repaired.is_whole(), "{repaired:?}");
+    net.reopen(0, |_| {});
+    let replica = &net.replicas[0];
+    assert_eq!(looked_at(replica, false).findings, []);
+    assert_eq!(replica.hash(), hash);
+    assert_eq!(rows(&replica.store, OBJECTS).len(), objects.len());
+    assert_eq!(rows(&replica.store, BLOCKS), blocks);
+}
+
+#[test]
+fn objects_that_are_not_what_their_blocks_say_are_found_and_made_anew() {
+    let key = |number: u8| object_key(NUMBER, &object(number));
+    let one_for_another = |replica: &Replica| {
+        let other = replica.store.get(OBJECTS, &key(5)).unwrap().unwrap();
+        put(&replica.store, OBJECTS, key(1), Some(other.to_vec()));
+    };
+    repaired(one_for_another, FindingKind::Object);
+    let missing = |replica: &Replica| put(&replica.store, OBJECTS, key(4), None);
+    repaired(missing, FindingKind::Object);
+    let too_many = |replica: &Replica| {
+        let other = replica.store.get(OBJECTS, &key(5)).unwrap().unwrap();
+        put(&replica.store, OBJECTS, key(77), Some(other.to_vec()));
+    };
+    repaired(too_many, FindingKind::Object);
+    let rubbish = |replica: &Replica| put(&replica.store, OBJECTS, key(4), Some(vec![0xff; 9]));
+    repaired(rubbish, FindingKind::Object);
+}
+
+#[test]
+fn rows_of_indexes_that_are_missing_or_too_many_are_found_and_made_anew() {
+    let missing = |replica: &Replica| {
+        let (key, _) = rows(&replica.store, INDEX).pop().unwrap();
+        put(&replica.store, INDEX, key.to_vec(), None);
+    };
+    repaired(missing, FindingKind::Index);
+    let too_many = |replica: &Replica| {
+        put(
+            &replica.store,
+            INDEX,
+            in_space(NUMBER, &[0; 40]),
+            Some(Vec::new()),
+        );
+    };
+    repaired(too_many, FindingKind::Index);
+}
+
+#[test]
+fn counts_and_catalogs_that_are_wrong_are_found_and_made_anew() {
+    let wrong = |replica: &Replica| {
+        let tally = Tally {
+            objects: 1234,
+            ..replica.space.tally
+        };
+        let row = encode_row(&tally).unwrap();
+        put(&replica.store, TALLIES, in_space(NUMBER, b""), Some(row));
+    };
+    repaired(wrong, FindingKind::Count);
+    for key in [in_space(NUMBER, b""), catalog_key(NUMBER)] {
+        let rubbish = |replica: &Replica| {
+            put(&replica.store, TALLIES, key.clone(), Some(vec![0xff; 3]));
+        };
+        repaired(rubbish, FindingKind::Count);
+    }
+}
+
+/// What nothing here can replace is damaged: it is told, and not touched.
+fn told(damage: impl Fn(&Replica), wanted: FindingKind) {
+    let net = net(9);
+    let replica = &net.replicas[0];
+    damage(replica);
+    let all = || [BLOCKS, FEEDS, OBJECTS, TALLIES].map(|keyspace| rows(&replica.store, keyspace));
+    let before = all();
+    let found = looked_at(replica, true);
+    assert!(kinds(&found).contains(&wanted), "{found:?}");
+    assert!(!found.is_whole() && !found.repaired, "{found:?}");
+    assert!(all() == before, "nothing is touched");
+}
+
+#[test]
+fn damaged_blocks_and_feeds_are_told_and_never_touched() {
+    let some = |replica: &Replica| rows(&replica.store, BLOCKS).into_iter().nth(5).unwrap();
+    let flipped = |replica: &Replica| {
+        let (key, value) = some(replica);
+        let mut value = value.to_vec();
+        *value.last_mut().unwrap() ^= 1;
+        put(&replica.store, BLOCKS, key.to_vec(), Some(value));
+    };
+    told(flipped, FindingKind::Block);
+    let missing = |replica: &Replica| {
+        let (key, _) = some(replica);
+        put(&replica.store, BLOCKS, key.to_vec(), None);
+    };
+    told(missing, FindingKind::Block);
+    let forged = |replica: &Replica| {
+        // With a hash that fits: only the signature tells.
+        let mut all = rows(&replica.store, BLOCKS).into_iter();
+        let (key, value) = all.rfind(|(key, _)| key[32..] == [0; 8]).unwrap();
+        let (_, mut block) = split_block(&value).unwrap();
+        block.time_ms += 1;
+        let feed = dxos_keys::FeedId::from_slice(&key[..32]).unwrap();
+        let header = block.header(feed, 0, dxos_keys::BlockHash::from_bytes([0; 32]));
+        let hash = header.block_hash(&block.signature);
+        let value = block_value(&hash, &block);
+        put(&replica.store, BLOCKS, key.to_vec(), Some(value.to_vec()));
+    };
+    told(forged, FindingKind::Block);
+    let feed = |replica: &Replica| {
+        let (key, _) = rows(&replica.store, FEEDS).pop().unwrap();
+        put(&replica.store, FEEDS, key.to_vec(), Some(vec![0xff; 5]));
+    };
+    told(feed, FindingKind::Feed);
+}
