@@ -609,6 +609,9 @@ impl Receive<Shutdown> for EchoActor {
         self.stopped = true;
         self.topics.clear();
         self.sessions.clear();
+        // Whoever watches hears of the end, also while somebody still has an address of this actor.
+        self.reports.clear();
+        self.listed = watch::Sender::default();
         let spaces = std::mem::take(&mut self.spaces);
         let ports: Vec<Port<Shutdown>> = spaces.values().map(Address::port).collect();
         self.shared.unsynced.store(false, Ordering::Release);

@@ -28,6 +28,9 @@ const PACE_MS: u64 = 1_000;
 /// More feeds make receipts larger: so much longer is waited for each.
 const PACE_PER_FEED_MS: u64 = 10;
 
+/// Longer is not waited.
+const PACE_MAX_MS: u64 = PACE_MS + PACE_PER_FEED_MS * RECEIPT_FEEDS_MAX as u64;
+
 type Heads = BTreeMap<FeedId, (u64, BlockHash)>;
 
 /// The receipts of one space.
@@ -133,7 +136,13 @@ impl Space {
     /// What is to be signed, if something is: once a sync that begins now has succeeded, it is
     /// handed back to [`Space::sign_receipt`], and if it fails to [`Space::drop_receipt`].
     pub(crate) fn receipt_candidate(&mut self, now_ms: u64) -> Option<Candidate> {
-        if self.receipts.is_signing || now_ms < self.receipts.next_ms || self.stale {
+        let receipts = &mut self.receipts;
+        // A clock that was set back is not waited for.
+        let waits = receipts.next_ms.saturating_sub(now_ms);
+        if waits > PACE_MAX_MS {
+            receipts.next_ms = 0;
+        }
+        if receipts.is_signing || now_ms < receipts.next_ms || self.stale {
             return None;
         }
         if self.permit(Right::Read, "read").is_err() && self.role().is_none() {

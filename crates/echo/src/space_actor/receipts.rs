@@ -15,7 +15,9 @@ const SPREAD_MS: u64 = 1_000;
 impl SpaceActor {
     pub(super) fn do_receipts(&mut self, now_ms: u64, ctx: &Context<Self>) {
         let Ok(space) = &mut self.space else { return };
-        if now_ms >= self.spread_ms && space.has_fresh_receipts() {
+        // A clock that was set back is not waited for.
+        let is_due = now_ms >= self.spread_ms || self.spread_ms - now_ms > SPREAD_MS;
+        if is_due && space.has_fresh_receipts() {
             self.spread_ms = now_ms.saturating_add(SPREAD_MS);
             let mut outcome = Outcome::default();
             let spread = space.spread_receipts(&mut outcome).map(|()| outcome);
