@@ -2,47 +2,61 @@
 
 use std::collections::BTreeSet;
 
-use dxos_feed::Run;
-use dxos_keys::{BlockHash, DeviceKey, FeedId};
-use dxos_protocol::replicate::{Message, Place, SessionError, SessionId};
+use dxos_keys::{DeviceKey, FeedId};
+use dxos_protocol::replicate::{Message, Place, SessionId};
 
-use super::sync::{OUTBOX_MAX, Session, Sync};
+use super::sync::{OUTBOX_MAX, REQUEST_PATIENCE_MS, Session, Sync};
 
-/// Branches that may be queued for a peer: they are large.
-const QUEUED_MAX: usize = 2;
-/// Branches that a peer may be asked for at once.
+/// Branches that a peer may be asked for at once, and may ask for.
 const ASKED_MAX: usize = 64;
+/// How often a peer is asked that never answers.
+const TRIES_MAX: u32 = 3;
 
 /// How much of a branch came from a peer that was asked for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Asked {
     /// The last block that came.
     after: Option<Place>,
+    /// How often it was asked since.
+    tries: u32,
+}
+
+/// A branch that a peer asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    pub(super) feed: FeedId,
+    pub(super) until: Place,
+    pub(super) after: Option<Place>,
 }
 
 impl Sync {
-    /// Whether a branch may be queued for a peer.
-    pub(crate) fn takes_branch(&self, session: SessionId) -> bool {
-        let branches = self.sessions.get(&session).map(|state| {
-            let queued = state.outbox.iter();
-            queued
-                .filter(|message| matches!(message, Message::Branch { .. }))
-                .count()
-        });
-        branches.is_some_and(|queued| queued < QUEUED_MAX)
+    /// Notes that a peer asks for a branch, which is answered when its stream has room. Of one
+    /// that asks for too many at once the last ones are forgotten: it asks again.
+    pub(crate) fn branch_wanted(&mut self, session: SessionId, wanted: Wanted) {
+        let Some(state) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let of = |other: &Wanted| (other.feed, other.until);
+        state.wanted.retain(|other| of(other) != of(&wanted));
+        if state.wanted.len() < ASKED_MAX {
+            state.wanted.push_back(wanted);
+        }
     }
 
-    /// Queues blocks of a branch that a peer asked for.
-    pub(crate) fn answer_branch(
-        &mut self,
-        session: SessionId,
-        (prev, run): (BlockHash, Run),
-    ) -> Result<(), SessionError> {
-        self.answer(session, Message::Branch { prev, run })
+    /// The branch that a peer is to be answered next, and whether it is told of control feeds
+    /// only.
+    pub(crate) fn next_wanted(&mut self, session: SessionId) -> Option<(Wanted, bool)> {
+        let state = self.sessions.get_mut(&session)?;
+        let is_dismissed = state.dismissed_ms.is_some();
+        Some((state.wanted.pop_front()?, is_dismissed))
     }
 
-    /// Asks every peer for a branch that waiting blocks depend on, once until it names heads
-    /// again: then it may have what it lacked. Returns whom to wake.
+    pub(crate) fn has_wanted(&self, session: SessionId) -> bool {
+        let state = self.sessions.get(&session);
+        state.is_some_and(|state| !state.wanted.is_empty())
+    }
+
+    /// Asks every peer for a branch that waiting blocks depend on. Returns whom to wake.
     pub(crate) fn want_branch(&mut self, feed: FeedId, until: Place) -> BTreeSet<SessionId> {
         let mut woken = BTreeSet::new();
         for (id, state) in &mut self.sessions {
@@ -68,9 +82,7 @@ impl Sync {
         last: Place,
     ) {
         for state in self.sessions.values_mut() {
-            state
-                .branches
-                .retain(|(of, until), _| (*of, *until) != (feed, last));
+            state.branches.remove(&(feed, last));
         }
         let Some(state) = self.sessions.get_mut(&session) else {
             return;
@@ -82,13 +94,46 @@ impl Sync {
                 .after
                 .is_none_or(|after| after.seq.checked_add(1) == Some(first));
             if *of == feed && is_next && last.seq < until.seq {
-                asked.after = Some(last);
+                *asked = Asked {
+                    after: Some(last),
+                    tries: 0,
+                };
                 more.push(*until);
             }
         }
         for until in more {
             state.ask_branch(feed, until, Some(last));
         }
+    }
+
+    /// Whether it is time to ask again for branches that did not come.
+    pub(crate) fn asks_branches(&mut self, now_ms: u64) -> bool {
+        // A clock that was set back is not waited for.
+        let is_due = now_ms.abs_diff(self.branches_ms) >= REQUEST_PATIENCE_MS;
+        if is_due {
+            self.branches_ms = now_ms;
+        }
+        is_due
+    }
+
+    /// Asks again for what did not come, but for what `is_here` by now, and gives up on peers that
+    /// never answer. Returns whom to wake.
+    pub(crate) fn ask_branches(
+        &mut self,
+        is_here: &mut dyn FnMut(&FeedId, Place) -> bool,
+    ) -> BTreeSet<SessionId> {
+        let mut woken = BTreeSet::new();
+        for (id, state) in &mut self.sessions {
+            state.branches.retain(|(feed, until), asked| {
+                asked.tries += 1;
+                asked.tries <= TRIES_MAX && !is_here(feed, *until)
+            });
+            if !state.branches.is_empty() {
+                state.ask_branches_again();
+                woken.insert(*id);
+            }
+        }
+        woken
     }
 
     /// A peer has changed: what it could not answer before it may now.

@@ -1,15 +1,21 @@
 //! Branches that forks had cut away from feeds: they count no more, and are kept for honest blocks
 //! that name them and for their own devices, which may have lost them with their disks.
 
+use std::collections::BTreeSet;
+
 use dxos_credentials::{Assertion, Credential};
-use dxos_feed::{Block, Cut, CutError, Designation, ForkProof, InsertError, Run};
+use dxos_feed::{
+    Block, Cut, CutError, Designation, FeedLimits, FeedState, ForkProof, IndexError, InsertError,
+    Run,
+};
 use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::echo::EchoError;
-use dxos_protocol::replicate::{Place, SessionError, SessionId};
+use dxos_protocol::replicate::{Message, Place, SessionError, SessionId};
 use dxos_store::{Batch, Direction, KeyRange, Read};
 use dxos_wire::limits::{FRAME_BYTES_MAX, RUN_BLOCKS_MAX};
 
 use super::apply::Fresh;
+use super::asked::Wanted;
 use super::layout::{
     self, BRANCHES, BranchRecord, StoredBlocks, TIPS, TipRecord, branch_key, in_space, index_error,
     tips_key,
@@ -25,26 +31,67 @@ const PART_BYTES: usize = FRAME_BYTES_MAX / 2;
 
 impl Space {
     /// Asks for cut branches that waiting blocks depend on. Which those are may show long after
-    /// the blocks came: when the feed that they name is cut.
+    /// the blocks came: when the feed that they name is cut. Returns whom to wake.
     pub(super) fn want_branches(
         &mut self,
         store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<(), SessionError> {
+    ) -> Result<BTreeSet<SessionId>, IndexError> {
+        let mut woken = BTreeSet::new();
         if self.dag.waiting_blocks() == 0 {
-            return Ok(());
+            return Ok(woken);
         }
         let index = self.blocks(store);
-        let missing = self.dag.missing_branches(&index);
-        for dep in missing.map_err(|error| failed(&error))? {
+        for dep in self.dag.missing_branches(&index)? {
             let until = Place {
                 seq: dep.seq,
                 hash: dep.hash,
             };
-            let woken = self.sync.want_branch(dep.feed, until);
-            outcome.effects.wake.extend(woken);
+            woken.extend(self.sync.want_branch(dep.feed, until));
         }
-        Ok(())
+        Ok(woken)
+    }
+
+    /// Asks again for branches that did not come, or of which a part could not be used: what was
+    /// missing for it may be here now. Returns whom to wake.
+    pub(super) fn look_for_branches(
+        &mut self,
+        store: &dyn Read,
+    ) -> Result<BTreeSet<SessionId>, EchoError> {
+        let failed = |error: IndexError| EchoError::Store {
+            reason: error.to_string(),
+        };
+        let blocks = self.blocks(store);
+        let mut result = Ok(());
+        let mut is_here = |feed: &FeedId, until| match blocks.branch_record(feed, until) {
+            Ok(record) => record.is_some(),
+            Err(error) => {
+                result = Err(failed(error));
+                false
+            }
+        };
+        let mut woken = self.sync.ask_branches(&mut is_here);
+        result?;
+        woken.extend(self.want_branches(store).map_err(failed)?);
+        Ok(woken)
+    }
+
+    /// The next part of a branch that a peer asked for.
+    pub(super) fn next_branch(
+        &mut self,
+        session: SessionId,
+        store: &dyn Read,
+    ) -> Result<Option<Message>, SessionError> {
+        while let Some((wanted, is_dismissed)) = self.sync.next_wanted(session) {
+            let Wanted { feed, until, after } = wanted;
+            let is_data = |state: &FeedState| state.descriptor.designation == Designation::Data;
+            if is_dismissed && self.dag.feed(&feed).is_some_and(is_data) {
+                continue;
+            }
+            if let Some((prev, run)) = self.branch(&feed, until, after, store)? {
+                return Ok(Some(Message::Branch { prev, run }));
+            }
+        }
+        Ok(None)
     }
 
     /// Cuts a forked feed: what follows the fork stops counting, on every replica.
@@ -294,9 +341,7 @@ impl Space {
             return self.sync.offence(session, "named too many branches");
         }
         let device = self.device();
-        let is_own = |state: &dxos_feed::FeedState| {
-            state.descriptor.device == device && state.fork.is_some()
-        };
+        let is_own = |state: &FeedState| state.descriptor.device == device && state.fork.is_some();
         if !self.dag.feed(&feed).is_some_and(is_own) {
             return Ok(());
         }
@@ -368,7 +413,7 @@ impl StoredBlocks<'_> {
         &self,
         feed: &FeedId,
         place: Place,
-    ) -> Result<Option<BranchRecord>, dxos_feed::IndexError> {
+    ) -> Result<Option<BranchRecord>, IndexError> {
         let mut key = branch_key(self.number, feed, place.seq);
         key.extend_from_slice(place.hash.as_bytes());
         let value = self
@@ -378,7 +423,7 @@ impl StoredBlocks<'_> {
         let Some(value) = value else { return Ok(None) };
         dxos_wire::decode(1, &value)
             .map(Some)
-            .map_err(|error| dxos_feed::IndexError(error.to_string()))
+            .map_err(|error| IndexError(error.to_string()))
     }
 
     /// The blocks of cut branches at `seq` that follow `prev`.
@@ -386,7 +431,7 @@ impl StoredBlocks<'_> {
         &self,
         feed: &FeedId,
         (seq, prev): (u64, &BlockHash),
-    ) -> Result<Vec<(BlockHash, BranchRecord)>, dxos_feed::IndexError> {
+    ) -> Result<Vec<(BlockHash, BranchRecord)>, IndexError> {
         let prefix = branch_key(self.number, feed, seq);
         let mut found = Vec::new();
         for row in self
@@ -398,8 +443,8 @@ impl StoredBlocks<'_> {
             else {
                 continue;
             };
-            let record: BranchRecord = dxos_wire::decode(1, &value)
-                .map_err(|error| dxos_feed::IndexError(error.to_string()))?;
+            let record: BranchRecord =
+                dxos_wire::decode(1, &value).map_err(|error| IndexError(error.to_string()))?;
             if record.prev == *prev {
                 found.push((hash, record));
             }
@@ -421,7 +466,7 @@ impl StoredBlocks<'_> {
         feed: &FeedId,
         (seq, prev): (u64, &BlockHash),
         until: Place,
-    ) -> Result<Option<(BlockHash, Block)>, dxos_feed::IndexError> {
+    ) -> Result<Option<(BlockHash, Block)>, IndexError> {
         let children = self.children(feed, (seq, prev))?;
         let chosen = match &children[..] {
             [] => return Ok(None),
@@ -434,7 +479,7 @@ impl StoredBlocks<'_> {
         };
         let found = children.into_iter().find(|(hash, _)| *hash == chosen);
         let block = found.and_then(|(hash, record)| {
-            let limits = dxos_feed::FeedLimits::default();
+            let limits = FeedLimits::default();
             Some((hash, Block::decode(&record.block, &limits).ok()?))
         });
         Ok(block)
@@ -446,7 +491,7 @@ impl StoredBlocks<'_> {
         feed: &FeedId,
         mut until: Place,
         seq: u64,
-    ) -> Result<Option<BlockHash>, dxos_feed::IndexError> {
+    ) -> Result<Option<BlockHash>, IndexError> {
         while until.seq > seq {
             let Some(record) = self.branch_record(feed, until)? else {
                 return Ok(None);

@@ -10,6 +10,7 @@ use dxos_protocol::replicate::{FeedHead, Message, Produced, SessionError, Sessio
 use dxos_store::Read;
 
 use super::apply::Fresh;
+use super::asked::Wanted;
 use super::layout;
 use super::space::{Outcome, Space};
 use super::sync::{Effects, failed};
@@ -49,7 +50,11 @@ impl Space {
     /// Looks after peers that were asked for blocks and stay silent.
     pub(crate) fn tick(&mut self, now_ms: u64, store: &dyn Read) -> Result<Effects, EchoError> {
         self.tick_epochs(now_ms, store)?;
-        Ok(self.sync.tick(now_ms))
+        let mut effects = self.sync.tick(now_ms);
+        if self.sync.asks_branches(now_ms) {
+            effects.wake.extend(self.look_for_branches(store)?);
+        }
+        Ok(effects)
     }
 
     /// Takes in a message of a peer. When the peer broke the protocol too often, the outcome ends
@@ -75,7 +80,8 @@ impl Space {
         outcome.effects.wake.extend(self.sync.freed(&self.dag));
         self.settle_members(now_ms, store, &mut outcome)
             .map_err(|error| stopped(&error))?;
-        self.want_branches(store, &mut outcome)?;
+        let woken = self.want_branches(store).map_err(|error| failed(&error))?;
+        outcome.effects.wake.extend(woken);
         self.flush(&mut outcome.batch)
             .map_err(|error| stopped(&error))?;
         Ok(outcome)
@@ -110,13 +116,10 @@ impl Space {
                 self.sync
                     .probe_reply(session, (feed, seq, hash), &self.dag, &index)
             }
-            // It asks again when it hears of news.
-            Message::WantBranch { .. } if !self.sync.takes_branch(session) => Ok(()),
             Message::WantBranch { feed, until, after } => {
-                match self.branch(&feed, until, after, store)? {
-                    Some(part) => self.sync.answer_branch(session, part),
-                    None => Ok(()),
-                }
+                let wanted = Wanted { feed, until, after };
+                self.sync.branch_wanted(session, wanted);
+                Ok(())
             }
             Message::Branch { prev, run } => {
                 self.receive_branch(session, (prev, run), store, outcome)
@@ -156,6 +159,10 @@ impl Space {
         let mut produced = self
             .sync
             .produce(session, bytes_max, (&self.dag, &blocks), now_ms)?;
+        if let Some(branch) = self.next_branch(session, store)? {
+            produced.messages.push(branch);
+        }
+        produced.more |= self.sync.has_wanted(session);
         if !produced.more {
             // They say what was stored of the blocks that went before.
             produced.more = self.produce_receipts(session, bytes_max, &mut produced.messages);

@@ -16,7 +16,7 @@ use dxos_protocol::replicate::{
 use dxos_wire::limits::{FEEDS_MAX, FEEDS_PER_MESSAGE_MAX, OFFENCES_MAX};
 
 pub(super) use self::parts::Fetch;
-use super::asked::Asked;
+use super::asked::{Asked, Wanted};
 use super::serve::{Blocks, serve};
 
 /// Small answers that may wait for a peer; one that asks for more and reads nothing is ended.
@@ -24,7 +24,7 @@ pub(super) const OUTBOX_MAX: usize = 256;
 /// Searches for forks that may run at once with one peer.
 const SEARCHES_MAX: usize = 64;
 /// A peer that was asked for blocks and sent none for so long is not waited for any more.
-const REQUEST_PATIENCE_MS: u64 = 10_000;
+pub(super) const REQUEST_PATIENCE_MS: u64 = 10_000;
 
 /// All sessions of one space.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ pub(crate) struct Sync {
     freed: BTreeSet<FeedId>,
     /// Feeds whose devices are not known to belong here; asked for again when members change.
     blocked: BTreeSet<FeedId>,
+    /// When branches that did not come were asked for again.
+    pub(super) branches_ms: u64,
     /// The first block of each feed that is here, where it is not block 0.
     starts: BTreeMap<FeedId, u64>,
     /// The snapshot of an epoch that is here.
@@ -70,6 +72,8 @@ pub(super) struct Session {
     searches: BTreeMap<FeedId, Search>,
     /// Branches that the peer was asked for.
     pub(super) branches: BTreeMap<(FeedId, Place), Asked>,
+    /// Branches that the peer asks for.
+    pub(super) wanted: VecDeque<Wanted>,
     /// Feeds of the peer's device that were cut: it is to be told of their branches.
     pub(super) cut_feeds: BTreeSet<FeedId>,
     proofs: BTreeSet<FeedId>,
@@ -148,6 +152,7 @@ impl Sync {
                 named: BTreeSet::new(),
                 searches: BTreeMap::new(),
                 branches: BTreeMap::new(),
+                wanted: VecDeque::new(),
                 cut_feeds: BTreeSet::new(),
                 proofs: BTreeSet::new(),
                 receipts: BTreeSet::new(),

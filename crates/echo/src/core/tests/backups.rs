@@ -1,7 +1,11 @@
 //! Devices whose disks were restored from a backup, and that write before they meet anybody.
 
+use std::collections::BTreeSet;
+
 use dxos_credentials::Role;
 use dxos_document::{Text, Transaction, Value};
+use dxos_keys::BlockHash;
+use dxos_protocol::replicate::{Message, Place, SessionId};
 use dxos_store::{CrashPlan, Durability, Store as _};
 use proptest::prelude::*;
 
@@ -185,9 +189,66 @@ fn a_long_lost_branch_comes_back_in_parts() {
 }
 
 #[test]
+fn many_branches_that_are_asked_for_at_once_are_all_answered() {
+    let mut net = begin(5);
+    let image = net.image(1, true);
+    for number in 0..8 {
+        net.edit(1, task(50 + number, 1));
+    }
+    net.settle();
+    net.restore(1, &image);
+    net.edit(1, task(60, 1));
+    net.connect(1, 0);
+    net.settle();
+    let peer = &mut net.replicas[0];
+    let feed = peer.space.report(&peer.store).forks[0].feed;
+    let blocks = crate::core::layout::StoredBlocks {
+        store: &peer.store,
+        number: super::NUMBER,
+    };
+    // Each of its blocks is the end of a branch that somebody may need.
+    let (mut place, _) = blocks.tips(&feed).next().unwrap().unwrap();
+    let mut wanted = BTreeSet::new();
+    while let Some(record) = blocks.branch_record(&feed, place).unwrap() {
+        wanted.insert(place);
+        place = Place {
+            // No block stands before the first one.
+            seq: place.seq.wrapping_sub(1),
+            hash: record.prev,
+        };
+    }
+    assert_eq!(wanted.len(), 8);
+    let session = SessionId(1);
+    for until in wanted.clone() {
+        let message = Message::WantBranch {
+            feed,
+            until,
+            after: None,
+        };
+        drop(
+            peer.space
+                .receive(session, message, 1, &peer.store)
+                .unwrap(),
+        );
+    }
+    let mut more = true;
+    while more {
+        let produced = peer
+            .space
+            .produce(session, 1 << 20, 1, &peer.store)
+            .unwrap();
+        for message in produced.messages {
+            if let Message::Branch { run, .. } = message {
+                wanted.retain(|until| until.seq + 1 != run.end());
+            }
+        }
+        more = produced.more;
+    }
+    assert_eq!(wanted, BTreeSet::new());
+}
+
+#[test]
 fn a_liar_that_tells_of_branches_that_do_not_exist_gets_nothing() {
-    use dxos_keys::BlockHash;
-    use dxos_protocol::replicate::{Message, Place};
     let mut net = begin(4);
     let image = net.image(1, true);
     net.edit(1, task(50, 1));
