@@ -48,9 +48,6 @@ struct Arguments {
     /// Steps that a world takes before it must come to rest
     #[arg(long, value_name = "N", default_value_t = 100)]
     steps: u64,
-    /// Restore disks from backups, too
-    #[arg(long)]
-    backups: bool,
     /// Run every world twice and compare (always so for a single one)
     #[arg(long)]
     twice: bool,
@@ -99,7 +96,6 @@ fn simulate(arguments: &Arguments) -> io::Result<ExitCode> {
     let options = Options {
         peers: usize::try_from(arguments.peers).unwrap_or(3),
         steps: arguments.steps,
-        backups: arguments.backups,
         ..Options::default()
     };
     let began = Instant::now();
@@ -228,14 +224,8 @@ impl<'a> Summary<'a> {
     }
 
     fn replay(&self, seed: u64) -> String {
-        let Arguments {
-            peers,
-            steps,
-            backups,
-            ..
-        } = self.arguments;
-        let backups = if *backups { " --backups" } else { "" };
-        format!("cargo xtask sim --seed {seed} --peers {peers} --steps {steps}{backups}")
+        let Arguments { peers, steps, .. } = self.arguments;
+        format!("cargo xtask sim --seed {seed} --peers {peers} --steps {steps}")
     }
 
     fn take(&mut self, outcome: &Outcome) -> io::Result<()> {

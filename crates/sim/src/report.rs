@@ -17,9 +17,6 @@ pub struct Options {
     /// How much virtual time the replicas have to come to one state once everything is
     /// healed. Default: 10 minutes.
     pub patience: Duration,
-    /// Whether disks are restored from backups now and then. Default: no, as not every such world
-    /// comes to one state yet.
-    pub backups: bool,
 }
 
 impl Default for Options {
@@ -28,7 +25,6 @@ impl Default for Options {
             peers: 3,
             steps: 100,
             patience: Duration::from_secs(600),
-            backups: false,
         }
     }
 }
@@ -278,6 +274,9 @@ impl Counts {
             "batches_lost",
             "crashes_in_write",
             "clean_restarts",
+            "images",
+            "restored",
+            "edits_elsewhere",
             "disks_full",
             "commits_full",
             "clocks_set",

@@ -53,9 +53,9 @@ impl Scenario {
         let running = world.running();
         if let Some(index) = world.draw.pick(&running) {
             match world.draw.below(100) {
-                45..=46 if self.options.backups => world.make_image().await?,
-                47 if self.options.backups => world.restore_image().await?,
-                0..=47 => world.edit(index).await?,
+                0..=44 => world.edit(index).await?,
+                45..=46 => world.make_image().await?,
+                47 => world.restore_image().await?,
                 48..=49 => world.fill_disk(index)?,
                 50..=51 => world.set_clock(index)?,
                 52..=64 => {
