@@ -47,6 +47,8 @@ pub struct Dag {
     pub(crate) recent: BTreeMap<(FeedId, u64), Entry>,
     /// The same for blocks of cut branches, with their logical times.
     pub(crate) recent_branches: BTreeMap<(FeedId, u64, BlockHash), u64>,
+    /// How often a length or a head changed.
+    pub(crate) version: u64,
 }
 
 /// Why a feed cannot be added.
@@ -165,6 +167,7 @@ impl Dag {
             waiting: Waiting::default(),
             recent: BTreeMap::new(),
             recent_branches: BTreeMap::new(),
+            version: 0,
         }
     }
 
@@ -203,6 +206,11 @@ impl Dag {
         }
         self.feeds.insert(feed, FeedState::empty(descriptor));
         Ok(true)
+    }
+
+    /// How often the length or head of a feed changed since this was made or opened.
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 
     /// The space.
@@ -358,6 +366,7 @@ impl Dag {
                 lamport: block.lamport,
             },
         );
+        self.version += 1;
         state.length += 1;
         state.head = hash;
         state.lamport = block.lamport;

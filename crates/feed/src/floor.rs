@@ -107,6 +107,7 @@ impl Dag {
         };
         let length = state.length;
         if !had {
+            self.version += 1;
             state.length = floor.length;
             state.head = floor.head;
             state.lamport = floor.lamport;

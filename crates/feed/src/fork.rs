@@ -277,6 +277,7 @@ impl Dag {
                 .prev_of(&feed, keep, index)?
                 .ok_or_else(|| not_stored(&feed, keep))?;
         }
+        self.version += 1;
         self.feeds.insert(feed, cut);
         self.waiting.take(&feed);
         let mut gone = self.recent.split_off(&(feed, keep));

@@ -43,6 +43,8 @@ pub(super) struct Receipts {
     forgotten: u64,
     next_ms: u64,
     is_signing: bool,
+    /// The version of the feeds when there was last nothing to sign.
+    said: Option<u64>,
     /// How often feeds were cut.
     cuts: u64,
     /// How often any of this changed.
@@ -142,7 +144,12 @@ impl Space {
         if waits > PACE_MAX_MS {
             receipts.next_ms = 0;
         }
-        if receipts.is_signing || now_ms < receipts.next_ms || self.stale {
+        let version = self.dag.version();
+        if receipts.is_signing
+            || receipts.said == Some(version)
+            || now_ms < receipts.next_ms
+            || self.stale
+        {
             return None;
         }
         if self.permit(Right::Read, "read").is_err() && self.role().is_none() {
@@ -154,6 +161,7 @@ impl Space {
             known.receipt.heads == heads && known.receipt.number > self.receipts.forgotten
         });
         if heads.is_empty() || is_said {
+            self.receipts.said = Some(version);
             return None;
         }
         self.receipts.is_signing = true;
@@ -244,6 +252,7 @@ impl Space {
             let own = known.map_or(0, |known| known.receipt.number);
             if receipt.number >= own {
                 self.receipts.forgotten = self.receipts.forgotten.max(receipt.number);
+                self.receipts.said = None;
                 self.receipts.next_ms = 0;
             }
             return Ok(());
