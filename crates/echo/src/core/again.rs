@@ -9,8 +9,8 @@
 
 use dxos_credentials::{Assertion, Credential, Right};
 use dxos_document::{Stamp, Timeframe};
-use dxos_feed::{Block, Designation, FeedLimits};
-use dxos_keys::{BlockHash, FeedId};
+use dxos_feed::{Block, BlockIndex as _, Designation, FeedLimits};
+use dxos_keys::{BlockHash, DeviceKey, FeedId, IdentityKey};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::replicate::Place;
 use dxos_store::{Batch, Direction, KeyRange, Read, StoreError};
@@ -218,14 +218,15 @@ impl Space {
             }),
             _ => true,
         };
-        if !stands {
+        if !stands || self.was_replaced(&credential, fresh, store)? {
             return Ok((None, outcome));
         }
         let current = self.membership.content_key();
         let current = current.and_then(|id| self.keys.get(&id).cloned());
         self.begin_write(now_ms, &mut outcome)?;
         self.present(now_ms, store, &mut outcome)?;
-        self.append_control(&credential, now_ms, store, &mut outcome)?;
+        // It is as old as it was: what was said since goes before other branches too.
+        self.append_control(&credential, fresh.block.time_ms, store, &mut outcome)?;
         if matches!(credential.assertion(), Assertion::ContentKey { .. })
             && let Some(current) = current
         {
@@ -239,6 +240,59 @@ impl Space {
         let length = self.dag.feed(&feed).map_or(0, |state| state.length);
         Ok((Some((feed, length.saturating_sub(1))), outcome))
     }
+}
+
+impl Space {
+    /// Whether a role or profile was given since that a lost credential would undo.
+    fn was_replaced(
+        &self,
+        lost: &Credential,
+        fresh: &Fresh,
+        store: &dyn Read,
+    ) -> Result<bool, EchoError> {
+        let device = &fresh.descriptor.device;
+        let Some(subject) = self.subject(lost, device) else {
+            return Ok(false);
+        };
+        let later = self.membership.blocks().filter(|block| {
+            // Whether others knew of it when they gave another one is told by logical time; this
+            // device has forgotten, and only its clock tells.
+            (block.descriptor.device == *device || block.lamport >= fresh.block.lamport)
+                && self.subject(&block.credential, &block.descriptor.device) == Some(subject)
+                && self.membership.takes_effect(block)
+        });
+        for block in later {
+            let stored = self.blocks(store).block(&block.feed, block.seq);
+            let stored = stored.map_err(|error| EchoError::Store {
+                reason: error.to_string(),
+            })?;
+            if stored.is_some_and(|stored| stored.time_ms > fresh.block.time_ms) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What a credential gives of which only one can hold.
+    fn subject(&self, credential: &Credential, by: &DeviceKey) -> Option<Subject> {
+        match credential.assertion() {
+            Assertion::SpaceMember { identity, .. } => Some(Subject::Role(*identity)),
+            Assertion::MemberProfile { .. } => {
+                let (identity, _) = self.membership.author(by)?;
+                Some(Subject::Profile(identity))
+            }
+            Assertion::DeviceProfile { device, .. } => Some(Subject::Device(*device)),
+            _ => None,
+        }
+    }
+}
+
+/// Of what there is one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Role(IdentityKey),
+    Profile(IdentityKey),
+    Device(DeviceKey),
 }
 
 fn at_of(key: &[u8]) -> Option<At> {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use dxos_credentials::Role;
+use dxos_credentials::{Profile, Role};
 use dxos_document::{Text, Transaction, Value};
-use dxos_keys::BlockHash;
+use dxos_keys::{BlockHash, IdentityKey};
 use dxos_protocol::replicate::{Message, Place, SessionId};
 use dxos_store::{CrashPlan, Durability, Store as _};
 use proptest::prelude::*;
@@ -310,5 +310,74 @@ fn whom_a_restored_admin_had_admitted_stays_a_member() {
         for number in [1, 51, 53, 54] {
             assert!(net.replicas[0].has(number), "seed {seed}: {number} is lost");
         }
+    }
+}
+
+#[test]
+fn roles_and_profiles_given_after_a_restore_hold_against_those_that_were_forgotten() {
+    for (seed, late) in (0..6).map(|seed| (seed, seed % 2 == 0)) {
+        let mut net = Net::of(seed, &[Role::Admin, Role::Editor, Role::Editor]);
+        for other in [0, 2, 3] {
+            net.connect(1, other);
+        }
+        net.settle();
+        let image = net.image(1, true);
+        let (changed, kept) = (net.identity(2), net.identity(3));
+        let own = net.identity(1);
+        for number in 0..4 {
+            // So many that its logical time is far ahead of what is written after the restore.
+            net.show(1, &format!("before {number}"));
+        }
+        net.give(1, changed, Role::Reader);
+        net.give(1, kept, Role::Reader);
+        net.settle();
+        net.restore(1, &image);
+        net.show(1, "after");
+        net.give(1, changed, Role::Replicator);
+        if late {
+            net.connect(1, 0);
+            net.settle();
+        }
+        net.edit(1, task(1, 1));
+        for other in [0, 2, 3] {
+            net.connect(1, other);
+        }
+        net.settle();
+        net.assert_same(&[0, 1]);
+        for replica in &net.replicas {
+            let members = &replica.space.membership;
+            let shown = members
+                .profile(&own)
+                .and_then(|profile| profile.display_name.as_deref());
+            assert_eq!(shown, Some("after"), "seed {seed}");
+            assert_eq!(
+                members.role_of(&changed),
+                Some(Role::Replicator),
+                "seed {seed}"
+            );
+            // What nobody changed since is as it was.
+            assert_eq!(members.role_of(&kept), Some(Role::Reader), "seed {seed}");
+        }
+    }
+}
+
+impl Net {
+    fn identity(&self, number: usize) -> IdentityKey {
+        self.replicas[number].space.identity()
+    }
+
+    fn show(&mut self, by: usize, name: &str) {
+        let profile = Profile::named(name);
+        self.control(by, |space, now_ms, (store, _)| {
+            space.set_profile(profile, now_ms, store)
+        })
+        .unwrap();
+    }
+
+    fn give(&mut self, by: usize, whom: IdentityKey, role: Role) {
+        self.control(by, |space, now_ms, parts| {
+            space.set_role(whom, role, now_ms, parts)
+        })
+        .unwrap();
     }
 }
