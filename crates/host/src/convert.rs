@@ -1,5 +1,6 @@
 //! What the client says, as it goes over the wire.
 
+mod care;
 mod invitation;
 mod past;
 
@@ -23,6 +24,7 @@ use crate::protocol::{
     Properties, RoleInfo, SpaceInfo, SpaceStateInfo, SwarmInfo,
 };
 
+pub(crate) use care::{epoch, garbage, reason, stats, sync_status};
 pub(crate) use invitation::{FlowTerms, authentication, flow, invitation, invitation_kind, stand};
 pub(crate) use past::{
     author, difference, feed, history_entry, stamp, timeframe, to_stamp, to_timeframe, undone,
@@ -171,7 +173,7 @@ pub(crate) fn space(report: &SpaceReport) -> SpaceInfo {
             SpaceState::Error => SpaceStateInfo::Error,
             _ => SpaceStateInfo::Initializing,
         },
-        reason: report.reason.as_ref().map(ToString::to_string),
+        reason: report.reason.as_ref().map(reason),
         error: report.error.clone(),
         properties: properties(&named),
         role: report.role.map(role),

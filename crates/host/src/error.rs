@@ -106,6 +106,8 @@ impl From<ClientError> for ErrorInfo {
             ClientError::Echo(error) => error.into(),
             ClientError::Halo(error) => error.into(),
             ClientError::Invitation(error) => error.into(),
+            ClientError::IdentitySpace { .. } => Self::refused("identitySpace", message),
+            ClientError::SpaceNotReady { .. } => not_ready("spaceNotReady", ErrorAction::Retry),
             ClientError::Locked => not_ready("locked", ErrorAction::Unlock),
             ClientError::NotInitialized => not_ready("notInitialized", ErrorAction::Retry),
             ClientError::Reset => not_ready("reset", ErrorAction::Report),
@@ -195,6 +197,27 @@ impl From<EchoError> for ErrorInfo {
             EchoError::LastAdmin { .. } => refused("lastAdmin"),
             EchoError::OthersTransaction { .. } => refused("othersTransaction"),
             EchoError::SchemaViolated { .. } => refused("schemaViolated"),
+            EchoError::BeforeEpoch { .. } => refused("beforeEpoch"),
+            EchoError::EpochContestable { .. } => refused("epochContestable"),
+            EchoError::EpochSharesState { .. } => refused("epochSharesState"),
+            EchoError::EpochTooLarge { .. } => refused("epochTooLarge"),
+            EchoError::NoEpoch => refused("noEpoch"),
+            EchoError::EpochLoading { .. } => {
+                Self::new(code::REFUSED, "epochLoading", ErrorAction::Retry, message)
+            }
+            EchoError::KeysMissing { .. } => {
+                Self::new(code::NETWORK, "keysMissing", ErrorAction::Retry, message)
+            }
+            EchoError::SpaceClosed { .. } => Self::new(
+                code::NOT_READY,
+                "spaceClosed",
+                ErrorAction::OpenSpace,
+                message,
+            ),
+            EchoError::SpaceBusy { .. } => {
+                Self::new(code::NOT_READY, "spaceBusy", ErrorAction::Retry, message)
+            }
+            EchoError::SpaceDeleted { .. } => gone("spaceDeleted"),
             EchoError::NoContentKey { .. } => {
                 Self::new(code::NETWORK, "noContentKey", ErrorAction::Retry, message)
             }

@@ -21,6 +21,10 @@ export default defineConfig({
       },
       {
         resolve,
+        test: { name: 'console', root: 'console', include: ['test/*.test.ts'], testTimeout },
+      },
+      {
+        resolve,
         ssr,
         // Real hosts: a few files, one after another.
         test: {

@@ -4,6 +4,7 @@ use dxos_client::{Client, Confirm, Status};
 use serde_json::Value;
 
 use super::{Answer, done, json, params, unknown};
+use crate::convert;
 use crate::protocol::{ClientInfo, ClientStatus, ErrorInfo, Nothing, Reset, Unlock, UsageInfo};
 use crate::shared::Caller;
 
@@ -45,6 +46,10 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
                 objects: usage.objects,
                 rest: usage.rest,
             })
+        }
+        "client.gc" => {
+            params::<Nothing>(given)?;
+            json(&convert::garbage(&client.gc().await?))
         }
         "client.metrics" => {
             params::<Nothing>(given)?;

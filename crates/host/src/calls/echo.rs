@@ -6,7 +6,7 @@ use dxos_client::{ClientError, FeedId, Invitation, Map, Space, SpaceKey, Topic};
 use serde_json::Value;
 
 use super::{
-    Answer, done, history, invitations, json, object, own_identity, params, query, space_of,
+    Answer, care, done, history, invitations, json, object, own_identity, params, query, space_of,
 };
 use crate::convert::{self, parse};
 use crate::protocol::{
@@ -105,6 +105,10 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         "echo.conflicts" | "echo.history" | "echo.undo" | "echo.timeframe" | "echo.objectAt"
         | "echo.queryAt" | "echo.diff" | "echo.feeds" | "echo.blocks" => {
             history::call(caller, method, given).await
+        }
+        "echo.openSpace" | "echo.closeSpace" | "echo.deleteSpace" | "echo.stats"
+        | "echo.syncStatus" | "echo.epochs" | "echo.createEpoch" | "echo.trim" => {
+            care::call(caller, method, given).await
         }
         "echo.query" | "echo.page" | "echo.count" | "echo.groupCount" | "echo.explain" => {
             query::call(caller, method, given).await

@@ -11,9 +11,9 @@ wire! {
         pub topic: String,
         /// What it is doing.
         pub state: SpaceStateInfo,
-        /// Why it is not in the state `ready`, for people.
+        /// Why it is not in the state `ready`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub reason: Option<String>,
+        pub reason: Option<super::SpaceReasonInfo>,
         /// Why it is in the state `error`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,

@@ -64,6 +64,8 @@ kinds! {
         Unlock,
         /// Create an identity or join with one.
         CreateIdentity,
+        /// Open the space.
+        OpenSpace,
         /// Ask somebody with another role.
         AskAdmin,
         /// See what the log of the host says; it may have to be restarted.
@@ -91,7 +93,7 @@ pub mod code {
     pub const LIMIT: i32 = -32003;
     /// A text was edited as of a version that is not the current one.
     pub const STALE: i32 = -32004;
-    /// The client is not initialized, locked, or was reset.
+    /// The client is not initialized, locked, or was reset; or the space is closed.
     pub const NOT_READY: i32 = -32005;
     /// The profile has no identity yet.
     pub const NO_IDENTITY: i32 = -32006;

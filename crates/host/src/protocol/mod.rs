@@ -4,6 +4,7 @@
 #[macro_use]
 mod table;
 mod archive;
+mod care;
 mod client;
 mod echo;
 mod envelope;
@@ -19,6 +20,7 @@ mod text;
 mod typescript;
 
 pub use archive::*;
+pub use care::*;
 pub use client::*;
 pub use echo::*;
 pub use envelope::*;

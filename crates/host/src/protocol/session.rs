@@ -185,6 +185,21 @@ kinds! {
             /// The space.
             space: String,
         },
+        /// Who has stored a space, or an object of it:
+        /// [`SyncStatusInfo`](super::SyncStatusInfo).
+        SyncStatus {
+            /// The space.
+            space: String,
+            /// Only what this object may be made of.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            object: Option<String>,
+        },
+        /// The epochs of a space, the latest first: a list of
+        /// [`EpochInfo`](super::EpochInfo).
+        Epochs {
+            /// The space.
+            space: String,
+        },
         /// A query: [`QueryPart`](super::QueryPart), then changes as
         /// [`QueryChange`](super::QueryChange).
         Query {

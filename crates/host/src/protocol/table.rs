@@ -73,6 +73,7 @@ methods! {
     "client.unlock" ("Unlock") -> "ClientInfo";
     "client.reset" ("Reset") -> "Nothing";
     "client.usage" ("Nothing") -> "UsageInfo";
+    "client.gc" ("Nothing") -> "GarbageInfo";
     "client.metrics" ("Nothing") -> "Metrics";
 
     "halo.identity" ("Nothing") -> "IdentityInfo | null";
@@ -96,6 +97,14 @@ methods! {
     "echo.space" ("SpaceParams") -> "SpaceInfo";
     "echo.createSpace" ("CreateSpace") -> "SpaceInfo";
     "echo.updateSpace" ("UpdateSpace") -> "SpaceInfo";
+    "echo.openSpace" ("SpaceParams") -> "SpaceInfo";
+    "echo.closeSpace" ("SpaceParams") -> "SpaceInfo";
+    "echo.deleteSpace" ("DeleteSpace") -> "Nothing";
+    "echo.stats" ("SpaceParams") -> "SpaceStatsInfo";
+    "echo.syncStatus" ("ReadSyncStatus") -> "SyncStatusInfo";
+    "echo.epochs" ("SpaceParams") -> "EpochInfo[]";
+    "echo.createEpoch" ("CreateEpoch") -> "EpochInfo";
+    "echo.trim" ("TrimSpace") -> "TrimmedInfo";
     "echo.members" ("SpaceParams") -> "MemberInfo[]";
     "echo.removeMember" ("MemberParams") -> "Nothing";
     "echo.updateMemberRole" ("UpdateMemberRole") -> "Nothing";

@@ -88,6 +88,9 @@ fn generated() -> String {
         Messages MessageInfo FeedInfo DesignationInfo BlockPage BlockInfo StateHashInfo
         SpaceParams CreateSpace UpdateSpace MemberParams UpdateMemberRole LeaveSpace PostMessage
         ReadBlocks
+        SpaceReasonInfo SpaceReasonKind SyncStatusInfo DeviceSyncInfo MissingRangeInfo
+        EpochInfo EpochStateInfo TrimmedInfo SpaceStatsInfo SpaceBytesInfo GarbageInfo
+        ReadSyncStatus CreateEpoch TrimSpace DeleteSpace
         ObjectInfo MomentInfo MetaInfo ForeignKeyInfo QueryPart QueryChange PlacedInfo QueryPage
         Applied CommittedInfo DanglingInfo SchemaInfo ResolvedRef
         ExplanationInfo IndexInfo CountInfo GroupInfo CursorPage
@@ -167,6 +170,8 @@ const TOPICS: &[(&str, &str, &str)] = &[
     ("spaces", "SpaceInfo[]", "never"),
     ("space", "SpaceInfo", "never"),
     ("members", "MemberInfo[]", "never"),
+    ("syncStatus", "SyncStatusInfo", "never"),
+    ("epochs", "EpochInfo[]", "never"),
     ("query", "QueryPart", "QueryChange"),
     ("object", "ObjectInfo | null", "never"),
     ("text", "TextValue", "TextChangeInfo"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dxos_client::{HaloError, InvitationId, SpaceKey, SpaceReport, SpacesWatch};
+use dxos_client::{ClientError, HaloError, InvitationId, SpaceKey, SpaceReport, SpacesWatch};
 use futures_util::future::{LocalBoxFuture, select_all};
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use serde::Serialize;
@@ -116,7 +116,12 @@ fn spaces(watch: SpacesWatch) -> LocalBoxStream<'static, ()> {
             for space in listed {
                 let report = match reports.remove(&space.key()) {
                     Some(report) => report,
-                    None => space.watch().await.ok()?,
+                    None => match space.watch().await {
+                        Ok(report) => report,
+                        // It was deleted since.
+                        Err(ClientError::Echo(_)) => continue,
+                        Err(_) => return None,
+                    },
                 };
                 kept.insert(space.key(), report);
             }
@@ -226,6 +231,10 @@ pub(super) async fn open(caller: &Caller, topic: &Topic) -> Result<Box<dyn Sourc
                 }),
             )
         }
+        Topic::SyncStatus { .. } | Topic::Epochs { .. } => {
+            interval = Duration::from_millis(200);
+            of_space(caller, topic).await?
+        }
         Topic::NetworkStatus {} => {
             interval = Duration::from_millis(200);
             let changes = match client.mesh().watch_network_status() {
@@ -260,13 +269,37 @@ async fn of_space(
     caller: &Caller,
     topic: &Topic,
 ) -> Result<(LocalBoxStream<'static, ()>, Read), ErrorInfo> {
-    let (Topic::Space { space } | Topic::Members { space } | Topic::SpaceInvitations { space }) =
-        topic
+    let (Topic::Space { space }
+    | Topic::Members { space }
+    | Topic::SyncStatus { space, .. }
+    | Topic::Epochs { space }
+    | Topic::SpaceInvitations { space }) = topic
     else {
         return invitation(caller, topic).await;
     };
     let space = space_of(caller, space).await?;
     Ok(match topic {
+        Topic::SyncStatus { object, .. } => {
+            let object = object.clone();
+            (
+                watched(space.watch().await?),
+                Box::new(move |_| {
+                    let (space, object) = (space.clone(), object.clone());
+                    Box::pin(async move {
+                        let status = calls::sync_status(&space, object.as_deref()).await?;
+                        Ok(text(&status))
+                    })
+                }),
+            )
+        }
+        Topic::Epochs { .. } => (
+            // How much of what was trimmed is deleted shows in no report.
+            either(watched(space.watch().await?), ticks(LOOK_SELDOM)),
+            Box::new(move |_| {
+                let space = space.clone();
+                Box::pin(async move { Ok(text(&calls::epochs(&space).await?)) })
+            }),
+        ),
         Topic::Space { .. } => (
             watched(space.watch().await?),
             Box::new(move |_| {

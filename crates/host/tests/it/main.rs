@@ -8,6 +8,7 @@
 )]
 
 mod archives;
+mod care;
 mod console;
 mod flood;
 mod frames;

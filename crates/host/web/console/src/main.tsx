@@ -9,6 +9,7 @@ import './styles/controls.css';
 import './styles/overlay.css';
 import './styles/shell.css';
 import './styles/pages.css';
+import './styles/care.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('the page has no root');

@@ -114,6 +114,9 @@ export interface Life {
   readonly apart: readonly Span[];
 }
 
+/** What a client does not run on after. */
+const ENDS = new Set(['stopped', 'killed', 'power-lost', 'restored']);
+
 /** When a peer ran, was offline, and was cut off from others. */
 export function lifeOf(timeline: Timeline, peer: number): Life {
   const running = new Spans(timeline.endMs);
@@ -125,7 +128,7 @@ export function lifeOf(timeline: Timeline, peer: number): Life {
     if (what === 'started') {
       running.begin(atMs);
       offline.end(atMs);
-    } else if (what === 'stopped' || what === 'killed' || what === 'power-lost') running.end(atMs);
+    } else if (ENDS.has(what)) running.end(atMs);
     else if (what === 'offline') offline.begin(atMs);
     else if (what === 'online') offline.end(atMs);
     else if (what === 'partitioned') apart.begin(atMs);

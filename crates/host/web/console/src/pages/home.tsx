@@ -56,15 +56,17 @@ function SpaceRow({ space }: { space: Space }) {
           {name}
         </a>
         <span className="small faint">
-          {plural(objects, 'object')}
+          {state === 'closed' ? 'Not in use on this device' : plural(objects, 'object')}
           {missingBlocks > 0 && `, ${plural(missingBlocks, 'block')} on the way`}
         </span>
       </div>
-      {departure === undefined && <Presence space={space} />}
+      {departure === undefined && state === 'ready' && <Presence space={space} />}
       {departure ? (
         <Badge>{departure.how === 'removed' ? 'removed' : 'left'}</Badge>
       ) : state === 'error' ? (
         <Badge tone="bad">error</Badge>
+      ) : state === 'closed' ? (
+        <Badge>closed</Badge>
       ) : (
         role && <Badge>{role}</Badge>
       )}

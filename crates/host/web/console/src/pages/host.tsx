@@ -6,6 +6,7 @@ import { PageFrame } from '../shell/shell.js';
 import { setTheme, type Theme, useTheme } from '../shell/theme.js';
 import { Button, ConfirmButton, copy, Figure, Segments } from '../ui/controls.js';
 import { formatBytes, formatCount, formatDuration } from '../ui/format.js';
+import { toast } from '../ui/toast.js';
 
 const THEMES: ReadonlyArray<{ value: Theme; label: string }> = [
   { value: 'system', label: 'System' },
@@ -19,6 +20,14 @@ export function HostPage() {
   const theme = useTheme();
   const metrics = useStore(client.metrics);
   const usage = useLoad(() => client.usage(), [client]);
+  const [busy, run] = useAction();
+  const collect = async () => {
+    const garbage = await run(() => client.gc());
+    if (!garbage) return;
+    const given = Math.max(0, garbage.diskBytesBefore - garbage.diskBytesAfter);
+    toast(`${formatBytes(given)} given back, ${formatBytes(garbage.diskBytesAfter)} are in use on the disk`);
+    usage.reload();
+  };
   const total = usage.value ? usage.value.blocks + usage.value.objects + usage.value.rest : 0;
   return (
     <PageFrame title="Host" name="Host">
@@ -54,6 +63,11 @@ export function HostPage() {
               <dt>Everything else</dt>
               <dd>{usage.value ? formatBytes(usage.value.rest) : '–'}</dd>
             </dl>
+            <div>
+              <Button disabled={busy} onClick={() => void collect()}>
+                {busy ? 'Clearing up…' : 'Give back unused room'}
+              </Button>
+            </div>
           </div>
         </section>
         <Access />

@@ -1,29 +1,33 @@
-import { type FormEvent, useId, useState } from 'react';
+import { useState } from 'react';
 import { HostError, type RestoreOptions } from '@dxos-rs/client';
 import { useClient } from '../data/client.js';
 import { asError } from '../data/store.js';
 import { href, navigate } from '../router.js';
-import { Button, Field, Input, Note, Segments } from '../ui/controls.js';
-import { Dialog } from '../ui/dialog.js';
+import { Field, Input, Note, Segments } from '../ui/controls.js';
+import { FormDialog } from '../ui/dialog.js';
 import { toast } from '../ui/toast.js';
 
-const HINTS: Record<NonNullable<RestoreOptions['as']>, string> = {
-  same: 'The same space, of which you are a member. What is here already stays.',
-  clone: 'A new space of your own with the objects as they showed, without its members and its history.',
-};
+type As = NonNullable<RestoreOptions['as']>;
+
+const BECOMES: ReadonlyArray<{ value: As; label: string; hint: string }> = [
+  { value: 'same', label: 'The same space', hint: 'The same space, of which you are a member. What is here already stays.' },
+  {
+    value: 'clone',
+    label: 'A new space',
+    hint: 'A new space of your own with the objects as they showed, without its members and its history.',
+  },
+];
 
 /** Brings a space back from an archive and goes to it. */
 export function RestoreDialog({ onClose }: { onClose: () => void }) {
   const client = useClient();
-  const form = useId();
   const [file, setFile] = useState<File>();
-  const [as, setAs] = useState<NonNullable<RestoreOptions['as']>>('same');
+  const [as, setAs] = useState<As>('same');
   const [passphrase, setPassphrase] = useState('');
   const [isSecret, setSecret] = useState(false);
   const [error, setError] = useState<string>();
   const [busy, setBusy] = useState(false);
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     if (!file) return;
     setError(undefined);
     setBusy(true);
@@ -41,59 +45,44 @@ export function RestoreDialog({ onClose }: { onClose: () => void }) {
     }
   };
   return (
-    <Dialog
+    <FormDialog
       title="Restore an archive"
-      onClose={onClose}
       narrow
-      foot={
-        <>
-          <Button kind="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" form={form} kind="primary" disabled={busy || !file}>
-            {busy ? 'Restoring…' : 'Restore'}
-          </Button>
-        </>
-      }
+      action="Restore"
+      doing="Restoring…"
+      busy={busy}
+      disabled={!file}
+      onSubmit={() => void submit()}
+      onClose={onClose}
     >
-      <form id={form} className="stack" onSubmit={(event) => void submit(event)}>
-        <Field label="Archive" hint="A file that was exported here, or written by dx archive.">
-          {(ids) => (
-            <Input
-              {...ids}
-              type="file"
-              data-autofocus
-              onChange={(event) => {
-                setFile(event.target.files?.[0]);
-                setSecret(false);
-                setError(undefined);
-              }}
-            />
-          )}
-        </Field>
-        <div>
-          <Segments
-            label="What it becomes"
-            value={as}
-            options={[
-              { value: 'same', label: 'The same space' },
-              { value: 'clone', label: 'A new space' },
-            ]}
-            onChange={setAs}
+      <Field label="Archive" hint="A file that was exported here, or written by dx archive.">
+        {(ids) => (
+          <Input
+            {...ids}
+            type="file"
+            data-autofocus
+            onChange={(event) => {
+              setFile(event.target.files?.[0]);
+              setSecret(false);
+              setError(undefined);
+            }}
           />
-        </div>
-        <p className="soft small">{HINTS[as]}</p>
-        <Field label="Passphrase" hint={isSecret ? undefined : 'If it was written under one.'}>
-          {(ids) => (
-            <Input {...ids} type="password" autoComplete="off" value={passphrase} onChange={(event) => setPassphrase(event.target.value)} />
-          )}
-        </Field>
-        {error !== undefined && (
-          <Note tone="bad" icon="warning">
-            {error}
-          </Note>
         )}
-      </form>
-    </Dialog>
+      </Field>
+      <div>
+        <Segments label="What it becomes" value={as} options={BECOMES} onChange={setAs} />
+      </div>
+      <p className="soft small">{BECOMES.find(({ value }) => value === as)?.hint}</p>
+      <Field label="Passphrase" hint={isSecret ? undefined : 'If it was written under one.'}>
+        {(ids) => (
+          <Input {...ids} type="password" autoComplete="off" value={passphrase} onChange={(event) => setPassphrase(event.target.value)} />
+        )}
+      </Field>
+      {error !== undefined && (
+        <Note tone="bad" icon="warning">
+          {error}
+        </Note>
+      )}
+    </FormDialog>
   );
 }

@@ -26,6 +26,8 @@ const WORDS: Record<string, string> = {
   refused: 'had a transaction refused',
   'disk-full': 'has a full disk',
   'disk-freed': 'has space on its disk again',
+  imaged: 'had its disk copied for a backup',
+  restored: 'was restored from a backup: what it wrote since comes back from others',
   'clock-set': 'had its wall clock set to another time',
   online: 'went online',
   offline: 'went offline',
@@ -41,7 +43,7 @@ export function sayMoment({ what, peers }: Moment): string {
   if (what === 'partitioned') return `${names} cut off from the others`;
   if (what === 'link-changed') return `The link between ${names} became another one`;
   if (what === 'dropped') return `The connections between ${names} were broken`;
-  return `${names} ${WORDS[what] ?? what}`.trim();
+  return `${names} ${WORDS[what] ?? what.replaceAll('-', ' ')}`.trim();
 }
 
 /** A moment as a sign, around the origin. */
@@ -56,6 +58,10 @@ export function Glyph({ what }: { what: string }) {
     case 'joined':
     case 'one-state':
       return <path d="M0-5.500 5.500 0 0 5.500-5.500 0z" fill="var(--good-dot)" />;
+    case 'imaged':
+      return <path d="M-4.500-4.500h9v9h-9z" fill="none" stroke="var(--text-faint)" strokeWidth={1.500} />;
+    case 'restored':
+      return <path d="M4-4.500-4 0 4 4.500z" fill="var(--warn)" />;
     case 'stopped':
       return <rect x={-4} y={-4} width={8} height={8} rx={1} fill="var(--text-faint)" />;
     case 'killed':

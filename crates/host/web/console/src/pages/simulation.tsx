@@ -117,6 +117,7 @@ function World({ timeline }: { timeline: Timeline }) {
         <Figure label="Virtual time">{formatVirtual(timeline.endMs)}</Figure>
         <Figure label="Transactions">{formatCount(count('committed'))}</Figure>
         <Figure label="Crashes">{formatCount(count('killed', 'power-lost'))}</Figure>
+        <Figure label="Backups restored">{formatCount(count('restored'))}</Figure>
         <Figure label="Partitions">{formatCount(count('partitioned'))}</Figure>
         <Figure label="Sent">{formatBytes(timeline.traffic.reduce((sum, one) => sum + one.bytes, 0))}</Figure>
       </div>

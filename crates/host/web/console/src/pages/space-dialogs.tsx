@@ -1,48 +1,39 @@
-import { type FormEvent, useCallback, useId, useState } from 'react';
+import { useCallback, useState } from 'react';
 import type { InvitationResult } from '@dxos-rs/client';
 import { useClient } from '../data/client.js';
 import { useAction } from '../data/store.js';
 import { href, navigate } from '../router.js';
-import { Button, Field, Input } from '../ui/controls.js';
-import { Dialog } from '../ui/dialog.js';
+import { Field, Input } from '../ui/controls.js';
+import { Dialog, FormDialog } from '../ui/dialog.js';
 import { toast } from '../ui/toast.js';
 import { JoinSteps } from './join.js';
 
 /** Creates a space and goes to it. */
 export function CreateSpaceDialog({ onClose }: { onClose: () => void }) {
   const client = useClient();
-  const form = useId();
   const [name, setName] = useState('');
   const [busy, run] = useAction();
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     const space = await run(() => client.createSpace({ name: name.trim() }));
     if (!space) return;
     onClose();
     navigate(href('space', space.key, 'objects'));
   };
   return (
-    <Dialog
+    <FormDialog
       title="Create a space"
-      onClose={onClose}
       narrow
-      foot={
-        <>
-          <Button kind="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" form={form} kind="primary" disabled={busy || name.trim() === ''}>
-            {busy ? 'Creating…' : 'Create space'}
-          </Button>
-        </>
-      }
+      action="Create space"
+      doing="Creating…"
+      busy={busy}
+      disabled={name.trim() === ''}
+      onSubmit={() => void submit()}
+      onClose={onClose}
     >
-      <form id={form} onSubmit={(event) => void submit(event)}>
-        <Field label="Name" hint="Such as Home, or the name of a project. You can invite others at any time.">
-          {(ids) => <Input {...ids} data-autofocus autoFocus maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />}
-        </Field>
-      </form>
-    </Dialog>
+      <Field label="Name" hint="Such as Home, or the name of a project. You can invite others at any time.">
+        {(ids) => <Input {...ids} data-autofocus autoFocus maxLength={100} value={name} onChange={(event) => setName(event.target.value)} />}
+      </Field>
+    </FormDialog>
   );
 }
 

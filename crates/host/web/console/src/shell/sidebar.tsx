@@ -110,6 +110,8 @@ function SpaceItem({ space, current }: { space: Space; current: boolean }) {
         <Badge>left</Badge>
       ) : state === 'error' ? (
         <Badge tone="bad">error</Badge>
+      ) : state === 'closed' ? (
+        <Badge>closed</Badge>
       ) : (
         peers.length > 0 && (
           <span className="count row" style={{ gap: 4 }} title={`replicating with ${peers.length}`}>

@@ -1,5 +1,5 @@
-import { type ReactNode, useEffect, useId, useRef } from 'react';
-import { IconButton } from './controls.js';
+import { type FormEvent, type ReactNode, useEffect, useId, useRef } from 'react';
+import { Button, IconButton } from './controls.js';
 
 interface DialogProps {
   title: string;
@@ -24,6 +24,43 @@ export function Dialog({ title, onClose, narrow, children, foot }: DialogProps) 
       </div>
       {foot !== undefined && <div className="dialog-foot">{foot}</div>}
     </dialog>
+  );
+}
+
+interface FormDialogProps extends Omit<DialogProps, 'foot'> {
+  /** What it does, on the button that does it. */
+  action: string;
+  /** What that button says while it is done. */
+  doing: string;
+  busy: boolean;
+  /** Whether something is still missing. */
+  disabled?: boolean;
+  onSubmit: () => void;
+}
+
+/** A dialog with a form, which Enter sends. What is wrong with it is said in words of this page. */
+export function FormDialog({ action, doing, busy, disabled = false, onSubmit, children, ...dialog }: FormDialogProps) {
+  const form = useId();
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    onSubmit();
+  };
+  const foot = (
+    <>
+      <Button kind="quiet" onClick={dialog.onClose}>
+        Cancel
+      </Button>
+      <Button type="submit" form={form} kind="primary" disabled={busy || disabled}>
+        {busy ? doing : action}
+      </Button>
+    </>
+  );
+  return (
+    <Dialog {...dialog} foot={foot}>
+      <form id={form} className="stack" noValidate onSubmit={submit}>
+        {children}
+      </form>
+    </Dialog>
   );
 }
 

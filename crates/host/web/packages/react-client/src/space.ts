@@ -1,4 +1,4 @@
-import type { Client, HostInvitation, MemberInfo, PipelineInfo, Space, Store } from '@dxos-rs/client';
+import type { Client, HostInvitation, MemberInfo, PipelineInfo, Space, Store, SyncStatusInfo } from '@dxos-rs/client';
 import { useEffect, useMemo } from 'react';
 import { useClient } from './provider.js';
 import { NONE, NOTHING, useStore } from './store.js';
@@ -50,8 +50,9 @@ export function useSpaces(options: { all?: boolean } = {}): readonly Space[] {
   return useStore(options.all ? echo.spaces : current);
 }
 
-// One store a client: the list keeps its identity for every component.
+// One store a client: what it shows keeps its identity for every component.
 const lists = new WeakMap<Client['echo'], Store<readonly Space[]>>();
+const firsts = new WeakMap<Client['echo'], Store<Space | undefined>>();
 
 /** Spaces that were not left, and from which the identity was not removed. */
 function currentSpaces(echo: Client['echo']): Store<readonly Space[]> {
@@ -63,11 +64,29 @@ function currentSpaces(echo: Client['echo']): Store<readonly Space[]> {
     if (now.length !== last.length || now.some((space, at) => space !== last[at])) last = now;
     return last;
   };
-  const subscribe = (listener: () => void): (() => void) => {
-    let departures: Array<() => void> = [];
+  const store = { get, subscribe: subscribeToEach(echo, (space) => [space.departure]) };
+  lists.set(echo, store);
+  return store;
+}
+
+/** The first of them that is open; where all are closed, the first one. */
+function firstSpace(echo: Client['echo']): Store<Space | undefined> {
+  const known = firsts.get(echo);
+  if (known) return known;
+  const current = currentSpaces(echo);
+  const get = (): Space | undefined => current.get().find((space) => space.isOpen) ?? current.get()[0];
+  const store = { get, subscribe: subscribeToEach(echo, (space) => [space.departure, space.state]) };
+  firsts.set(echo, store);
+  return store;
+}
+
+/** Hears of the list of spaces, and of something of each of them. */
+function subscribeToEach(echo: Client['echo'], of: (space: Space) => ReadonlyArray<Store<unknown>>): Store<unknown>['subscribe'] {
+  return (listener) => {
+    let each: Array<() => void> = [];
     const watch = (): void => {
-      for (const stop of departures) stop();
-      departures = echo.spaces.get().map((space) => space.departure.subscribe(listener));
+      for (const stop of each) stop();
+      each = echo.spaces.get().flatMap((space) => of(space).map((store) => store.subscribe(listener)));
     };
     const stop = echo.spaces.subscribe(() => {
       watch();
@@ -76,17 +95,14 @@ function currentSpaces(echo: Client['echo']): Store<readonly Space[]> {
     watch();
     return () => {
       stop();
-      for (const deaf of departures) deaf();
+      for (const deaf of each) deaf();
     };
   };
-  const store = { get, subscribe };
-  lists.set(echo, store);
-  return store;
 }
 
 /**
- * The first space, ready to be used; null until there is one. When there is none it is created,
- * once, also under StrictMode and in several tabs. Needs an identity, and waits for it.
+ * The first space that is open, ready to be used; null until there is one. When there is none, open
+ * or closed, it is created, once, also under StrictMode and in several tabs. Needs an identity, and waits for it.
  *
  * @example
  * ```tsx
@@ -101,7 +117,8 @@ function currentSpaces(echo: Client['echo']): Store<readonly Space[]> {
 export function useOrCreateFirstSpace(properties?: Record<string, unknown>): Space | null {
   const client = useClient();
   const identity = useStore(client.halo.identity)?.identity;
-  const first = useSpaces()[0];
+  // One that was closed on purpose stays closed.
+  const first = useStore(useMemo(() => firstSpace(client.echo), [client.echo]));
   const state = useStore<string | undefined>(first?.state ?? NOTHING);
   const wanted = JSON.stringify(properties ?? {});
   useEffect(() => {
@@ -167,4 +184,25 @@ export function useSpaceInvitations(space: SpaceLike): readonly HostInvitation[]
  */
 export function useSpaceSyncState(space: SpaceLike): PipelineInfo | undefined {
   return useStore<PipelineInfo | undefined>(useSpaceLike(space)?.pipeline ?? NOTHING);
+}
+
+/**
+ * Which devices have signed that they stored a space, or one object of it, durably; undefined until
+ * the host has said so, and while the space cannot be read.
+ *
+ * @example
+ * ```tsx
+ * import { useOrCreateFirstSpace, useSyncStatus } from '@dxos-rs/react-client';
+ *
+ * export default function Example() {
+ *   const sync = useSyncStatus(useOrCreateFirstSpace());
+ *   const others = sync?.devices.filter((device) => !device.own && device.missing === 0).length ?? 0;
+ *   return <p>{others === 0 ? 'Only this device is known to have all of it.' : `${others} other devices have stored all of it.`}</p>;
+ * }
+ * ```
+ */
+export function useSyncStatus(space: SpaceLike, objectId?: string): SyncStatusInfo | undefined {
+  const found = useSpaceLike(space);
+  const status = useMemo(() => (objectId === undefined ? found?.syncStatus : found?.objectSyncStatus(objectId)), [found, objectId]);
+  return useStore<SyncStatusInfo | undefined>(status ?? NOTHING);
 }

@@ -1,10 +1,10 @@
-import { type FormEvent, useId, useMemo, useState } from 'react';
+import { useMemo, useState } from 'react';
 import type { EchoProperties, EchoValue, Space } from '@dxos-rs/client';
 import { useSchemas } from '../../data/objects.js';
 import { fieldsOfSchema, plainField, problemOf, schemaOf, STARTERS } from '../../data/schema.js';
 import { useAction } from '../../data/store.js';
-import { Button, Field, Input, Select } from '../../ui/controls.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Field, Input, Select } from '../../ui/controls.js';
+import { FormDialog } from '../../ui/dialog.js';
 import { shortType } from '../../ui/format.js';
 import { PropertyEditor } from './fields.js';
 
@@ -22,7 +22,6 @@ interface CreateProps {
 
 /** Makes an object: by the form of its schema, or with a first property of any name. */
 export function CreateObjectDialog({ space, types, type: shown, onClose, onCreated }: CreateProps) {
-  const form = useId();
   const schemas = useSchemas(space);
   const [chosen, setChosen] = useState<string>();
   const [typed, setTyped] = useState('');
@@ -44,8 +43,7 @@ export function CreateObjectDialog({ space, types, type: shown, onClose, onCreat
   );
   const typeProblem = type === OTHER && typed.trim() === '' ? 'This is needed.' : undefined;
   const problems = new Map(fields.map((field) => [field.name, problemOf(field, values[field.name])]));
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     setTried(true);
     if (typeProblem !== undefined || [...problems.values()].some((problem) => problem !== undefined)) return;
     const properties = Object.fromEntries(fields.filter((field) => values[field.name] != null).map((field) => [field.name, values[field.name] as EchoValue]));
@@ -59,71 +57,63 @@ export function CreateObjectDialog({ space, types, type: shown, onClose, onCreat
     onCreated(created);
   };
   return (
-    <Dialog
+    <FormDialog
       title="New object"
+      action="Create object"
+      doing="Creating…"
+      busy={busy}
+      onSubmit={() => void submit()}
       onClose={onClose}
-      foot={
-        <>
-          <Button kind="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" form={form} kind="primary" disabled={busy}>
-            {busy ? 'Creating…' : 'Create object'}
-          </Button>
-        </>
-      }
     >
-      <form id={form} className="stack" noValidate onSubmit={(event) => void submit(event)}>
-        <Field label="Type">
+      <Field label="Type">
+        {(ids) => (
+          <Select
+            {...ids}
+            value={type}
+            onChange={(event) => {
+              setChosen(event.target.value);
+              setValues({});
+              setTried(false);
+            }}
+          >
+            {offered.map((one) => (
+              <option key={one} value={one}>
+                {shortType(one)}
+              </option>
+            ))}
+            {starters.map((one) => (
+              <option key={one.type} value={one.type}>
+                {shortType(one.type)}
+              </option>
+            ))}
+            <option value={OTHER}>Another type…</option>
+          </Select>
+        )}
+      </Field>
+      {type === OTHER && (
+        <Field label="Name of the type" hint="Such as example.com/type/Recipe@0.1.0" error={tried ? typeProblem : undefined}>
+          {(ids) => <Input {...ids} className="mono" maxLength={200} value={typed} onChange={(event) => setTyped(event.target.value)} />}
+        </Field>
+      )}
+      {fields.map((field, at) => (
+        <Field
+          key={`${type} ${field.name}`}
+          label={field.required ? `${field.label} (needed)` : field.label}
+          hint={field.hint}
+          error={tried ? problems.get(field.name) : undefined}
+        >
           {(ids) => (
-            <Select
+            <Draft
               {...ids}
-              value={type}
-              onChange={(event) => {
-                setChosen(event.target.value);
-                setValues({});
-                setTried(false);
-              }}
-            >
-              {offered.map((one) => (
-                <option key={one} value={one}>
-                  {shortType(one)}
-                </option>
-              ))}
-              {starters.map((one) => (
-                <option key={one.type} value={one.type}>
-                  {shortType(one.type)}
-                </option>
-              ))}
-              <option value={OTHER}>Another type…</option>
-            </Select>
+              field={field}
+              value={values[field.name]}
+              autoFocus={at === 0}
+              onChange={(value) => setValues((before) => ({ ...before, [field.name]: value ?? null }))}
+            />
           )}
         </Field>
-        {type === OTHER && (
-          <Field label="Name of the type" hint="Such as example.com/type/Recipe@0.1.0" error={tried ? typeProblem : undefined}>
-            {(ids) => <Input {...ids} className="mono" maxLength={200} value={typed} onChange={(event) => setTyped(event.target.value)} />}
-          </Field>
-        )}
-        {fields.map((field, at) => (
-          <Field
-            key={`${type} ${field.name}`}
-            label={field.required ? `${field.label} (needed)` : field.label}
-            hint={field.hint}
-            error={tried ? problems.get(field.name) : undefined}
-          >
-            {(ids) => (
-              <Draft
-                {...ids}
-                field={field}
-                value={values[field.name]}
-                autoFocus={at === 0}
-                onChange={(value) => setValues((before) => ({ ...before, [field.name]: value ?? null }))}
-              />
-            )}
-          </Field>
-        ))}
-      </form>
-    </Dialog>
+      ))}
+    </FormDialog>
   );
 }
 

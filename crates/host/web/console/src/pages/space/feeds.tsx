@@ -4,6 +4,7 @@ import { asError, useLoad, useStore } from '../../data/store.js';
 import { Ago, Avatar, Badge, Button, Empty, Key } from '../../ui/controls.js';
 import { formatCount, hueOf, plural } from '../../ui/format.js';
 import { useWidth } from '../../ui/width.js';
+import { Epochs } from './epochs.js';
 
 const PAGE = 200;
 const LANE = 34;
@@ -57,6 +58,7 @@ export function Feeds({ space }: { space: Space }) {
           })}
         </ul>
       </section>
+      <Epochs space={space} />
       <Blocks key={feed ?? ''} space={space} feeds={sorted} feed={shown} count={count} />
     </div>
   );

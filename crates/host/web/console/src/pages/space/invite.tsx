@@ -3,7 +3,7 @@ import type { HostInvitation, InvitationOptions, InvitationStatus, Space } from 
 import { useClient, useName } from '../../data/client.js';
 import { useAction, useStore } from '../../data/store.js';
 import { Button, copy, Field, Note, Select } from '../../ui/controls.js';
-import { Dialog } from '../../ui/dialog.js';
+import { Dialog, FormDialog } from '../../ui/dialog.js';
 import { QrCode } from '../../ui/qr.js';
 
 type Role = NonNullable<InvitationOptions['role']>;
@@ -51,19 +51,13 @@ function Invite({ space, onClose }: { space: Space; onClose: () => void }) {
     );
   }
   return (
-    <Dialog
+    <FormDialog
       title={`Invite to ${name}`}
+      action="Create invitation"
+      doing="Creating…"
+      busy={busy}
+      onSubmit={() => void create()}
       onClose={onClose}
-      foot={
-        <>
-          <Button kind="quiet" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button kind="primary" disabled={busy} onClick={() => void create()}>
-            {busy ? 'Creating…' : 'Create invitation'}
-          </Button>
-        </>
-      }
     >
       <Field label="Role">
         {(ids) => (
@@ -110,7 +104,7 @@ function Invite({ space, onClose }: { space: Space; onClose: () => void }) {
           </Select>
         )}
       </Field>
-    </Dialog>
+    </FormDialog>
   );
 }
 

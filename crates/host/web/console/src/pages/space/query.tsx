@@ -9,6 +9,7 @@ import { Button, copy, Empty, Field, IconButton, Input, Note, Segments, Select }
 import { formatCount, plural, shortType } from '../../ui/format.js';
 import { Table } from './table.js';
 
+type Mode = 'form' | 'json';
 type Operator = EchoComparison | 'contains' | 'prefix' | 'exists' | 'missing';
 
 interface Condition {
@@ -17,6 +18,11 @@ interface Condition {
   readonly operator: Operator;
   readonly text: string;
 }
+
+const MODES: ReadonlyArray<{ value: Mode; label: string }> = [
+  { value: 'form', label: 'Form' },
+  { value: 'json', label: 'JSON' },
+];
 
 const OPERATORS: ReadonlyArray<{ operator: Operator; text: string }> = [
   { operator: 'eq', text: 'is' },
@@ -60,7 +66,7 @@ function filterOf({ path, operator, text }: Condition): EchoFilter {
 
 /** Questions to the objects of a space; the answer is kept up to date. */
 export function QueryTab({ space }: { space: Space }) {
-  const [mode, setMode] = useState<'form' | 'json'>('form');
+  const [mode, setMode] = useState<Mode>('form');
   const [type, setType] = useState('');
   const [conditions, setConditions] = useState<readonly Condition[]>([]);
   const [any, setAny] = useState(false);
@@ -100,10 +106,7 @@ export function QueryTab({ space }: { space: Space }) {
           <Segments
             label="How the query is written"
             value={mode}
-            options={[
-              { value: 'form', label: 'Form' },
-              { value: 'json', label: 'JSON' },
-            ]}
+            options={MODES}
             onChange={(next) => {
               if (next === 'json') setJson(JSON.stringify(built, null, 2));
               setMode(next);

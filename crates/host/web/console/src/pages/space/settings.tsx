@@ -5,6 +5,7 @@ import { useAction, useLoad, useStore } from '../../data/store.js';
 import { href, navigate } from '../../router.js';
 import { Badge, Button, ConfirmButton, Field, Input, Key, Select } from '../../ui/controls.js';
 import { ArchiveCard } from './archive.js';
+import { Kept } from './kept.js';
 import { Schemas } from './schemas.js';
 
 /** What a space is called, what it consists of, and how to leave it. */
@@ -18,6 +19,7 @@ export function SpaceSettings({ space }: { space: Space }) {
       <Schemas space={space} mayWrite={mayWrite} />
       <ArchiveCard space={space} />
       <Credentials space={space} />
+      <Kept space={space} />
       {departure === undefined && <Leave space={space} />}
     </div>
   );
@@ -64,7 +66,10 @@ function About({ space }: { space: Space }) {
           <Key value={info.topic} what="Topic" full />
         </dd>
         <dt>State</dt>
-        <dd>{info.state}</dd>
+        <dd>
+          {info.state}
+          {info.reason && <span className="faint">: {info.reason.message}</span>}
+        </dd>
         <dt>Your role</dt>
         <dd>{info.role ?? 'none'}</dd>
         {info.forks.length > 0 && (

@@ -7,6 +7,7 @@ import { openDialog } from '../../shell/dialogs.js';
 import { SPACE_PAGES } from '../../shell/pages.js';
 import { PageFrame } from '../../shell/shell.js';
 import { Badge, Button, Empty, Note } from '../../ui/controls.js';
+import { Closed } from './kept.js';
 import { Members } from './members.js';
 import { Objects } from './objects.js';
 import { Presence } from './presence.js';
@@ -43,6 +44,7 @@ function Known({ space, page, item }: { space: Space; page: string; item: string
   const role = useStore(space.role);
   const state = useStore(space.state);
   const error = useStore(space.error);
+  const reason = useStore(space.reason);
   const departure = useStore(space.departure);
   const title = SPACE_PAGES.find((one) => one.id === page)?.title ?? 'Objects';
   return (
@@ -53,9 +55,9 @@ function Known({ space, page, item }: { space: Space; page: string; item: string
       fill={FILLING.has(page)}
       actions={
         <>
-          {departure === undefined && <Presence space={space} />}
+          {departure === undefined && state === 'ready' && <Presence space={space} />}
           {role === 'reader' || role === 'replicator' ? <Badge>{role}</Badge> : null}
-          {role === 'admin' && (
+          {role === 'admin' && state === 'ready' && (
             <Button icon="invite" onClick={() => openDialog({ dialog: 'invite', space: space.key })}>
               Invite
             </Button>
@@ -71,9 +73,18 @@ function Known({ space, page, item }: { space: Space; page: string; item: string
           </Note>
         </div>
       )}
-      <Suspense fallback={<div aria-busy="true" />}>
-        <Tab space={space} page={page} item={item} />
-      </Suspense>
+      {(state === 'initializing' || state === 'control-only') && (
+        <div className="banner" role="status">
+          Not ready yet: {reason?.message ?? 'it is being opened'}.
+        </div>
+      )}
+      {state === 'closed' ? (
+        <Closed space={space} />
+      ) : (
+        <Suspense fallback={<div aria-busy="true" />}>
+          <Tab space={space} page={page} item={item} />
+        </Suspense>
+      )}
     </PageFrame>
   );
 }

@@ -1,4 +1,4 @@
-import type { ClientStatus, Json, Methods, Metrics, OneTimeToken, UsageInfo } from '../generated/protocol.js';
+import type { ClientStatus, GarbageInfo, Json, Methods, Metrics, OneTimeToken, UsageInfo } from '../generated/protocol.js';
 import type { SpaceSerializer } from './archive.js';
 import type { Echo, Space } from './space.js';
 import type { Halo } from './halo.js';
@@ -92,6 +92,11 @@ export interface ClientApi {
   lock(): Promise<void>;
   unlock(passphrase: string): Promise<void>;
   usage(): Promise<UsageInfo>;
+  /**
+   * Removes what is of spaces that are not on the host any more, and has its store give back the
+   * room of everything that was deleted.
+   */
+  gc(): Promise<GarbageInfo>;
   /** The configuration of the host, without secrets. */
   hostConfig(): Promise<Json>;
   /** A token for another browser or program. */

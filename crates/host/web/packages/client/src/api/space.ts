@@ -6,6 +6,7 @@ import type {
   DanglingInfo,
   DepartureInfo,
   EchoProperties,
+  EpochInfo,
   FeedInfo,
   ForkInfo,
   HistoryPageInfo,
@@ -22,7 +23,10 @@ import type {
   RoleInfo,
   SchemaInfo,
   SpaceInfo,
+  SpaceReasonInfo,
   SpaceStateInfo,
+  SpaceStatsInfo,
+  SyncStatusInfo,
   TimeframeInfo,
 } from '../generated/protocol.js';
 import type { ArchiveOptions, ArchiveSource } from './archive.js';
@@ -42,7 +46,10 @@ export interface Space {
   /** All that the list of spaces says of it. */
   readonly info: Store<SpaceInfo>;
   readonly state: Store<SpaceState>;
+  /** Whether it is neither closed nor deleted. */
   readonly isOpen: boolean;
+  /** Why it is in another state than `ready`, and what to do. */
+  readonly reason: Store<SpaceReasonInfo | undefined>;
   /** Why it is in the state `error`. */
   readonly error: Store<string | undefined>;
   /** For people, such as `name`; changed by {@link updateProperties}. */
@@ -59,11 +66,35 @@ export interface Space {
   readonly members: Live<readonly MemberInfo[]>;
   /** The open invitations to it. */
   readonly invitations: Live<readonly HostInvitation[]>;
+  /**
+   * Which devices have signed that they stored it durably, and what each is not known to have. It
+   * says no more than their receipts prove.
+   */
+  readonly syncStatus: Live<SyncStatusInfo | undefined>;
+  /** Its epochs that count, the latest first. */
+  readonly epochs: Live<readonly EpochInfo[]>;
   /** Its objects. */
   readonly db: Database;
 
-  /** Waits until objects can be read and written. @throws {HostError} when it cannot be opened. */
+  /**
+   * Waits until its objects can be read, and written as far as the role allows. It needs nobody
+   * else to be online, but for a space that has never met another device.
+   *
+   * @throws {Error} when it is closed, deleted or cannot be read, with the reason.
+   */
   waitUntilReady(): Promise<Space>;
+  /** Opens it if it was closed, and waits until it is ready. */
+  open(): Promise<Space>;
+  /**
+   * Closes it on this device: it is neither read, written nor replicated until it is opened, also
+   * after a restart of the host. What is followed of it stands still, and goes on when it is open.
+   */
+  close(): Promise<void>;
+  /**
+   * Deletes it on this device, with what no other device has of it. Nobody else is told, and the
+   * identity stays a member: see {@link leave}. An invitation or an archive brings it back.
+   */
+  delete(): Promise<void>;
   /** Changes properties; null takes one out. */
   updateProperties(properties: Record<string, unknown>): Promise<void>;
   createInvitation(options?: InvitationOptions): Promise<HostInvitation>;
@@ -78,6 +109,24 @@ export interface Space {
   postMessage(channel: string, payload: Json): Promise<void>;
   /** Hears messages of others, until the function that it returns is called. */
   listen(channel: string, listener: (message: MessageInfo) => void): () => void;
+
+  /** The same as {@link syncStatus} for one object: of the blocks that were written until it changed last. */
+  objectSyncStatus(objectId: string): Live<SyncStatusInfo | undefined>;
+  /**
+   * Signs a snapshot of it as it is on this device. From then on it stands for what was written
+   * before: new members load it, and each device may drop the blocks before it ({@link trim}).
+   * Admins may. It is refused while there are members who were let in without the history, unless
+   * `shareState` lets them read the state as it is now.
+   */
+  createEpoch(options?: { shareState?: boolean }): Promise<EpochInfo>;
+  /**
+   * Drops the blocks that the current epoch stands for from this device, and gives their number:
+   * history before it cannot be read here any more. It is refused while devices of admins are not
+   * known to know of the epoch, unless `force`.
+   */
+  trim(options?: { force?: boolean }): Promise<number>;
+  /** How much of it is stored; all of it is read. */
+  stats(): Promise<SpaceStatsInfo>;
 
   credentials(): Promise<CredentialInfo[]>;
   feeds(): Promise<FeedInfo[]>;
@@ -104,7 +153,7 @@ export interface Echo {
   readonly spaces: Live<readonly Space[]>;
   /** The same as {@link spaces}. */
   querySpaces(): Live<readonly Space[]>;
-  /** The space with that key, if it is known. */
+  /** The space with that key, if it is on the host, open or closed. */
   getSpace(key: string): Space | undefined;
   /** Creates a space, ready to be used. */
   createSpace(properties?: Record<string, unknown>): Promise<Space>;
@@ -118,7 +167,7 @@ export interface Echo {
   /** The same as {@link acceptInvitation}. */
   join(code: string): GuestInvitation;
   /**
-   * The first space; creates one when there is none. Calls that run at the same time, in other
+   * The first space that is open; creates one when there is none, open or closed. Calls that run at the same time, in other
    * tabs of this origin too, create one together.
    */
   getOrCreateFirstSpace(properties?: Record<string, unknown>): Promise<Space>;

@@ -17,6 +17,8 @@ export interface LiveOptions<T> {
   readonly view: (value: never) => T;
   /** When one of these changes, a subscription that had ended is tried again. */
   readonly retryOn: ReadonlyArray<Store<unknown>>;
+  /** Hears that the host has ended it. */
+  readonly ended?: (error: Error | undefined) => void;
 }
 
 /**
@@ -134,6 +136,7 @@ export class LiveTopic<T> implements Live<T> {
         this.#subscription = undefined;
         this.#error.set(error);
         if (error) this.#value.set(reuse(this.#value.get(), this.#options.initial));
+        this.#options.ended?.(error);
       },
     });
   }

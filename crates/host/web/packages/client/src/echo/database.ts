@@ -24,6 +24,8 @@ export interface DatabaseOptions {
   readonly link: Link;
   readonly space: string;
   readonly retryOn: ReadonlyArray<Store<unknown>>;
+  /** Hears of each subscription that the host has ended. */
+  readonly ended?: (error: Error | undefined) => void;
   readonly openText: (object: string, path: string) => TextEditor;
 }
 
@@ -202,6 +204,11 @@ export class Database implements DatabaseApi {
 
   unregister(shower: Shower): void {
     this.#showers.delete(shower);
+  }
+
+  /** A subscription to something of it was ended by the host. */
+  ended(error: Error | undefined): void {
+    this.#options.ended?.(error);
   }
 
   watchRetry(retry: () => void): () => void {

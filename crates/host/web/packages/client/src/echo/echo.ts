@@ -17,12 +17,14 @@ const ARRIVAL_MS = 10_000;
 export class Echo implements EchoApi {
   readonly spaces: LiveTopic<readonly Space[]>;
   readonly #known = new Map<string, Space>();
+  /** The keys of those that the host has listed last: one that was made just now may not be among them. */
+  #listed: ReadonlySet<string> = new Set();
   readonly #context: Context;
   #first: Promise<Space> | undefined;
 
   constructor(context: Context) {
     this.#context = context;
-    this.spaces = live<readonly Space[]>(context, { topic: 'spaces' }, [], (infos: readonly SpaceInfo[]) => infos.map((info) => this.#one(info)));
+    this.spaces = live<readonly Space[]>(context, { topic: 'spaces' }, [], (infos: readonly SpaceInfo[]) => this.#list(infos));
   }
 
   querySpaces(): LiveTopic<readonly Space[]> {
@@ -30,7 +32,8 @@ export class Echo implements EchoApi {
   }
 
   getSpace(key: string): Space | undefined {
-    return this.#known.get(key);
+    const known = this.#known.get(key);
+    return known?.state.get() === 'deleted' ? undefined : known;
   }
 
   async createSpace(properties: Record<string, unknown> = {}): Promise<Space> {
@@ -46,7 +49,7 @@ export class Echo implements EchoApi {
     const accept = this.#context.link.call('echo.acceptInvitation', { invitation: code });
     return new Guest(this.#context, 'space', code, accept, async ({ spaceKey }) => {
       if (spaceKey === undefined) return;
-      await until(this.spaces, () => this.#known.has(spaceKey), AbortSignal.timeout(ARRIVAL_MS));
+      await until(this.spaces, () => this.getSpace(spaceKey) !== undefined, AbortSignal.timeout(ARRIVAL_MS));
     });
   }
 
@@ -74,8 +77,16 @@ export class Echo implements EchoApi {
 
   async #findOrCreate(properties: Record<string, unknown>): Promise<Space> {
     const infos = await this.#context.link.call('echo.spaces', {}, 'always');
-    const first = infos.find((info) => !info.departure);
+    const own = infos.filter((info) => !info.departure);
+    const first = own.find((info) => info.state !== 'closed') ?? own[0];
     return first ? this.#one(first).waitUntilReady() : this.createSpace(properties);
+  }
+
+  #list(infos: readonly SpaceInfo[]): Space[] {
+    const listed = new Set(infos.map(({ key }) => key));
+    for (const key of this.#listed) if (!listed.has(key)) this.#known.get(key)?.gone();
+    this.#listed = listed;
+    return infos.map((info) => this.#one(info));
   }
 
   #one(info: SpaceInfo): Space {

@@ -78,6 +78,7 @@ export class LiveObject implements Live<EchoObject | undefined> {
         end: (error) => {
           this.#subscription = undefined;
           this.#error.set(error);
+          this.db.ended(error);
         },
       },
     );

@@ -94,6 +94,7 @@ export class LiveQuery<T extends object> implements Query<T> {
         end: (error) => {
           this.#subscription = undefined;
           this.#error.set(error);
+          this.db.ended(error);
         },
       },
     );

@@ -13,6 +13,7 @@ import type {
   ConflictInfo,
   CredentialInfo,
   DanglingInfo,
+  EpochInfo,
   FeedInfo,
   HistoryPageInfo,
   Json,
@@ -27,10 +28,13 @@ import type {
   ResolvedRef,
   SchemaInfo,
   SpaceInfo,
+  SpaceStatsInfo,
+  SyncStatusInfo,
   TimeframeInfo,
 } from '../generated/protocol.js';
 import { Editor } from '../text/editor.js';
 import { Database } from './database.js';
+import { isReadable, Life } from './life.js';
 import { querySpec } from './query.js';
 import { encodeProperties } from './values.js';
 
@@ -42,7 +46,10 @@ export class Space implements SpaceApi {
   readonly db: Database;
   readonly members: Live<readonly MemberInfo[]>;
   readonly invitations: Live<readonly HostInvitation[]>;
+  readonly syncStatus: Live<SyncStatusInfo | undefined>;
+  readonly epochs: Live<readonly EpochInfo[]>;
   readonly state: SpaceApi['state'];
+  readonly reason: SpaceApi['reason'];
   readonly error: SpaceApi['error'];
   readonly properties: SpaceApi['properties'];
   readonly role: SpaceApi['role'];
@@ -51,16 +58,20 @@ export class Space implements SpaceApi {
   readonly forks: SpaceApi['forks'];
   readonly departure: SpaceApi['departure'];
   readonly #info: Cell<SpaceInfo>;
+  readonly #life: Life;
   readonly #context: Context;
   readonly #hosted: HostedInvitations;
   readonly #editors = new Set<Editor>();
 
-  constructor(context: Context, info: SpaceInfo) {
+  constructor(given: Context, info: SpaceInfo) {
     this.key = info.key;
+    this.#life = new Life(given, info.key, info.state, (told) => this.update(told));
+    const context = { ...given, retryOn: [...given.retryOn, this.#life.opened], ended: this.#life.ended };
     this.#context = context;
     this.#info = new Cell(info);
     this.#hosted = new HostedInvitations(context);
     this.state = derive(this.#info, (one) => one.state);
+    this.reason = derive(this.#info, (one) => one.reason ?? undefined);
     this.error = derive(this.#info, (one) => one.error ?? undefined);
     this.properties = derive(this.#info, (one) => one.properties);
     this.role = derive(this.#info, (one) => one.role ?? undefined);
@@ -70,6 +81,8 @@ export class Space implements SpaceApi {
     this.departure = derive(this.#info, (one) => one.departure ?? undefined);
     this.members = live<readonly MemberInfo[]>(context, { topic: 'members', space: this.key }, []);
     this.invitations = live<readonly HostInvitation[]>(context, { topic: 'spaceInvitations', space: this.key }, [], this.#hosted.all);
+    this.syncStatus = live<SyncStatusInfo | undefined>(context, { topic: 'syncStatus', space: this.key }, undefined);
+    this.epochs = live<readonly EpochInfo[]>(context, { topic: 'epochs', space: this.key }, []);
     this.db = new Database({
       ...context,
       space: this.key,
@@ -80,6 +93,14 @@ export class Space implements SpaceApi {
   /** Takes in what the list of spaces says of it. */
   update(info: SpaceInfo): void {
     this.#info.set(reuse(this.#info.get(), info));
+    this.#life.told(info.state);
+  }
+
+  /** It is not on the host any more. */
+  gone(): void {
+    if (this.state.get() === 'deleted') return;
+    const reason = { kind: 'deleted-by-user', message: 'it was deleted on this device' } as const;
+    this.update({ ...this.#info.get(), state: 'deleted', reason });
   }
 
   get info(): Store<SpaceInfo> {
@@ -87,13 +108,29 @@ export class Space implements SpaceApi {
   }
 
   get isOpen(): boolean {
-    return this.state.get() === 'ready';
+    const state = this.state.get();
+    return state !== 'closed' && state !== 'deleted';
   }
 
   async waitUntilReady(): Promise<Space> {
-    const state = await until(this.state, (one) => one === 'ready' || one === 'error');
-    if (state === 'error') throw new Error(`the space ${this.key} cannot be opened: ${this.error.get() ?? 'the host does not say why'}`);
-    return this;
+    const state = await until(this.state, (one) => one !== 'control-only' && one !== 'initializing');
+    if (isReadable(state)) return this;
+    throw new Error(`the space ${this.key} is ${state}: ${this.reason.get()?.message ?? this.error.get() ?? 'the host does not say why'}`);
+  }
+
+  async open(): Promise<Space> {
+    this.update(await this.#call('echo.openSpace', {}, null));
+    return this.waitUntilReady();
+  }
+
+  async close(): Promise<void> {
+    await this.drain();
+    this.update(await this.#call('echo.closeSpace', {}, null));
+  }
+
+  async delete(): Promise<void> {
+    await this.#call('echo.deleteSpace', { confirm: 'delete-space' }, null);
+    this.gone();
   }
 
   async updateProperties(properties: Record<string, unknown>): Promise<void> {
@@ -126,9 +163,10 @@ export class Space implements SpaceApi {
   }
 
   listen(channel: string, listener: (message: MessageInfo) => void): () => void {
-    return follow(this.#context.link, { topic: 'messages', space: this.key, channel }, this.#context.retryOn, (_kind, value) => {
+    const heard = (_kind: unknown, value: unknown): void => {
       for (const message of (value as Messages).messages) listener(message);
-    });
+    };
+    return follow(this.#context.link, { topic: 'messages', space: this.key, channel }, this.#context.retryOn, heard, this.#context.ended);
   }
 
   credentials(): Promise<CredentialInfo[]> {
@@ -145,6 +183,22 @@ export class Space implements SpaceApi {
 
   async stateHash(): Promise<string> {
     return (await this.#read('echo.stateHash', {})).hash;
+  }
+
+  objectSyncStatus(object: string): Live<SyncStatusInfo | undefined> {
+    return live<SyncStatusInfo | undefined>(this.#context, { topic: 'syncStatus', space: this.key, object }, undefined);
+  }
+
+  createEpoch(options: { shareState?: boolean } = {}): Promise<EpochInfo> {
+    return this.#call('echo.createEpoch', options, null);
+  }
+
+  async trim(options: { force?: boolean } = {}): Promise<number> {
+    return (await this.#call('echo.trim', options, null)).blocks;
+  }
+
+  stats(): Promise<SpaceStatsInfo> {
+    return this.#read('echo.stats', {});
   }
 
   schemas(): Promise<SchemaInfo[]> {
@@ -210,8 +264,8 @@ export class Space implements SpaceApi {
     return editor;
   }
 
-  #call<M extends keyof Methods>(method: M, params: Omit<Methods[M]['params'], 'space'>): Promise<Methods[M]['result']> {
-    return this.#context.link.call(method, { space: this.key, ...params } as unknown as Methods[M]['params']);
+  #call<M extends keyof Methods>(method: M, params: Omit<Methods[M]['params'], 'space'>, timeoutMs?: null): Promise<Methods[M]['result']> {
+    return this.#context.link.call(method, { space: this.key, ...params } as unknown as Methods[M]['params'], 'never', timeoutMs);
   }
 
   #read<M extends keyof Methods>(method: M, params: Omit<Methods[M]['params'], 'space'>): Promise<Methods[M]['result']> {

@@ -63,7 +63,7 @@ kind: string,
 action: ErrorAction, };
 
 /** What may help after an error. */
-export type ErrorAction = "correct" | "retry" | "authenticate" | "unlock" | "createIdentity" | "askAdmin" | "report";
+export type ErrorAction = "correct" | "retry" | "authenticate" | "unlock" | "createIdentity" | "openSpace" | "askAdmin" | "report";
 
 /** Takes nothing, gives nothing. */
 export type Nothing = Record<symbol, never>;
@@ -179,6 +179,12 @@ n: number, };
 export type Topic = { "topic": "status", } | { "topic": "identity", } | { "topic": "devices", } | { "topic": "contacts", } | { "topic": "credentials", } | { "topic": "spaces", } | { "topic": "space",
 /** The space. */
 space: string, } | { "topic": "members",
+/** The space. */
+space: string, } | { "topic": "syncStatus",
+/** The space. */
+space: string,
+/** Only what this object may be made of. */
+object?: string | null, } | { "topic": "epochs",
 /** The space. */
 space: string, } | { "topic": "query",
 /** The space. */
@@ -529,8 +535,8 @@ key: string,
 topic: string,
 /** What it is doing. */
 state: SpaceStateInfo,
-/** Why it is not in the state `ready`, for people. */
-reason?: string | null,
+/** Why it is not in the state `ready`. */
+reason?: SpaceReasonInfo | null,
 /** Why it is in the state `error`. */
 error?: string | null,
 /** Its properties, such as `name`. */
@@ -711,6 +717,162 @@ feed?: string | null,
 before?: StampInfo | null,
 /** How many to look at, up to 1,000. */
 limit: number, };
+
+/** Why a space is in another state than `ready`. */
+export type SpaceReasonInfo = {
+/** For programs. */
+kind: SpaceReasonKind,
+/** For people, with what to do. */
+message: string, };
+
+/** Why a space is in another state than `ready`. */
+export type SpaceReasonKind = "awaits-admission" | "awaits-content-key" | "closed-by-user" | "deleted-by-user" | "failed" | "invitation-lost" | "left" | "opening" | "removed" | "revoked" | "unknown";
+
+/**
+ * Which devices have signed that they stored a space, or an object, durably. It says no
+ * more than their receipts prove.
+ */
+export type SyncStatusInfo = {
+/**
+ * The blocks in question: those of the space that are here; of an object, those that
+ * were written until it changed last.
+ */
+blocks: number,
+/** Whether every device has signed that it stored all of them. */
+complete: boolean,
+/** Every device of a member, that of the host included. */
+devices: Array<DeviceSyncInfo>, };
+
+/** What is known of one device. */
+export type DeviceSyncInfo = {
+/** The device. */
+device: string,
+/** Whose device it is. */
+identity: string,
+/** Whether it is the device of this host. */
+own: boolean,
+/** The number of its latest receipt; none when it has signed none. */
+receipt?: number | null,
+/** Blocks, of those in question, that its receipt proves. */
+stored: number,
+/** Blocks, of those in question, that it is not known to have stored. */
+missing: number,
+/** Where they are: the first 64 ranges. */
+missingRanges: Array<MissingRangeInfo>, };
+
+/** Blocks of a feed. */
+export type MissingRangeInfo = {
+/** The feed. */
+feed: string,
+/** The first block. */
+from: number,
+/** The one after the last. */
+until: number, };
+
+/** An epoch: a signed snapshot that stands for what was written before it. */
+export type EpochInfo = {
+/** One more than that of the epoch before, 1 for the first. */
+number: number,
+/** The block that holds it. */
+block: string,
+/** The device that issued it. */
+device: string,
+/** The identity of that device, when it is known. */
+identity?: string | null,
+/** The hash that names the snapshot. */
+snapshot: string,
+/** Where it stands on this device. */
+state: EpochStateInfo,
+/** Objects in the snapshot, deleted ones included; none when that is not known here. */
+objects?: number | null,
+/** Blocks that it stands for; none when that is not known here. */
+blocks?: number | null,
+/** Of the current one: whether those blocks are not on this device any more. */
+trimmed: boolean,
+/** Whether what nobody needs any more is still being deleted here. */
+tidying: boolean,
+/**
+ * Devices of admins that are not known to know of it: while there are any, the blocks
+ * are dropped only by force.
+ */
+mayContest: Array<string>, };
+
+/** Where an epoch stands on a device. */
+export type EpochStateInfo = "current" | "loading" | "superseded" | "refused";
+
+/** What was dropped. */
+export type TrimmedInfo = {
+/** How many blocks, which are deleted bit by bit. */
+blocks: number, };
+
+/** What is stored of a space. */
+export type SpaceStatsInfo = {
+/** Objects that exist and are not deleted. */
+objects: number,
+/** Blocks of feeds. */
+blocks: number,
+/** Blocks of cut branches. */
+branches: number,
+/** Feeds. */
+feeds: number,
+/** How often this device had to begin new feeds. */
+incarnation: number,
+/** Rows of indexes. */
+indexRows: number,
+/** What it takes. */
+bytes: SpaceBytesInfo, };
+
+/** Bytes of a space, before the store compresses them. */
+export type SpaceBytesInfo = {
+/** Blocks of feeds. */
+blocks: number,
+/** Blocks of cut branches. */
+branches: number,
+/** Objects, which are made from blocks. */
+objects: number,
+/** Indexes, which are made from objects. */
+indexes: number,
+/** Everything else. */
+rest: number, };
+
+/** What collecting garbage did. */
+export type GarbageInfo = {
+/** Rows of spaces that are not on this device any more, now removed. */
+rows: number,
+/** Their bytes. */
+bytes: number,
+/** Bytes of the store on the disk before. */
+diskBytesBefore: number,
+/** And after. */
+diskBytesAfter: number, };
+
+/** Asks who has stored a space. */
+export type ReadSyncStatus = {
+/** The space. */
+space: string,
+/** Only what this object may be made of. */
+object?: string | null, };
+
+/** Signs a snapshot of a space as it is on this device. */
+export type CreateEpoch = {
+/** The space. */
+space: string,
+/** Whether members who were let in without the history may read the state as it is now. */
+shareState?: boolean, };
+
+/** Drops the blocks that the current epoch stands for from this device. */
+export type TrimSpace = {
+/** The space. */
+space: string,
+/** Also while devices of admins may still contest the epoch. */
+force?: boolean, };
+
+/** Deletes a space on this device, with what no other device has of it. */
+export type DeleteSpace = {
+/** The space. */
+space: string,
+/** Has to be `delete-space`. */
+confirm: string, };
 
 /** An object as it shows. */
 export type ObjectInfo = {
@@ -1669,6 +1831,7 @@ export interface Methods {
   "client.unlock": { params: Unlock; result: ClientInfo };
   "client.reset": { params: Reset; result: Nothing };
   "client.usage": { params: Nothing; result: UsageInfo };
+  "client.gc": { params: Nothing; result: GarbageInfo };
   "client.metrics": { params: Nothing; result: Metrics };
   "halo.identity": { params: Nothing; result: IdentityInfo | null };
   "halo.createIdentity": { params: ProfileParams; result: IdentityInfo };
@@ -1690,6 +1853,14 @@ export interface Methods {
   "echo.space": { params: SpaceParams; result: SpaceInfo };
   "echo.createSpace": { params: CreateSpace; result: SpaceInfo };
   "echo.updateSpace": { params: UpdateSpace; result: SpaceInfo };
+  "echo.openSpace": { params: SpaceParams; result: SpaceInfo };
+  "echo.closeSpace": { params: SpaceParams; result: SpaceInfo };
+  "echo.deleteSpace": { params: DeleteSpace; result: Nothing };
+  "echo.stats": { params: SpaceParams; result: SpaceStatsInfo };
+  "echo.syncStatus": { params: ReadSyncStatus; result: SyncStatusInfo };
+  "echo.epochs": { params: SpaceParams; result: EpochInfo[] };
+  "echo.createEpoch": { params: CreateEpoch; result: EpochInfo };
+  "echo.trim": { params: TrimSpace; result: TrimmedInfo };
   "echo.members": { params: SpaceParams; result: MemberInfo[] };
   "echo.removeMember": { params: MemberParams; result: Nothing };
   "echo.updateMemberRole": { params: UpdateMemberRole; result: Nothing };
@@ -1753,6 +1924,8 @@ export interface Topics {
   "spaces": { value: SpaceInfo[]; change: never };
   "space": { value: SpaceInfo; change: never };
   "members": { value: MemberInfo[]; change: never };
+  "syncStatus": { value: SyncStatusInfo; change: never };
+  "epochs": { value: EpochInfo[]; change: never };
   "query": { value: QueryPart; change: QueryChange };
   "object": { value: ObjectInfo | null; change: never };
   "text": { value: TextValue; change: TextChangeInfo };

@@ -23,6 +23,8 @@ export interface EditorOptions {
   readonly opens: Promise<void>;
   /** When one of these changes, a text that had ended is tried again. */
   readonly retryOn: ReadonlyArray<Store<unknown>>;
+  /** Hears that the host has ended it. */
+  readonly ended?: (error: Error | undefined) => void;
   readonly closed: () => void;
 }
 
@@ -177,6 +179,7 @@ export class Editor implements TextEditor {
           this.#subscription = undefined;
           this.#feed.stop();
           this.#error.set(error);
+          this.#options.ended?.(error);
         },
       },
     );

@@ -161,6 +161,82 @@ describe('one host', () => {
     await shows(client.spaces, (spaces) => spaces.includes(clone));
   });
 
+  it('closes a space and opens it again, and what is followed goes on', async () => {
+    const space = await client.createSpace({ name: 'Drawer' });
+    const notes = space.db.query<{ n: number }>({ type: 'note' });
+    const stop = notes.subscribe(() => {});
+    space.db.add({ n: 1 }, { type: 'note' });
+    await space.close();
+    expect(space.isOpen).toBe(false);
+    expect(space.reason.get()).toMatchObject({ kind: 'closed-by-user' });
+    await expect(space.waitUntilReady()).rejects.toThrow(/closed here; open it/);
+    await expect(space.db.find({ type: 'note' })).rejects.toMatchObject({ kind: 'spaceClosed', action: 'openSpace' });
+    space.db.add({ n: 2 }, { type: 'note' });
+    await expect(space.db.flush()).rejects.toMatchObject({ kind: 'spaceClosed' });
+    expect(notes.get().map(({ n }) => n)).toEqual([1]);
+
+    await space.open();
+    expect(space.state.get()).toBe('ready');
+    expect(space.reason.get()).toBeUndefined();
+    space.db.add({ n: 3 }, { type: 'note' });
+    await space.db.flush();
+    // Another client writes: what shows here was told by the host.
+    const other = new Client({ host: (await client.createToken()).url });
+    await other.initialize();
+    const same = other.getSpace(space.key)!;
+    // However fast it is closed and opened.
+    for (let round = 0; round < 5; round += 1) {
+      await same.close();
+      await same.open();
+    }
+    same.db.add({ n: 4 }, { type: 'note' });
+    await same.db.flush();
+    await shows(notes, (list) => list.length === 3);
+    stop();
+    await other.destroy();
+  });
+
+  it('makes epochs, drops what is before them, and says what is stored', async () => {
+    const space = await client.createSpace({ name: 'Epochs' });
+    await expect(space.trim()).rejects.toMatchObject({ kind: 'noEpoch' });
+    const object = space.db.add({ n: 0 }, { type: 'count' });
+    for (let n = 1; n <= 20; n += 1) {
+      object.n = n;
+      await space.db.flush();
+    }
+    const before = await space.stats();
+    expect(before).toMatchObject({ feeds: 2 });
+    expect(before.bytes.blocks).toBeGreaterThan(0);
+    const stop = space.epochs.subscribe(() => {});
+    const epoch = await space.createEpoch();
+    expect(epoch).toMatchObject({ number: 1, state: 'current', trimmed: false, mayContest: [] });
+    await shows(space.epochs, ([latest]) => latest?.number === 1);
+    expect(await space.trim()).toBeGreaterThan(20);
+    await shows(space.epochs, ([latest]) => latest?.trimmed === true && !latest.tidying);
+    await shows(space.pipeline, ({ blocks }) => blocks < before.blocks);
+    expect(object.n).toBe(20);
+    expect((await client.gc()).diskBytesAfter).toBeGreaterThan(0);
+    const sync = await shows(space.syncStatus, (status) => status?.complete === true);
+    expect(sync?.devices).toMatchObject([{ own: true, missing: 0 }]);
+    stop();
+  });
+
+  it('deletes a space on this device', async () => {
+    const space = await client.createSpace({ name: 'Gone' });
+    await shows(client.spaces, (spaces) => spaces.includes(space));
+    const archive = await client.createSerializer().serializeSpace(space, { plain: true });
+    await expect(client.call('echo.deleteSpace', { space: space.key, confirm: 'yes' })).rejects.toMatchObject({ code: ErrorCode.INVALID_PARAMS });
+    await space.delete();
+    expect(client.getSpace(space.key)).toBeUndefined();
+    expect(space.state.get()).toBe('deleted');
+    await shows(client.spaces, (spaces) => !spaces.includes(space));
+    await expect(space.db.find()).rejects.toMatchObject({ code: ErrorCode.NOT_FOUND });
+    // The archive brings it back, and whoever held it has it again.
+    expect(await client.createSerializer().deserializeSpace(archive)).toBe(space);
+    expect((await space.waitUntilReady()).isOpen).toBe(true);
+    expect(client.getSpace(space.key)).toBe(space);
+  });
+
   it('undoes what is refused', async () => {
     const [space] = client.spaces.get();
     const task = space!.db.add({ title: 'x' }, { type: 'task' });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Client, type HostInvitation, type GuestInvitation, type Space, Text } from '../../src/index.js';
+import { type Client, type HostInvitation, type GuestInvitation, type Space, type SyncStatusInfo, Text } from '../../src/index.js';
 import { Host, memoryStorage } from '../support/host.js';
 import { eventually, shows } from '../support/wait.js';
 
@@ -69,6 +69,18 @@ describe('two people on two hosts', () => {
     bobSpace.db.remove(bobTasks!.get().find(({ title }) => title === 'Two')!);
     await shows(annTasks!, (list) => list.length === 1);
     for (const stop of stops) stop();
+  });
+
+  it('know what the device of the other has signed that it stored', async () => {
+    const mine = annSpace.db.add<Task>({ title: 'Kept', done: false }, { type: 'kept' });
+    await annSpace.db.flush();
+    const own = ann.halo.identity.get()!.device;
+    const isWithBob = (status: SyncStatusInfo | undefined): boolean =>
+      status?.devices.length === 2 && status.devices.every(({ missing, receipt, device }) => missing === 0 && (device === own || receipt !== undefined));
+    await shows(annSpace.syncStatus, isWithBob);
+    await shows(annSpace.objectSyncStatus(mine.objectId), isWithBob);
+    annSpace.db.remove(mine);
+    await annSpace.db.flush();
   });
 
   it('type into one text at once', async () => {

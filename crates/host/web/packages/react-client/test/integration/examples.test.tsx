@@ -101,6 +101,7 @@ const EXPECTED: Record<string, { shows: RegExp; then?: () => Promise<void> }> = 
   useSpaceSyncState: { shows: /Everything that others announced is here/ },
   useSpaces: { shows: /Home/ },
   useStatus: { shows: /The client is active/ },
+  useSyncStatus: { shows: /Only this device is known to have all of it/ },
   useStore: { shows: /Home/ },
   useText: {
     shows: /New note/,

@@ -1,0 +1,215 @@
+//! How a space is kept: opened and closed, who has stored it, its epochs, what it takes.
+
+wire! {
+    /// Why a space is in another state than `ready`.
+    pub struct SpaceReasonInfo {
+        /// For programs.
+        pub kind: SpaceReasonKind,
+        /// For people, with what to do.
+        pub message: String,
+    }
+
+    /// Which devices have signed that they stored a space, or an object, durably. It says no
+    /// more than their receipts prove.
+    pub struct SyncStatusInfo {
+        /// The blocks in question: those of the space that are here; of an object, those that
+        /// were written until it changed last.
+        pub blocks: u64,
+        /// Whether every device has signed that it stored all of them.
+        pub complete: bool,
+        /// Every device of a member, that of the host included.
+        pub devices: Vec<DeviceSyncInfo>,
+    }
+
+    /// What is known of one device.
+    pub struct DeviceSyncInfo {
+        /// The device.
+        pub device: String,
+        /// Whose device it is.
+        pub identity: String,
+        /// Whether it is the device of this host.
+        pub own: bool,
+        /// The number of its latest receipt; none when it has signed none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub receipt: Option<u64>,
+        /// Blocks, of those in question, that its receipt proves.
+        pub stored: u64,
+        /// Blocks, of those in question, that it is not known to have stored.
+        pub missing: u64,
+        /// Where they are: the first 64 ranges.
+        pub missing_ranges: Vec<MissingRangeInfo>,
+    }
+
+    /// Blocks of a feed.
+    pub struct MissingRangeInfo {
+        /// The feed.
+        pub feed: String,
+        /// The first block.
+        pub from: u64,
+        /// The one after the last.
+        pub until: u64,
+    }
+
+    /// An epoch: a signed snapshot that stands for what was written before it.
+    pub struct EpochInfo {
+        /// One more than that of the epoch before, 1 for the first.
+        pub number: u64,
+        /// The block that holds it.
+        pub block: String,
+        /// The device that issued it.
+        pub device: String,
+        /// The identity of that device, when it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub identity: Option<String>,
+        /// The hash that names the snapshot.
+        pub snapshot: String,
+        /// Where it stands on this device.
+        pub state: EpochStateInfo,
+        /// Objects in the snapshot, deleted ones included; none when that is not known here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub objects: Option<u64>,
+        /// Blocks that it stands for; none when that is not known here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub blocks: Option<u64>,
+        /// Of the current one: whether those blocks are not on this device any more.
+        pub trimmed: bool,
+        /// Whether what nobody needs any more is still being deleted here.
+        pub tidying: bool,
+        /// Devices of admins that are not known to know of it: while there are any, the blocks
+        /// are dropped only by force.
+        pub may_contest: Vec<String>,
+    }
+
+    /// What was dropped.
+    pub struct TrimmedInfo {
+        /// How many blocks, which are deleted bit by bit.
+        pub blocks: u64,
+    }
+
+    /// What is stored of a space.
+    pub struct SpaceStatsInfo {
+        /// Objects that exist and are not deleted.
+        pub objects: u64,
+        /// Blocks of feeds.
+        pub blocks: u64,
+        /// Blocks of cut branches.
+        pub branches: u64,
+        /// Feeds.
+        pub feeds: u64,
+        /// How often this device had to begin new feeds.
+        pub incarnation: u32,
+        /// Rows of indexes.
+        pub index_rows: u64,
+        /// What it takes.
+        pub bytes: SpaceBytesInfo,
+    }
+
+    /// Bytes of a space, before the store compresses them.
+    pub struct SpaceBytesInfo {
+        /// Blocks of feeds.
+        pub blocks: u64,
+        /// Blocks of cut branches.
+        pub branches: u64,
+        /// Objects, which are made from blocks.
+        pub objects: u64,
+        /// Indexes, which are made from objects.
+        pub indexes: u64,
+        /// Everything else.
+        pub rest: u64,
+    }
+
+    /// What collecting garbage did.
+    pub struct GarbageInfo {
+        /// Rows of spaces that are not on this device any more, now removed.
+        pub rows: u64,
+        /// Their bytes.
+        pub bytes: u64,
+        /// Bytes of the store on the disk before.
+        pub disk_bytes_before: u64,
+        /// And after.
+        pub disk_bytes_after: u64,
+    }
+}
+
+kinds! {
+    /// Why a space is in another state than `ready`.
+    #[derive(Copy, Eq)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum SpaceReasonKind {
+        /// Nothing says yet that this identity is a member.
+        AwaitsAdmission,
+        /// The key of its content has not arrived.
+        AwaitsContentKey,
+        /// The user closed it.
+        ClosedByUser,
+        /// The user deleted it on this device.
+        DeletedByUser,
+        /// It cannot be read or written, and is tried again by itself.
+        Failed,
+        /// Its invitation admitted another guest.
+        InvitationLost,
+        /// The identity has left it.
+        Left,
+        /// It is being opened.
+        Opening,
+        /// The identity was removed from it.
+        Removed,
+        /// This device was revoked by another of its identity.
+        Revoked,
+        /// One that this host does not know.
+        Unknown,
+    }
+
+    /// Where an epoch stands on a device.
+    #[derive(Copy, Eq)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum EpochStateInfo {
+        /// The state here begins with its snapshot.
+        Current,
+        /// It is to be the current one, and its snapshot is not here yet.
+        Loading,
+        /// A later one, or another one with the same number, took its place.
+        Superseded,
+        /// Its snapshot is not what its issuer had, or cannot be used.
+        Refused,
+    }
+}
+
+params! {
+    /// Asks who has stored a space.
+    pub struct ReadSyncStatus {
+        /// The space.
+        pub space: String,
+        /// Only what this object may be made of.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub object: Option<String>,
+    }
+
+    /// Signs a snapshot of a space as it is on this device.
+    pub struct CreateEpoch {
+        /// The space.
+        pub space: String,
+        /// Whether members who were let in without the history may read the state as it is now.
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        #[serde(default)]
+        pub share_state: bool,
+    }
+
+    /// Drops the blocks that the current epoch stands for from this device.
+    pub struct TrimSpace {
+        /// The space.
+        pub space: String,
+        /// Also while devices of admins may still contest the epoch.
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        #[serde(default)]
+        pub force: bool,
+    }
+
+    /// Deletes a space on this device, with what no other device has of it.
+    pub struct DeleteSpace {
+        /// The space.
+        pub space: String,
+        /// Has to be `delete-space`.
+        pub confirm: String,
+    }
+}

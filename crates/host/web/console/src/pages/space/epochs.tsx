@@ -1,0 +1,97 @@
+import { useState } from 'react';
+import type { EpochInfo, Space } from '@dxos-rs/client';
+import { useAction, useStore } from '../../data/store.js';
+import { Badge, Button, ConfirmButton, Key } from '../../ui/controls.js';
+import { formatCount, plural } from '../../ui/format.js';
+
+const TONES = { current: 'good', loading: 'warn', refused: 'bad', superseded: 'neutral' } as const;
+
+/** The epochs of a space: signed snapshots, before which blocks may be dropped. */
+export function Epochs({ space }: { space: Space }) {
+  const epochs = useStore(space.epochs);
+  const role = useStore(space.role);
+  const members = useStore(space.members);
+  const [share, setShare] = useState(false);
+  const [busy, run] = useAction();
+  const [current] = epochs.filter((epoch) => epoch.state === 'current');
+  const contested = current && !current.trimmed ? current.mayContest.length : 0;
+  const create = () => void run(() => space.createEpoch({ shareState: share }), 'The snapshot is signed');
+  const trim = () => void run(() => space.trim({ force: contested > 0 }), 'Older blocks are dropped from this device');
+  return (
+    <section className="card" aria-labelledby="epochs-title">
+      <div className="card-head">
+        <h2 id="epochs-title">Epochs</h2>
+        <span className="faint small">signed snapshots that stand for what was before</span>
+      </div>
+      {epochs.length > 0 && (
+        <ul className="list">
+          {epochs.map((epoch) => (
+            <EpochRow key={epoch.block} epoch={epoch} by={members.find((member) => member.identity === epoch.identity)?.profile.displayName} />
+          ))}
+        </ul>
+      )}
+      {(role === 'admin' || (current && !current.trimmed)) && (
+        <div className="card-body stack">
+          {epochs.length === 0 && (
+            <p className="soft">
+              New members load the latest snapshot and what came after it. Each device may then drop the blocks before it: what shows stays, its history goes.
+            </p>
+          )}
+          {role === 'admin' && members.length > 1 && (
+            <label className="row">
+              <input type="checkbox" className="checkbox" checked={share} onChange={(event) => setShare(event.target.checked)} />
+              Also let members read it who were let in without the history
+            </label>
+          )}
+          <div className="row wrap">
+            {role === 'admin' && (
+              <Button disabled={busy} onClick={create}>
+                {busy ? 'One moment…' : 'Create an epoch'}
+              </Button>
+            )}
+            {current && !current.trimmed && (
+              <ConfirmButton
+                disabled={busy}
+                question={
+                  contested > 0
+                    ? `${plural(contested, 'device')} of admins may still contest it. Drop the history here all the same?`
+                    : 'Drop the history before it from this device?'
+                }
+                onConfirm={trim}
+              >
+                Drop older blocks here
+              </ConfirmButton>
+            )}
+          </div>
+        </div>
+      )}
+    </section>
+  );
+}
+
+function EpochRow({ epoch, by }: { epoch: EpochInfo; by: string | null | undefined }) {
+  const facts = [
+    epoch.blocks != null && `for ${plural(epoch.blocks, 'block')}`,
+    epoch.objects != null && plural(epoch.objects, 'object'),
+    epoch.mayContest.length > 0 && `${plural(epoch.mayContest.length, 'device')} of admins may contest it`,
+  ].filter((fact) => fact !== false);
+  return (
+    <li>
+      <span className="epoch-number" aria-hidden="true">
+        {formatCount(epoch.number)}
+      </span>
+      <div className="grow">
+        <strong style={{ fontWeight: 560 }}>
+          Epoch {formatCount(epoch.number)}
+          {by && <span className="soft"> by {by}</span>}
+        </strong>
+        <span className="small faint row wrap" style={{ columnGap: 8, rowGap: 0 }}>
+          {facts.length > 0 && <span>{facts.join(', ')}</span>}
+          <Key value={epoch.snapshot} what="Snapshot" />
+        </span>
+      </div>
+      {epoch.tidying ? <Badge tone="warn">dropping blocks</Badge> : epoch.trimmed && <Badge>older blocks dropped</Badge>}
+      <Badge tone={TONES[epoch.state]}>{epoch.state}</Badge>
+    </li>
+  );
+}
