@@ -2,7 +2,6 @@
 //! simulation differ only in the [`Parts`] that they hand over.
 
 use std::fmt;
-use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use dxos_actors::{
     ChaCha20Rng, Clock, LatePort, Port, SeedTree, ShutdownFailures, SpawnError, SpawnerHandle,
     shutdown_in_order,
 };
-use dxos_echo::{Echo, EchoConfig};
+use dxos_echo::{Echo, EchoConfig, EpochPolicy};
 use dxos_halo::{Halo, HaloConfig, OpenHaloError};
 use dxos_keys::{ObjectId, Protection, ProtectionKind, Signer};
 use dxos_mesh::{InvitationHandler, Mesh, MeshConfig, MeshPorts, ReplicationPorts};
@@ -37,8 +36,8 @@ pub struct Parts {
     pub seeds: SeedTree,
     /// How long an acknowledged edit may lack its fsync.
     pub sync_interval: Duration,
-    /// After so many data blocks a space gets an epoch: see [`crate::StorageConfig::epoch_blocks`].
-    pub epoch_blocks: Option<NonZeroU64>,
+    /// When a space gets an epoch by itself: see [`crate::StorageConfig`].
+    pub epochs: EpochPolicy,
     /// Opens the network; `None` for a local database.
     pub network: Option<NetworkFactory>,
 }
@@ -288,7 +287,7 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
         clock,
         seeds,
         sync_interval,
-        epoch_blocks,
+        epochs,
         network,
     } = parts;
     let halo = Halo::start(
@@ -304,7 +303,7 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
         Arc::clone(&store),
         EchoConfig {
             sync_interval,
-            epoch_blocks,
+            epochs,
         },
         late.as_ref().map(LateMesh::ports),
         clock.clone(),

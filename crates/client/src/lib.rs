@@ -123,7 +123,7 @@ pub use dxos_document::{
     Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation, Span, Stamp,
     TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName, Value,
 };
-pub use dxos_echo::Usage;
+pub use dxos_echo::{EpochPolicy, Usage};
 pub use dxos_feed::{Designation, FeedDescriptor};
 pub use dxos_halo::OpenHaloError;
 pub use dxos_keys::{

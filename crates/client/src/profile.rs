@@ -2,7 +2,6 @@
 //! unless that is a passphrase or in the keychain.
 
 use std::fs;
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +79,7 @@ pub(crate) fn open(
         clock,
         seeds,
         sync_interval,
-        epoch_blocks: NonZeroU64::new(config.storage.epoch_blocks),
+        epochs: config.storage.epochs(),
         network,
     };
     Ok((parts, settle))

@@ -5,7 +5,6 @@ mod devices;
 mod life;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -38,7 +37,7 @@ use tokio::sync::watch;
 use crate::api::MeshPorts;
 use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
 use crate::core::space::{decode_row, store_failed};
-use crate::core::{DeletedRecord, Space, is_closed};
+use crate::core::{DeletedRecord, EpochPolicy, Space, is_closed};
 use crate::space_actor::{SpaceActor, Start};
 
 /// How long a space may take to answer what was passed on to it.
@@ -54,8 +53,7 @@ pub(crate) struct Shared {
     pub(crate) unsynced: Arc<AtomicBool>,
     /// Turns to read the past; see [`crate::space_actor::READS_MAX`].
     pub(crate) reads: Arc<tokio::sync::Semaphore>,
-    /// See [`crate::EchoConfig::epoch_blocks`].
-    pub(crate) epoch_blocks: Option<NonZeroU64>,
+    pub(crate) epochs: EpochPolicy,
 }
 
 pub(crate) struct EchoActor {

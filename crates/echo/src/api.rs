@@ -1,6 +1,5 @@
 //! The handle on ECHO.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -25,6 +24,7 @@ use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
 use dxos_store::Store;
 
 use crate::actor::{EchoActor, Shared};
+use crate::core::EpochPolicy;
 use crate::space_actor::READS_MAX;
 
 /// What ECHO tells MESH.
@@ -47,16 +47,15 @@ pub struct MeshPorts {
 pub struct EchoConfig {
     /// How long an acknowledged edit may lack its fsync. Default 200 ms.
     pub sync_interval: Duration,
-    /// After so many data blocks a device of an admin signs an epoch by itself. Every device then
-    /// drops what the epoch stands for, once it may. Default: never, and nothing is dropped.
-    pub epoch_blocks: Option<NonZeroU64>,
+    /// When epochs are created without being asked for. Default: never, and nothing is dropped.
+    pub epochs: EpochPolicy,
 }
 
 impl Default for EchoConfig {
     fn default() -> Self {
         Self {
             sync_interval: Duration::from_millis(200),
-            epoch_blocks: None,
+            epochs: EpochPolicy::default(),
         }
     }
 }
@@ -93,7 +92,7 @@ impl Echo {
             clock,
             mesh,
             unsynced: Arc::new(AtomicBool::new(false)),
-            epoch_blocks: config.epoch_blocks,
+            epochs: config.epochs,
             reads: Arc::new(tokio::sync::Semaphore::new(READS_MAX)),
         };
         let rng = seeds.rng_of("echo");

@@ -47,4 +47,5 @@ mod tests;
 mod usage;
 
 pub use api::{Echo, EchoConfig, MeshPorts};
+pub use core::EpochPolicy;
 pub use usage::Usage;

@@ -137,7 +137,7 @@ impl Peer {
             // What was drawn in one life must not be drawn in another.
             seeds: self.seeds.child_n("life", self.lives),
             sync_interval: Duration::from_millis(200),
-            epoch_blocks: None,
+            epochs: dxos_client::EpochPolicy::default(),
             network: Some(self.network(around)),
         };
         let failures = Failures::new();

@@ -49,7 +49,7 @@ impl Around {
             clock: self.clock.clone(),
             seeds: self.seeds.child_n("peer", address).child_n("life", life),
             sync_interval: Duration::from_millis(200),
-            epoch_blocks: None,
+            epochs: dxos_client::EpochPolicy::default(),
             network: Some(Box::new(move |signer| {
                 Ok(NetworkParts {
                     transport: network.endpoint_at(&*signer, address).unwrap(),

@@ -51,7 +51,7 @@ impl Village {
             clock: self.world.clock.clone(),
             seeds: self.world.seeds.child(name),
             sync_interval: Duration::from_millis(200),
-            epoch_blocks: None,
+            epochs: dxos_client::EpochPolicy::default(),
             network: Some(Box::new(move |signer| {
                 Ok(NetworkParts {
                     transport: network.endpoint(&*signer),

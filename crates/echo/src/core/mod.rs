@@ -54,6 +54,7 @@ mod undo;
 
 pub(crate) use admit::Guest;
 pub(crate) use doctor::check;
+pub use epoch::EpochPolicy;
 pub(crate) use garbage::{collect, stats};
 pub(crate) use past::Past;
 pub(crate) use purge::{DeletedRecord, is_closed, note_closed, purge};

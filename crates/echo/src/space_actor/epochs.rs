@@ -25,9 +25,10 @@ impl SpaceActor {
 impl SpaceActor {
     /// Creates an epoch, and drops what it stands for, when it is time by the policy.
     pub(super) fn follow_policy(&mut self, now_ms: u64, ctx: &Context<Self>) {
-        let Some(blocks) = self.shared.epoch_blocks else {
+        let policy = self.shared.epochs;
+        if policy.is_empty() {
             return;
-        };
+        }
         // Unless the clock was set back.
         let wait_ms = self.policy_ms.saturating_sub(now_ms);
         if wait_ms > 0 && wait_ms <= LOOK_MS {
@@ -35,7 +36,8 @@ impl SpaceActor {
         }
         self.policy_ms = now_ms.saturating_add(LOOK_MS);
         let Ok(space) = &self.space else { return };
-        let followed = if space.is_epoch_due_after(blocks.get()) {
+        let is_due = space.is_epoch_due_by(&policy, now_ms, &self.shared.store);
+        let followed = if is_due {
             let whole = Arc::clone(&self.shared.store);
             let created = self.step(ctx, |space, now_ms, (_, rng)| {
                 space.create_epoch(false, now_ms, (&whole, rng))

@@ -33,6 +33,7 @@ use dxos_store::{Batch, Read};
 use serde::{Deserialize, Serialize};
 
 use self::load::Wanted;
+pub use self::policy::EpochPolicy;
 use self::snapshot::Snapshot;
 use super::layout::{SNAPSHOTS, SpaceNumber, TALLIES, base_key};
 use super::space::{Space, decode_row, encode_row, store_failed};

@@ -7,6 +7,7 @@ use dxos_document::{Op, Path, Transaction, Value};
 use dxos_protocol::echo::{EchoError, EpochState};
 use dxos_store::{Direction, KeyRange, Read};
 
+use super::super::epoch::EpochPolicy;
 use super::super::layout::{BLOCKS, SNAPSHOTS};
 use super::{Net, object, task};
 
@@ -442,6 +443,47 @@ fn who_asks_for_more_of_a_snapshot_than_it_reads_is_let_go() {
         }
     }
     assert!(ended);
+}
+
+#[test]
+fn an_epoch_is_due_by_age_when_something_was_written_since_and_by_the_first_admin_alone() {
+    let policy = EpochPolicy {
+        blocks: None,
+        age: Some(std::time::Duration::from_secs(1)),
+    };
+    let mut net = Net::of(13, &[Role::Admin, Role::Editor]);
+    let is_due = |net: &Net, number: usize, now_ms| {
+        let replica = &net.replicas[number];
+        let due = |now_ms| {
+            replica
+                .space
+                .is_epoch_due_by(&policy, now_ms, &replica.store)
+        };
+        // A clock that was set back makes nothing due.
+        assert!(!due(0));
+        due(now_ms)
+    };
+    assert!(!is_due(&net, 0, 1_000_000), "nothing was written");
+    net.edit(0, task(1, 1));
+    assert!(!is_due(&net, 0, 1_000) && is_due(&net, 0, 1_001));
+    net.connect(0, 1);
+    net.connect(1, 2);
+    net.settle_duties();
+    let due = [0, 1, 2].map(|number| is_due(&net, number, net.now_ms + 1_000));
+    assert_eq!(due.iter().filter(|due| **due).count(), 1);
+    assert!(!due[2], "an editor signs none");
+    let first = usize::from(due[1]);
+    net.epoch(first);
+    let made_ms = net.now_ms;
+    net.settle_duties();
+    assert!(
+        !is_due(&net, first, made_ms + 1_000_000),
+        "nothing was written"
+    );
+    net.edit(2, task(2, 2));
+    net.settle_duties();
+    assert!(is_due(&net, first, made_ms + 1_000));
+    assert!(!is_due(&net, first, made_ms + 990));
 }
 
 proptest::proptest! {
