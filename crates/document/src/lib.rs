@@ -88,6 +88,7 @@ mod diff;
 mod difference;
 mod edit_codec;
 mod element;
+mod erase;
 mod field;
 mod filter;
 mod group;

@@ -3,6 +3,7 @@
 mod bytes;
 mod converge;
 mod drafts;
+mod erase;
 mod merge;
 mod meta;
 mod model;

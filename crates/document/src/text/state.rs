@@ -170,6 +170,16 @@ impl TextState {
     }
 
     fn spans(&self) -> Vec<Span> {
+        let ranges = self.ranges();
+        let ranges = self.marks.iter().filter_map(|(id, mark)| {
+            let (from, to) = ranges.get(id)?;
+            Some((*from, *to, &mark.name, &mark.value))
+        });
+        resolve(ranges)
+    }
+
+    /// Where the marks are. One whose ends do not count any more is none.
+    pub(crate) fn ranges(&self) -> BTreeMap<MarkId, (usize, usize)> {
         let places = self.sequence.places(self.anchors().collect());
         let len = self.sequence.len();
         let position = |anchor: &Anchor| match anchor {
@@ -180,12 +190,11 @@ impl TextState {
                 .get(element)
                 .map(|(position, shows)| position + usize::from(*shows)),
         };
-        // A mark whose ends do not count any more is none.
-        let ranges = self.marks.values().filter_map(|mark| {
-            let (from, to) = (position(&mark.from)?, position(&mark.to)?);
-            Some((from, to, &mark.name, &mark.value))
-        });
-        resolve(ranges)
+        let ranges = self
+            .marks
+            .iter()
+            .filter_map(|(id, mark)| Some((*id, (position(&mark.from)?, position(&mark.to)?))));
+        ranges.collect()
     }
 
     /// The characters that marks are anchored to.
