@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use dxos_protocol::echo::{CreateEpoch, EpochReport, ListEpochs, TrimSpace};
+use dxos_protocol::echo::{
+    CreateEpoch, EpochReport, EraseSpace, ErasureReport, GetErasure, ListEpochs, TrimSpace,
+};
 
 use crate::{ClientError, Space};
 
@@ -83,5 +85,43 @@ impl Space {
         let port = self.client().node()?.echo.trim();
         let trimmed = port.ask(TrimSpace { space, force }).await;
         Ok(trimmed.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// Has everything that was deleted by now destroyed on every device, together with the content
+    /// keys that it was sealed with: an admin signs an epoch that leaves it out, each device drops
+    /// the blocks before it and then these keys. Admins may.
+    ///
+    /// First every device that may write has to say that it seals nothing more with these keys. So
+    /// this returns at once, and the rest is done as devices come online; [`Space::erasure`] tells
+    /// how far it is and for which devices it waits. A device that is lost has to be revoked. What
+    /// is written meanwhile is not lost. Objects below a deleted one are deleted with it; one that
+    /// is restored later is empty. Of a space of one device it is done within seconds.
+    ///
+    /// It does not reach what somebody copied: archives, backups of a profile, and blocks that
+    /// were kept by who has a recovery phrase ([`ErasureReport::recovery_keys`]).
+    ///
+    /// # Errors
+    ///
+    /// As for [`Space::create_epoch`].
+    pub async fn erase(&self, options: EpochOptions) -> Result<ErasureReport, ClientError> {
+        let erase = EraseSpace {
+            space: self.key(),
+            share_state: options.share_state,
+        };
+        let port = self.client().node()?.echo.erase();
+        let erased = port.with_deadline(DEADLINE).ask(erase).await;
+        Ok(erased.map_err(ClientError::unanswered(ECHO))??)
+    }
+
+    /// How far the erasure is that was asked for last, by whomever; `None` when there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] when the space is gone.
+    pub async fn erasure(&self) -> Result<Option<ErasureReport>, ClientError> {
+        let get = GetErasure { space: self.key() };
+        let port = self.client().node()?.echo.erasure();
+        let found = port.ask(get).await;
+        Ok(found.map_err(ClientError::unanswered(ECHO))??)
     }
 }

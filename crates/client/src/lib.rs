@@ -133,9 +133,10 @@ pub use dxos_keys::{
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Checkup, Committed, DeviceSync, Durability, EpochReport, EpochState, Explanation, Finding,
-    FindingKind, ForkReport, Garbage, IndexReport, MemberReport, MissingRange, SpaceBytes,
-    SpaceCredential, SpaceReason, SpaceReport, SpaceState, SpaceStats, SyncStatus, Transferred,
+    Checkup, Committed, DeviceSync, Durability, EpochReport, EpochState, ErasureReport,
+    ErasureState, Explanation, Finding, FindingKind, ForkReport, Garbage, IndexReport,
+    MemberReport, MissingRange, SpaceBytes, SpaceCredential, SpaceReason, SpaceReport, SpaceState,
+    SpaceStats, SyncStatus, Transferred,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

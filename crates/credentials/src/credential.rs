@@ -205,6 +205,30 @@ pub enum Assertion {
         /// The block that holds the epoch.
         epoch: BlockHash,
     },
+    /// What was deleted by now is to be destroyed: nothing more is to be sealed with the content
+    /// keys that this block knows, and an epoch that erases is to follow. By an admin's device.
+    ErasureRequested {
+        /// The space.
+        space: SpaceKey,
+    },
+    /// The device seals nothing more with the keys that an erasure retires. By a device that may
+    /// read.
+    ErasureAcknowledged {
+        /// The space.
+        space: SpaceKey,
+        /// The block that holds the request.
+        request: BlockHash,
+        /// The data feeds that it knows, with their lengths: what may be sealed with those keys.
+        known: Seen,
+    },
+    /// What is sealed for the device from here on is to be sealed for this key: the secret of the
+    /// one before is about to be destroyed. By the device itself.
+    SealingKeyReplaced {
+        /// The space.
+        space: SpaceKey,
+        /// The device's new encryption key.
+        sealing: SealingKey,
+    },
 }
 
 /// How the guest of a delegated invitation proves that it was meant.
@@ -262,7 +286,7 @@ pub enum CredentialError {
 
 impl Assertion {
     /// What it says was known of somebody's data.
-    pub(crate) fn seen(&self) -> Option<&Seen> {
+    pub fn seen(&self) -> Option<&Seen> {
         match self {
             Self::SpaceMember { seen, .. }
             | Self::MemberRemoved { seen, .. }
@@ -386,6 +410,7 @@ impl Credential {
             | Assertion::DelegatedInvitation { .. }
             | Assertion::SpaceMember { .. }
             | Assertion::MemberRemoved { .. }
+            | Assertion::ErasureAcknowledged { .. }
             | Assertion::DeviceRevoked { .. } => self.encode().len() <= CREDENTIAL_BYTES_MAX,
             _ => true,
         };

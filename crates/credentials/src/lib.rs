@@ -39,8 +39,8 @@ mod tests;
 pub use chain::{ChainError, DeviceChain, LinkKind, VerifiedDevice};
 pub use credential::{Assertion, Credential, CredentialError, GuestProof, Issuer, Seen};
 pub use membership::{
-    Authority, Change, ControlBlock, Delegated, Departure, Epoch, Member, Membership, Refused,
-    Revocation,
+    Authority, Change, ControlBlock, Delegated, Departure, Epoch, Erasure, Member, Membership,
+    Refused, Revocation,
 };
 pub use presentation::{Presentation, PresentationError};
 pub use profile::{Profile, check_display_name};

@@ -62,6 +62,7 @@
 mod authority;
 mod derived;
 mod epoch;
+mod erasure;
 mod evaluate;
 mod hope;
 mod insert;
@@ -82,6 +83,7 @@ use serde::{Deserialize, Serialize};
 
 use self::derived::Derived;
 pub use self::epoch::Epoch;
+pub use self::erasure::Erasure;
 use self::hope::Hope;
 use self::view::{Place, View};
 use crate::{Credential, CredentialError, DeviceChain, GuestProof, LinkKind, Profile, Right, Role};
@@ -365,9 +367,7 @@ impl Membership {
         let of_kind = |kind| {
             let devices = self.derived.devices_of(identity);
             let devices = devices.filter(move |device| device.kind == kind);
-            devices
-                .map(|device| (device.device, device.sealing))
-                .collect()
+            self.sealing_keys(devices)
         };
         Some(Member {
             role,
@@ -464,21 +464,15 @@ impl Membership {
             self.role_of(identity)
                 .is_some_and(|role| role.allows(Right::Read))
         });
-        readers
-            .flat_map(|identity| self.derived.devices_of(identity))
-            .map(|device| (device.device, device.sealing))
-            .collect()
+        self.sealing_keys(readers.flat_map(|identity| self.derived.devices_of(identity)))
     }
 
     /// Every device of an admin, with the key to seal for.
     pub fn admin_devices(&self) -> BTreeMap<DeviceKey, SealingKey> {
         let identities = self.derived.acts.keys();
         let admins = identities.filter(|identity| self.role_of(identity) == Some(Role::Admin));
-        admins
-            .flat_map(|identity| self.derived.devices_of(identity))
-            .filter(|device| device.kind == LinkKind::Device)
-            .map(|device| (device.device, device.sealing))
-            .collect()
+        let devices = admins.flat_map(|identity| self.derived.devices_of(identity));
+        self.sealing_keys(devices.filter(|device| device.kind == LinkKind::Device))
     }
 
     /// The content key that seals what is written now: of those whose makers knew of the most

@@ -48,6 +48,11 @@ fn describe(assertion: &Assertion) -> (&'static str, Option<String>, Option<Stri
         }
         Assertion::Epoch { number, .. } => ("epoch", None, key(number)),
         Assertion::EpochAcknowledged { epoch, .. } => ("epoch-acknowledged", key(epoch), None),
+        Assertion::ErasureRequested { .. } => ("erasure-requested", None, None),
+        Assertion::ErasureAcknowledged { request, .. } => {
+            ("erasure-acknowledged", key(request), None)
+        }
+        Assertion::SealingKeyReplaced { .. } => ("sealing-key-replaced", None, None),
         Assertion::DelegatedInvitation {
             invitation, role, ..
         } => ("delegated-invitation", key(invitation), key(role)),

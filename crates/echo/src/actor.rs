@@ -480,6 +480,8 @@ pass_to_space! {
     ListFeeds => Vec<FeedReport>,
     ListConflicts => BTreeMap<dxos_document::Path, Vec<Loser>>,
     ListEpochs => Vec<EpochReport>,
+    EraseSpace => ErasureReport,
+    GetErasure => Option<ErasureReport>,
     ListMembers => Vec<MemberReport>,
     OpenMessage => Option<Vec<u8>>,
     ReadHistory => HistoryPage,

@@ -9,12 +9,12 @@ use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, AdoptSpace, CancelDelegated, CheckSpace, CloseSpace, CollectGarbage, Commit,
     ComputeStateHash, CountQuery, CreateEpoch, CreateSpace, DelegateInvitation, DeleteSpace,
-    ExplainQuery, FindDangling, FindRecovery, Flush, GetManifest, GetObject, GetSpace, GetStats,
-    GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices,
-    ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace,
-    QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember, RestoreDevice, RestoreSpace,
-    RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole, Subscribe, Transact, TrimSpace,
-    UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
+    EraseSpace, ExplainQuery, FindDangling, FindRecovery, Flush, GetErasure, GetManifest,
+    GetObject, GetSpace, GetStats, GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace,
+    ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces,
+    OpenMessage, OpenSpace, QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember,
+    RestoreDevice, RestoreSpace, RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole,
+    Subscribe, Transact, TrimSpace, UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
@@ -222,6 +222,10 @@ ports! {
     trim: TrimSpace,
     /// Lists the epochs of a space.
     list_epochs: ListEpochs,
+    /// Has what was deleted destroyed on every device.
+    erase: EraseSpace,
+    /// Tells what became of that.
+    erasure: GetErasure,
     /// Tells which devices have stored what.
     sync_status: GetSyncStatus,
     /// Computes the hash of everything visible.

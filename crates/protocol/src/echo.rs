@@ -33,7 +33,10 @@ pub use self::care::{
     CheckSpace, Checkup, CollectGarbage, Finding, FindingKind, Garbage, GetStats, SpaceBytes,
     SpaceStats,
 };
-pub use self::epoch::{CreateEpoch, EpochReport, EpochState, ListEpochs, TrimSpace};
+pub use self::epoch::{
+    CreateEpoch, EpochReport, EpochState, EraseSpace, ErasureReport, ErasureState, GetErasure,
+    ListEpochs, TrimSpace,
+};
 pub use self::life::{CloseSpace, DeleteSpace, OpenSpace};
 pub use self::members::{
     AdoptSpace, CancelDelegated, DelegateInvitation, DelegatedProof, FindRecovery, GetTicket,
@@ -336,6 +339,11 @@ pub enum EchoError {
         /// The devices.
         devices: std::collections::BTreeSet<DeviceKey>,
     },
+    /// An erasure is under way.
+    #[error(
+        "an erasure is under way, and another epoch would keep what it is to destroy; wait until it is done"
+    )]
+    ErasureUnderWay,
     /// The epoch before is not the current one here yet.
     #[error("epoch {number} is still loading; wait until it is the current one")]
     EpochLoading {

@@ -14,10 +14,13 @@ pub(super) fn right_needed(assertion: &Assertion) -> Option<Right> {
     match assertion {
         Assertion::SpaceMember { .. }
         | Assertion::Epoch { .. }
+        | Assertion::ErasureRequested { .. }
         | Assertion::DelegatedInvitation { .. }
         | Assertion::InvitationCancelled { .. } => Some(Right::Admit),
         // Whether it is a new key, which admins make, or one that is handed on, is seen later.
-        Assertion::ContentKey { .. } | Assertion::EpochAcknowledged { .. } => Some(Right::Read),
+        Assertion::ContentKey { .. }
+        | Assertion::EpochAcknowledged { .. }
+        | Assertion::ErasureAcknowledged { .. } => Some(Right::Read),
         // Anyone may leave.
         Assertion::MemberRemoved { .. }
         | Assertion::MemberProfile { .. }
@@ -27,6 +30,7 @@ pub(super) fn right_needed(assertion: &Assertion) -> Option<Right> {
         | Assertion::AuthorizedRecoveryKey { .. }
         // Of another device: what a device shows of itself needs none.
         | Assertion::DevicePresented { .. }
+        | Assertion::SealingKeyReplaced { .. }
         | Assertion::DeviceProfile { .. } => Some(Right::Replicate),
         Assertion::SpaceGenesis { .. }
         | Assertion::IdentityGenesis { .. }
@@ -45,6 +49,9 @@ pub(super) fn in_its_place(space: SpaceKey, block: &ControlBlock) -> bool {
         | Assertion::ContentKey { space, .. }
         | Assertion::Epoch { space, .. }
         | Assertion::EpochAcknowledged { space, .. }
+        | Assertion::ErasureRequested { space }
+        | Assertion::ErasureAcknowledged { space, .. }
+        | Assertion::SealingKeyReplaced { space, .. }
         | Assertion::DelegatedInvitation { space, .. }
         | Assertion::InvitationCancelled { space, .. }
         | Assertion::DevicePresented { space, .. } => *space,

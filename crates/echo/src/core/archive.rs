@@ -4,7 +4,7 @@
 //! no writer who vouches for them: a key is used only if a credential of an admin names it, and
 //! its name is its hash.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use dxos_feed::{Designation, FeedDescriptor, FeedState, InsertError, Run, Timefr
 use dxos_keys::{ContentKey, ContentKeyId, FeedId, ObjectId, SealedKey, StateHash};
 use dxos_protocol::echo::{EchoError, Manifest, RestoreBlocks};
 use dxos_protocol::replicate::Message;
-use dxos_store::Read;
+use dxos_store::{Batch, Read};
 use rand_core::CryptoRng;
 
 use super::cache;
@@ -226,7 +226,10 @@ impl Space {
         let mut row = None;
         for key in keys {
             let id = key.id();
-            if self.keys.contains_key(&id) || self.kept_keys.contains_key(&id) {
+            if self.keys.contains_key(&id)
+                || self.kept_keys.contains_key(&id)
+                || self.is_retired(&id)
+            {
                 continue;
             }
             let own = self.authority.sealing.sealing_key();
@@ -251,6 +254,27 @@ impl Space {
         }
         self.look_at_wanted(store)?;
         self.duties.look_again();
+        Ok(())
+    }
+
+    /// Forgets content keys that were kept.
+    pub(super) fn forget_kept(
+        &mut self,
+        keys: &BTreeSet<ContentKeyId>,
+        store: &dyn Read,
+        batch: &mut Batch,
+    ) -> Result<(), EchoError> {
+        self.kept_keys.retain(|key, _| !keys.contains(key));
+        let mut row = stored(self.record.number, store)?;
+        let before = row.len();
+        row.retain(|(key, _)| !keys.contains(key));
+        if row.len() < before {
+            batch.put(
+                TALLIES,
+                kept_keys_key(self.record.number),
+                encode_row(&row)?,
+            );
+        }
         Ok(())
     }
 

@@ -92,7 +92,7 @@ impl Space {
         } else if !self.hands_on(block, key) {
             return false;
         }
-        if self.keys.contains_key(key) {
+        if self.keys.contains_key(key) || self.is_retired(key) {
             return false;
         }
         if let Some(kept) = self.kept_keys.get(key) {

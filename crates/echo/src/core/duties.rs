@@ -227,6 +227,7 @@ impl Space {
         }
         if rest {
             self.acknowledge_epoch(now_ms, store, &mut outcome)?;
+            self.acknowledge_erasure(now_ms, store, &mut outcome)?;
             let part = self.hand_keys_on(now_ms, (store, rng), &mut outcome)?;
             self.duties.rest.done(part, now_ms);
         }
@@ -300,7 +301,7 @@ impl Space {
 
     fn is_rotation_due(&self) -> bool {
         self.role() == Some(Role::Admin)
-            && self.membership.rotation_due()
+            && (self.membership.rotation_due() || self.is_key_retired())
             && !self.membership.is_revoked(&self.device())
     }
 
@@ -370,6 +371,7 @@ impl Space {
         } else if self.membership.author(&device).is_none()
             || !self.owed.is_empty()
             || self.epoch_to_acknowledge().is_some()
+            || self.erasure_to_acknowledge().is_some()
         {
             Some(Whose::Own)
         } else if of_identity() {

@@ -56,6 +56,11 @@ impl Grafts {
         self.waits = false;
     }
 
+    /// Whether nothing is left to be done, but for what cannot be done at the moment.
+    pub(super) const fn is_idle(&self) -> bool {
+        !self.is_due && self.current.is_none()
+    }
+
     /// Feeds grew.
     pub(super) fn grown(&mut self) {
         if self.waits {

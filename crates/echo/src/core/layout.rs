@@ -80,6 +80,11 @@ pub(crate) fn base_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"base")
 }
 
+/// The key, among the tallies, of the content keys of a space that were destroyed here.
+pub(crate) fn destroyed_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"destroyed keys")
+}
+
 /// The number that a profile gave a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SpaceNumber(pub(crate) u32);

@@ -17,6 +17,7 @@ mod devices;
 mod doctor;
 mod duties;
 mod epoch;
+mod erasure;
 mod evidence;
 mod flush;
 mod garbage;

@@ -21,7 +21,7 @@ use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
 pub(super) struct Owed {
     sealing: SealingKey,
     /// The next one last.
-    keys: Vec<ContentKeyId>,
+    pub(super) keys: Vec<ContentKeyId>,
 }
 
 /// What was owed when the store was written last.
@@ -76,9 +76,10 @@ impl Space {
         let mut due: Vec<(ContentKeyId, BTreeMap<DeviceKey, SealingKey>)> = Vec::new();
         let (mut left, mut changed) = (*room, Vec::new());
         for (device, owed) in &mut self.owed {
-            // Somebody who is gone gets nothing any more.
-            if readers.get(device) != Some(&owed.sealing) {
-                owed.keys.clear();
+            match readers.get(device) {
+                Some(sealing) => owed.sealing = *sealing,
+                // Somebody who is gone gets nothing any more.
+                None => owed.keys.clear(),
             }
             let many = owed.keys.len().min(left);
             left -= many;

@@ -35,6 +35,60 @@ pub struct ListEpochs {
     pub space: SpaceKey,
 }
 
+/// Asks for an erasure, as an admin: what was deleted by now is destroyed on every device, together
+/// with the content keys that it was sealed with. When one is under way it goes on with that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EraseSpace {
+    /// The space.
+    pub space: SpaceKey,
+    /// As for [`CreateEpoch::share_state`].
+    pub share_state: bool,
+}
+
+/// Asks what became of the erasure that was asked for last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GetErasure {
+    /// The space.
+    pub space: SpaceKey,
+}
+
+/// How far an erasure is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ErasureState {
+    /// Devices have still to say that they seal nothing more with the keys before.
+    Acknowledging,
+    /// All have; a device of an admin that has all blocks creates the epoch next.
+    Requested,
+    /// The epoch is there; blocks and keys are not all destroyed on this device yet.
+    Erasing,
+    /// They are, on this device.
+    Done,
+}
+
+/// An erasure, as this device knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureReport {
+    /// The device that asked for it.
+    pub by: DeviceKey,
+    /// How far it is.
+    pub state: ErasureState,
+    /// The number of the epoch that does it, once there is one.
+    pub epoch: Option<u64>,
+    /// The devices that it waits for: those that may write and have not acknowledged it, and
+    /// later those of admins that have not acknowledged the epoch. One that is lost has to be
+    /// revoked.
+    pub waits_for: BTreeSet<DeviceKey>,
+    /// Blocks that devices said they knew and that are not here yet.
+    pub missing_blocks: u64,
+    /// How many content keys it destroys.
+    pub keys: u64,
+    /// Recovery keys for which these content keys were sealed: whoever has such a phrase, and has
+    /// kept the control blocks and the blocks, can read them all the same.
+    pub recovery_keys: BTreeSet<DeviceKey>,
+}
+
 /// Where an epoch stands on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -83,4 +137,6 @@ request! {
     CreateEpoch => Result<EpochReport, EchoError>,
     TrimSpace => Result<u64, EchoError>,
     ListEpochs => Result<Vec<EpochReport>, EchoError>,
+    EraseSpace => Result<ErasureReport, EchoError>,
+    GetErasure => Result<Option<ErasureReport>, EchoError>,
 }

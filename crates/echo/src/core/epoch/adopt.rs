@@ -144,7 +144,8 @@ impl Space {
         });
         self.want(None);
         self.epochs.untidy = true;
-        self.stale |= how.rebuild || jumped;
+        self.look_at_retired();
+        self.stale |= how.rebuild || jumped || epoch.erases;
         self.duties.look_again();
         let mut effects = self.sync.has_snapshot(snapshot.name);
         self.sync.ask_anew();
@@ -254,6 +255,7 @@ impl Space {
             self.dag.unsettle(feed);
         }
         self.sync.has_no_snapshot();
+        self.look_at_retired();
         self.epochs.untidy = true;
         self.stale = true;
         let mut batch = Batch::new();

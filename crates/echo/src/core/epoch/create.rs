@@ -11,6 +11,7 @@ use rand_core::CryptoRng;
 
 use super::Base;
 use super::snapshot::{self, Snapshot};
+use super::stream::Form;
 use super::verify::ToStore;
 use crate::core::space::{Outcome, Space};
 
@@ -21,23 +22,15 @@ impl Space {
     /// write that ended half way is cleared away later.
     pub(crate) fn create_epoch(
         &mut self,
-        share_state: bool,
+        (share_state, erases): (bool, bool),
         now_ms: u64,
         (store, rng): (&dyn Store, &mut dyn CryptoRng),
     ) -> Result<(EpochReport, Outcome), EchoError> {
         self.permit(Right::Admit, "create epochs")?;
-        if let Some(wanted) = &self.epochs.wanted {
-            return Err(EchoError::EpochLoading {
-                number: wanted.epoch.number,
-            });
-        }
-        let missing = self.missing_keys().len();
-        if missing > 0 {
-            return Err(EchoError::KeysMissing { missing });
-        }
-        let devices = self.readers_without_history();
-        if !devices.is_empty() && !share_state {
-            return Err(EchoError::EpochSharesState { devices });
+        self.check_epoch(share_state)?;
+        if !erases && self.open_erasure().is_some() {
+            // It would hold what was deleted, sealed with a key that is not going to be destroyed.
+            return Err(EchoError::ErasureUnderWay);
         }
         let read: &dyn Read = store;
         let mut outcome = self.begin_control(now_ms, read)?;
@@ -50,7 +43,8 @@ impl Space {
         let key = key.and_then(|key| self.keys.get(&key)).cloned();
         let key = key.ok_or(EchoError::NoContentKey { space: self.key() })?;
         let to_store = ToStore::new(store, self.record.number);
-        let written = self.write_rows(&key, read, &mut |hash, bytes| to_store.put(hash, bytes));
+        let form = Form { key: &key, erases };
+        let written = self.write_rows(form, read, &mut |hash, bytes| to_store.put(hash, bytes));
         let too_large = |reason: &'static str| EchoError::EpochTooLarge {
             reason: reason.to_owned(),
         };
@@ -63,7 +57,7 @@ impl Space {
             number: before.map_or(1, |before| before.number.saturating_add(1)),
             previous: before.map(|before| before.hash),
             snapshot: snapshot.name,
-            erases: false,
+            erases,
         };
         self.issue(assertion, now_ms, read, &mut outcome)?;
         let current = self.membership.epochs().into_iter().next();
@@ -83,9 +77,30 @@ impl Space {
             is_verified,
         });
         self.epochs.untidy = true;
+        self.look_at_retired();
+        // What was deleted is left out of the state here too.
+        self.stale |= erases;
         self.put_base(&mut outcome.batch)?;
         let outcome = self.end_control(now_ms, read, outcome)?;
         Ok((self.report_epoch(&epoch), outcome))
+    }
+
+    /// Whether an epoch can be made here now.
+    pub(in crate::core) fn check_epoch(&self, share_state: bool) -> Result<(), EchoError> {
+        if let Some(wanted) = &self.epochs.wanted {
+            return Err(EchoError::EpochLoading {
+                number: wanted.epoch.number,
+            });
+        }
+        let missing = self.missing_keys().len();
+        if missing > 0 {
+            return Err(EchoError::KeysMissing { missing });
+        }
+        let devices = self.readers_without_history();
+        if !devices.is_empty() && !share_state {
+            return Err(EchoError::EpochSharesState { devices });
+        }
+        Ok(())
     }
 
     /// Whether what the state follows from was all checked here.
@@ -97,7 +112,7 @@ impl Space {
     /// Keys that admins made and that are not here.
     pub(in crate::core) fn missing_keys(&self) -> BTreeSet<ContentKeyId> {
         let made = self.made_keys.keys();
-        made.filter(|key| !self.keys.contains_key(key))
+        made.filter(|key| !self.keys.contains_key(key) && !self.is_retired(key))
             .copied()
             .collect()
     }
@@ -110,13 +125,15 @@ impl Space {
                 key, recipients, ..
             } = block.credential.assertion()
                 && self.made_keys.contains_key(key)
+                && !self.is_retired(key)
             {
                 for (device, _) in recipients {
                     given.entry(*device).or_default().insert(*key);
                 }
             }
         }
-        let all = self.made_keys.len();
+        let made = self.made_keys.keys();
+        let all = made.filter(|key| !self.is_retired(key)).count();
         let readers = self.membership.readers().into_keys();
         let lacks = |device: &DeviceKey| given.get(device).map_or(0, BTreeSet::len) < all;
         readers.filter(lacks).collect()

@@ -15,6 +15,7 @@ mod create;
 mod load;
 mod policy;
 mod report;
+mod retire;
 pub(super) mod snapshot;
 pub(super) mod stream;
 mod trim;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use dxos_credentials::{Epoch, Right};
 use dxos_document::ObjectState;
 use dxos_feed::Timeframe;
-use dxos_keys::{BlockHash, ContentKey, FeedId, ObjectId, SpaceKey, StateHash};
+use dxos_keys::{BlockHash, ContentKey, ContentKeyId, FeedId, ObjectId, SpaceKey, StateHash};
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Read};
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,10 @@ pub(super) struct Epochs {
     refused: BTreeSet<BlockHash>,
     /// The base is none any more, and all blocks are here.
     drops_base: bool,
+    /// Content keys that the base has retired.
+    retired: BTreeSet<ContentKeyId>,
+    /// Those that were destroyed on this device.
+    pub(super) destroyed: BTreeSet<ContentKeyId>,
     /// Blocks, or parts of snapshots, may be left in the store that nobody needs.
     untidy: bool,
 }
@@ -152,6 +157,13 @@ impl Space {
             self.sync.set_starts(starts);
             self.sync.has_snapshot(base.snapshot.name);
             self.epochs.base = Some(base);
+        }
+        self.load_destroyed(store)?;
+        self.look_at_retired();
+        if self.epochs.retired.is_empty() && self.epochs.destroyed.is_empty() {
+            // Then the keys are as they were opened.
+        } else {
+            self.open_keys();
         }
         // A process that ended may have left behind what it was at.
         self.epochs.untidy = true;

@@ -47,6 +47,7 @@ impl Space {
         new > 0
             && (is_much || is_old())
             && self.epochs.wanted.is_none()
+            && self.open_erasure().is_none()
             && !self.stale
             && self.permit(dxos_credentials::Right::Admit, "").is_ok()
             && self.is_first_of_admins()

@@ -25,10 +25,19 @@ pub(in crate::core) fn part_key(number: SpaceNumber, part: &StateHash) -> Vec<u8
 /// What takes in a chunk as it is stored.
 pub(super) type Sink<'a> = dyn FnMut(StateHash, Vec<u8>) -> Result<(), EchoError> + 'a;
 
+/// What a snapshot is made like.
+#[derive(Clone, Copy)]
+pub(super) struct Form<'a> {
+    /// What it is sealed with.
+    pub(super) key: &'a ContentKey,
+    /// Whether what was deleted is left out.
+    pub(super) erases: bool,
+}
+
 /// Cuts what objects consist of into chunks.
 pub(super) struct Chunker<'a> {
     space: SpaceKey,
-    key: &'a ContentKey,
+    form: Form<'a>,
     plain: Vec<u8>,
     content: Hasher,
     objects: u64,
@@ -37,10 +46,10 @@ pub(super) struct Chunker<'a> {
 }
 
 impl<'a> Chunker<'a> {
-    pub(super) fn new(space: SpaceKey, key: &'a ContentKey) -> Self {
+    pub(super) fn new(space: SpaceKey, form: Form<'a>) -> Self {
         Self {
             space,
-            key,
+            form,
             plain: Vec::new(),
             content: Hasher::new(HashDomain::Snapshot),
             objects: 0,
@@ -53,9 +62,12 @@ impl<'a> Chunker<'a> {
     pub(super) fn push(
         &mut self,
         id: &ObjectId,
-        state: &ObjectState,
+        mut state: ObjectState,
         sink: &mut Sink<'_>,
     ) -> Result<(), EchoError> {
+        if self.form.erases {
+            state.erase_deleted();
+        }
         let bytes = state.encode();
         self.plain.extend_from_slice(id.as_bytes());
         self.plain
@@ -75,7 +87,7 @@ impl<'a> Chunker<'a> {
         self.bytes += plain.len() as u64;
         let number = u32::try_from(self.chunks.len()).unwrap_or(u32::MAX);
         let associated = context(&self.space, number);
-        let sealed = self.key.seal(&associated, &body::pack(plain));
+        let sealed = self.form.key.seal(&associated, &body::pack(plain));
         let hash = hash_part(&sealed);
         self.chunks.push(hash);
         sink(hash, sealed)

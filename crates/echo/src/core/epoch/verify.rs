@@ -7,12 +7,12 @@ use std::sync::atomic::AtomicBool;
 
 use dxos_credentials::{Epoch, Membership};
 use dxos_document::ObjectState;
-use dxos_keys::{ContentKey, StateHash};
+use dxos_keys::StateHash;
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Durability, Read, Store};
 
 use super::snapshot::{Snapshot, Written};
-use super::stream::{Chunker, part_key};
+use super::stream::{Chunker, Form, part_key};
 use crate::core::at::Window;
 use crate::core::cache;
 use crate::core::layout::{SNAPSHOTS, SpaceNumber};
@@ -71,9 +71,13 @@ impl Space {
         let read: &dyn Read = store;
         let to_store = ToStore::new(store, self.record.number);
         let sink = &mut |hash, bytes| to_store.put(hash, bytes);
+        let form = Form {
+            key,
+            erases: epoch.erases,
+        };
         let holds = |written: &Written| written.content == expected;
         if self.is_as_of(snapshot) && !self.stale {
-            let written = self.write_rows(key, read, sink)?;
+            let written = self.write_rows(form, read, sink)?;
             if holds(&written) {
                 return Ok(Verdict::Holds);
             }
@@ -81,7 +85,7 @@ impl Space {
         if !self.reads_up_to(snapshot) {
             return Ok(Verdict::Unknown);
         }
-        let now = self.write_folded(snapshot, &self.membership, key, read, sink)?;
+        let now = self.write_folded(snapshot, &self.membership, form, read, sink)?;
         if now.is_some_and(|written| holds(&written)) {
             // What is shown here now began with the base, if there is one.
             let base = self.epochs.base.as_ref();
@@ -113,10 +117,12 @@ impl Space {
         if !control_is_here || !self.missing_keys().is_empty() {
             return Ok(Verdict::Unknown);
         }
-        Ok(match self.write_folded(snapshot, &then, key, read, sink)? {
-            Some(written) if holds(&written) => Verdict::HeldThen,
-            _ => Verdict::False,
-        })
+        Ok(
+            match self.write_folded(snapshot, &then, form, read, sink)? {
+                Some(written) if holds(&written) => Verdict::HeldThen,
+                _ => Verdict::False,
+            },
+        )
     }
 
     /// Whether what a snapshot stands for can be read here: from the first block on, or from the
@@ -151,18 +157,18 @@ impl Space {
     /// Writes the objects as they are stored.
     pub(super) fn write_rows(
         &self,
-        key: &ContentKey,
+        form: Form<'_>,
         store: &dyn Read,
         sink: &mut super::stream::Sink<'_>,
     ) -> Result<Written, EchoError> {
-        let mut chunker = Chunker::new(self.key(), key);
+        let mut chunker = Chunker::new(self.key(), form);
         let mut failed = None;
         let visited =
             cache::visit_after(
                 store,
                 self.record.number,
                 None,
-                &mut |id, state| match chunker.push(&id, &state, sink) {
+                &mut |id, state| match chunker.push(&id, state, sink) {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(error) => {
                         failed = Some(error);
@@ -183,7 +189,7 @@ impl Space {
         &self,
         snapshot: &Snapshot,
         membership: &Membership,
-        key: &ContentKey,
+        form: Form<'_>,
         store: &dyn Read,
         sink: &mut super::stream::Sink<'_>,
     ) -> Result<Option<Written>, EchoError> {
@@ -191,7 +197,7 @@ impl Space {
         let lengths = lengths.map(|(feed, (_, floor))| (*feed, floor.length));
         let cancelled = Arc::new(AtomicBool::new(false));
         let past = self.past_until(membership.clone(), &lengths.collect(), cancelled);
-        let mut chunker = Chunker::new(self.key(), key);
+        let mut chunker = Chunker::new(self.key(), form);
         let mut after = None;
         loop {
             let mut window = Window::<ObjectState>::new(after, WINDOW_MAX);
@@ -218,7 +224,7 @@ impl Space {
             }
             after = window.next();
             for (id, state) in window.into_items() {
-                chunker.push(&id, &state, sink)?;
+                chunker.push(&id, state, sink)?;
             }
             if after.is_none() {
                 return chunker.finish(sink).map(Some);

@@ -16,7 +16,9 @@ impl Net {
         self.now_ms += 1;
         let replica = &mut self.replicas[number];
         let parts = (&replica.store as _, &mut self.rng as _);
-        let (report, outcome) = replica.space.create_epoch(true, self.now_ms, parts)?;
+        let (report, outcome) = replica
+            .space
+            .create_epoch((true, false), self.now_ms, parts)?;
         assert_eq!(report.state, EpochState::Current);
         self.carry_out(number, outcome);
         Ok(())
@@ -38,7 +40,7 @@ impl Net {
         self.try_trim(number, false).unwrap();
     }
 
-    fn rows(&self, number: usize, keyspace: dxos_store::Keyspace) -> usize {
+    pub(super) fn rows(&self, number: usize, keyspace: dxos_store::Keyspace) -> usize {
         let store = &self.replicas[number].store;
         store
             .scan(keyspace, KeyRange::all(), Direction::Forward)

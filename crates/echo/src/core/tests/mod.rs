@@ -9,6 +9,7 @@ mod devices;
 mod doctor;
 mod epochs;
 mod epochs_random;
+mod erasures;
 mod forks;
 mod graph;
 mod hostile;
