@@ -57,6 +57,7 @@ async fn create(session: &Session, profile: Profile, output: Output) -> Result<(
     let created = client.halo().create_identity(profile).await;
     end(&client).await?;
     print(&created?, output);
+    output.note("\n`dx identity phrase` gives 24 words that bring it back when this device is lost or stolen.");
     Ok(())
 }
 
@@ -161,6 +162,7 @@ async fn phrase(session: &Session, output: Output) -> Result<()> {
     let phrase = client.halo().create_recovery_phrase().await?;
     output.note(
         "These 24 words bring your identity and your spaces back when all your devices are lost.\n\
+         They also turn out a device that was stolen and resists, this one or those it added.\n\
          Whoever has them can be you. Write them down on paper now: they are not shown again.\n\
          `dx recover` takes them; `dx device revoke` makes them worthless.\n",
     );

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dxos_actors::{Clock, Failures, SeedTree, Shutdown, Spawner};
-use dxos_credentials::{DeviceChain, Profile};
+use dxos_credentials::Profile;
 use dxos_document::{Filter, Query, Transaction};
 use dxos_echo::{Echo, EchoConfig};
-use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret};
+use dxos_keys::ObjectId;
 use dxos_protocol::echo::{Commit, CreateSpace, Durability, RunQuery, UseAuthority};
 use dxos_protocol::halo::Authority;
 use dxos_store::MemStore;
@@ -28,16 +28,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let seeds = SeedTree::from_os()?;
     let mut rng = seeds.rng_of("example");
     // What HALO does for a profile: a device, which an identity has authorized.
-    let device = DeviceSecret::generate(&mut rng);
-    let sealing = SealingSecret::generate(&mut rng);
-    let identity = IdentitySecret::generate(&mut rng);
-    let authority = Authority {
-        chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-        profile: Profile::named("Ann"),
-        sealing,
-        recovery: None,
-        signer: Arc::new(device),
-    };
+    let authority = Authority::generate(Profile::named("Ann"), &mut rng);
 
     // The store is in memory; `dxos-store-fjall` has one on a disk.
     let spawner = Spawner::thread("echo", &Failures::new())?;

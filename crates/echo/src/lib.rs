@@ -12,18 +12,13 @@
 //! ```
 //! use std::{collections::BTreeMap, sync::Arc};
 //! use dxos_actors::testing;
-//! use dxos_credentials::DeviceChain;
 //! use dxos_echo::{Echo, EchoConfig};
-//! use dxos_keys::{DeviceSecret, IdentitySecret, SealingSecret};
 //! use dxos_protocol::{echo::{CreateSpace, UseAuthority}, halo::Authority};
 //! use dxos_store::MemStore;
 //!
 //! testing::run(1, |world| async move {
 //!     let mut rng = world.seeds.rng_of("keys");
-//!     let (device, sealing) = (DeviceSecret::generate(&mut rng), SealingSecret::generate(&mut rng));
-//!     let identity = IdentitySecret::generate(&mut rng);
-//!     let chain = DeviceChain::genesis(identity, device.device(), sealing.sealing_key());
-//!     let authority = Authority { chain, profile: Default::default(), sealing, recovery: None, signer: Arc::new(device) };
+//!     let authority = Authority::generate(Default::default(), &mut rng);
 //!
 //!     let (store, config) = (Arc::new(MemStore::new()), EchoConfig::default());
 //!     let echo = Echo::start(&world.spawner, store, config, None, world.clock.clone(), &world.seeds);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use dxos_actors::Shutdown;
 use dxos_actors::testing::{World, run};
-use dxos_credentials::{DeviceChain, Profile};
+use dxos_credentials::Profile;
 use dxos_document::{Filter, Op, Query, Transaction};
-use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret, SpaceKey};
+use dxos_keys::{ObjectId, SpaceKey};
 use dxos_protocol::echo::{
     Commit, ComputeStateHash, CreateSpace, Durability, EchoError, Flush, GetSpace, ListSpaces,
     RunQuery, SpaceState, Subscribe, UseAuthority,
@@ -20,16 +20,7 @@ use crate::{Echo, EchoConfig};
 
 fn authority(world: &World) -> Authority {
     let mut rng = world.seeds.rng_of("authority");
-    let device = DeviceSecret::generate(&mut rng);
-    let sealing = SealingSecret::generate(&mut rng);
-    let identity = IdentitySecret::generate(&mut rng);
-    Authority {
-        chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-        profile: Profile::default(),
-        sealing,
-        recovery: None,
-        signer: Arc::new(device),
-    }
+    Authority::generate(Profile::default(), &mut rng)
 }
 
 async fn open(world: &World, disk: &MemDisk) -> Echo {

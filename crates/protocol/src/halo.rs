@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use dxos_credentials::{Credential, DeviceChain, Presentation, PresentationError, Profile};
-use dxos_keys::{DeviceKey, IdentityKey, Protection, SealingSecret, Signer};
+use dxos_keys::{
+    DeviceKey, DeviceSecret, IdentityKey, IdentitySecret, Protection, SealingSecret, Signer,
+};
+use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
 use crate::request;
@@ -91,6 +94,23 @@ pub struct Authority {
     pub recovery: Option<(DeviceKey, SealingSecret)>,
     /// Signs for this device.
     pub signer: Arc<dyn Signer>,
+}
+
+impl Authority {
+    /// The first device of a new identity, made without HALO: for those who use ECHO alone, and
+    /// for tests. Nothing of it is kept anywhere.
+    pub fn generate(profile: Profile, rng: &mut (impl CryptoRng + ?Sized)) -> Self {
+        let device = DeviceSecret::generate(rng);
+        let sealing = SealingSecret::generate(rng);
+        let identity = IdentitySecret::generate(rng);
+        Self {
+            chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
+            profile,
+            sealing,
+            recovery: None,
+            signer: Arc::new(device),
+        }
+    }
 }
 
 impl std::fmt::Debug for Authority {

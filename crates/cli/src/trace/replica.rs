@@ -8,9 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use dxos_actors::{Clock, SeedTree, Shutdown, SpawnerHandle};
 use dxos_client::{EchoError, Object, ObjectId, Role, SpaceKey, StateHash, Topic, Tx, TxError};
-use dxos_credentials::{DeviceChain, Profile};
+use dxos_credentials::Profile;
 use dxos_echo::{Echo, EchoConfig, Usage};
-use dxos_keys::{DeviceSecret, FeedId, IdentitySecret, SealingSecret};
+use dxos_keys::FeedId;
 use dxos_protocol::echo::{
     Aborted, AdmitMember, ComputeStateHash, CreateSpace, Durability, Flush, GetObject, JoinSpace,
     Transact, UseAuthority, Work,
@@ -62,16 +62,7 @@ impl Replica {
         (spawner, seeds): (&SpawnerHandle, &SeedTree),
     ) -> Result<Self> {
         let mut rng = seeds.rng_of("identity");
-        let device = DeviceSecret::generate(&mut rng);
-        let sealing = SealingSecret::generate(&mut rng);
-        let identity = IdentitySecret::generate(&mut rng);
-        let authority = Authority {
-            chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-            profile: Profile::default(),
-            sealing,
-            recovery: None,
-            signer: Arc::new(device),
-        };
+        let authority = Authority::generate(Profile::default(), &mut rng);
         Self::open(home, authority, (spawner, seeds)).await
     }
 

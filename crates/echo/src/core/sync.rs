@@ -5,24 +5,23 @@
 //! is a causal order, so that a receiver can apply them as they come.
 
 mod parts;
+mod produce;
+mod search;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use dxos_feed::{BlockIndex, Dag, Designation, FeedState, ForkProof, IndexError};
-use dxos_keys::{BlockHash, DeviceKey, FeedId, StateHash};
-use dxos_protocol::replicate::{
-    FeedHead, Message, Place, Produced, Range, SessionError, SessionId,
-};
+use dxos_feed::{BlockIndex, Dag, Designation, FeedState, IndexError};
+use dxos_keys::{DeviceKey, FeedId, StateHash};
+use dxos_protocol::replicate::{FeedHead, Message, Place, Range, SessionError, SessionId};
 use dxos_wire::limits::{FEEDS_MAX, FEEDS_PER_MESSAGE_MAX, OFFENCES_MAX};
 
 pub(super) use self::parts::Fetch;
+use self::produce::end_of;
+use self::search::{Search, hash_at};
 use super::asked::{Asked, Wanted};
-use super::serve::{Blocks, serve};
 
 /// Small answers that may wait for a peer; one that asks for more and reads nothing is ended.
 pub(super) const OUTBOX_MAX: usize = 256;
-/// Searches for forks that may run at once with one peer.
-const SEARCHES_MAX: usize = 64;
 /// A peer that was asked for blocks and sent none for so long is not waited for any more.
 pub(super) const REQUEST_PATIENCE_MS: u64 = 10_000;
 
@@ -108,14 +107,6 @@ struct PeerFeed {
 pub(crate) struct Serving {
     pub(crate) next: u64,
     pub(crate) until: u64,
-}
-
-/// A binary search for the first place at which two replicas have different blocks: those
-/// before `equal` are the same, the one at `different` is not.
-#[derive(Clone, Copy, Debug)]
-struct Search {
-    equal: u64,
-    different: u64,
 }
 
 /// What to do after a message was taken in.
@@ -338,47 +329,6 @@ impl Sync {
         Ok(())
     }
 
-    /// Takes in a question about one block's hash.
-    pub(crate) fn probe(
-        &mut self,
-        session: SessionId,
-        feed: FeedId,
-        seq: u64,
-        dag: &Dag,
-        index: &dyn BlockIndex,
-    ) -> Result<(), SessionError> {
-        let hash = hash_at(dag, index, &feed, seq)?;
-        self.answer(session, Message::ProbeReply { feed, seq, hash })
-    }
-
-    /// Takes in the answer to one and goes on with the search.
-    pub(crate) fn probe_reply(
-        &mut self,
-        session: SessionId,
-        (feed, seq, hash): (FeedId, u64, Option<BlockHash>),
-        dag: &Dag,
-        index: &dyn BlockIndex,
-    ) -> Result<(), SessionError> {
-        let ours = hash_at(dag, index, &feed, seq)?;
-        let state = self
-            .sessions
-            .get_mut(&session)
-            .ok_or(SessionError::Unknown)?;
-        let Some(mut search) = state.searches.remove(&feed) else {
-            return Ok(());
-        };
-        if seq != search.middle() || hash.is_none() || ours.is_none() {
-            // The peer has cut the feed meanwhile, or we have: nothing is left to find.
-            return Ok(());
-        }
-        if hash == ours {
-            search.equal = seq + 1;
-        } else {
-            search.different = seq;
-        }
-        state.continue_search(feed, search, dag, index)
-    }
-
     pub(super) fn answer(
         &mut self,
         session: SessionId,
@@ -546,236 +496,6 @@ impl Sync {
             ..Effects::default()
         }
     }
-
-    /// What to send to a peer next, about `bytes_max` bytes of it.
-    pub(crate) fn produce(
-        &mut self,
-        session: SessionId,
-        bytes_max: usize,
-        (dag, blocks): (&Dag, &dyn Blocks),
-        now_ms: u64,
-    ) -> Result<Produced, SessionError> {
-        let is_fetching = self.is_fetching();
-        let Self {
-            sessions,
-            requested,
-            blocked,
-            fetch,
-            snapshot,
-            ..
-        } = self;
-        let state = sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
-        let mut messages = Vec::new();
-        state.greet(dag, &mut messages);
-        for feed in std::mem::take(&mut state.proofs) {
-            if let Some(proof) = dag.feed(&feed).and_then(|feed| feed.fork.as_ref()) {
-                messages.push(Message::ForkProof(Box::new(ForkProof::clone(proof))));
-            }
-        }
-        messages.extend(state.outbox.drain(..));
-        for feed in std::mem::take(&mut state.cut_feeds) {
-            let tips = blocks.tips(&feed)?;
-            if !tips.is_empty() {
-                messages.push(Message::Tips { feed, tips });
-            }
-        }
-        state.announce(dag, &mut messages);
-        state.tell_snapshot(*snapshot, &mut messages);
-        state.ask_parts(session, fetch.as_mut(), now_ms, &mut messages);
-        let held_back = fetch.as_ref().filter(|_| is_fetching);
-        let asked = (requested, &*blocked, held_back);
-        state.ask(session, dag, asked, now_ms, &mut messages);
-        let sent = state.serve_parts(bytes_max, (dag, blocks), &mut messages)?;
-        let room = bytes_max.saturating_sub(sent);
-        let more = serve(&mut state.serving, room, (dag, blocks), &mut messages)?;
-        let more = more || !state.parts.is_empty();
-        for message in &messages {
-            if let Message::Run(run) = message
-                && let Some(peer) = state.peer.get_mut(&run.feed)
-            {
-                peer.known = peer.known.max(run.end());
-            }
-        }
-        Ok(Produced {
-            messages,
-            more: more || state.greeting.is_some(),
-        })
-    }
-}
-
-impl Session {
-    /// Whether the peer is not to hear of a feed any more.
-    fn is_denied(&self, feed: &FeedState) -> bool {
-        self.dismissed_ms.is_some() && feed.descriptor.designation == Designation::Data
-    }
-
-    fn greet(&mut self, dag: &Dag, messages: &mut Vec<Message>) {
-        let Some(from) = self.greeting else { return };
-        let mut rest = dag
-            .feeds()
-            .skip_while(|(feed, _)| from.is_some_and(|from| **feed < from));
-        let part: Vec<_> = rest.by_ref().take(FEEDS_PER_MESSAGE_MAX).collect();
-        self.greeting = rest.next().map(|(feed, _)| Some(*feed));
-        self.named.extend(part.iter().map(|(feed, _)| **feed));
-        for (feed, state) in part.iter().filter(|(_, state)| state.fork.is_some()) {
-            self.proofs.insert(**feed);
-            if state.descriptor.device == self.device {
-                self.cut_feeds.insert(**feed);
-            }
-        }
-        let feeds = part.iter().map(|(_, state)| head_of(state)).collect();
-        messages.push(Message::Heads {
-            feeds,
-            complete: self.greeting.is_none(),
-        });
-    }
-
-    fn announce(&mut self, dag: &Dag, messages: &mut Vec<Message>) {
-        let mut feeds = Vec::new();
-        while let Some(feed) = self.announce.pop_first() {
-            if let Some(state) = dag.feed(&feed) {
-                self.named.insert(feed);
-                feeds.push(head_of(state));
-            }
-            if feeds.len() == FEEDS_PER_MESSAGE_MAX {
-                break;
-            }
-        }
-        if !feeds.is_empty() {
-            messages.push(Message::Heads {
-                feeds,
-                complete: false,
-            });
-        }
-    }
-
-    /// Asks for what this peer has, we lack, and nobody else was asked for.
-    fn ask(
-        &mut self,
-        session: SessionId,
-        dag: &Dag,
-        (requested, blocked, held_back): (
-            &mut BTreeMap<FeedId, Request>,
-            &BTreeSet<FeedId>,
-            Option<&Fetch>,
-        ),
-        now_ms: u64,
-        messages: &mut Vec<Message>,
-    ) {
-        let mut ranges = Vec::new();
-        for (feed, peer) in &self.peer {
-            let from = dag.next_needed(feed);
-            let until = peer.shown.min(end_of(feed, dag));
-            if until <= from
-                || requested.contains_key(feed)
-                || blocked.contains(feed)
-                || held_back.is_some_and(|fetch| fetch.holds_back(feed, peer.head.designation))
-                || self.trimmed.get(feed).is_some_and(|start| from < *start)
-                || self.searches.contains_key(feed)
-                || ranges.len() == FEEDS_PER_MESSAGE_MAX
-            {
-                continue;
-            }
-            let prev = dag.head_needed(feed);
-            ranges.push(Range {
-                feed: *feed,
-                from,
-                until,
-                prev,
-            });
-            requested.insert(
-                *feed,
-                Request {
-                    session,
-                    until,
-                    at_ms: now_ms,
-                },
-            );
-        }
-        if !ranges.is_empty() {
-            messages.push(Message::Want { ranges });
-        }
-    }
-
-    fn search(&mut self, feed: FeedId, different: u64) {
-        if self.searches.len() < SEARCHES_MAX && !self.searches.contains_key(&feed) {
-            let search = Search {
-                equal: 0,
-                different,
-            };
-            self.searches.insert(feed, search);
-            self.outbox.push_back(Message::Probe {
-                feed,
-                seq: search.middle(),
-            });
-        }
-    }
-
-    fn continue_search(
-        &mut self,
-        feed: FeedId,
-        search: Search,
-        dag: &Dag,
-        index: &dyn BlockIndex,
-    ) -> Result<(), SessionError> {
-        if search.equal < search.different {
-            self.searches.insert(feed, search);
-            self.outbox.push_back(Message::Probe {
-                feed,
-                seq: search.middle(),
-            });
-            return Ok(());
-        }
-        // Found: the peer's block at this place and ours are the proof.
-        let from = search.different;
-        let prev = match from.checked_sub(1) {
-            None => BlockHash::from_bytes([0; 32]),
-            Some(seq) => match hash_at(dag, index, &feed, seq)? {
-                Some(hash) => hash,
-                None => return Ok(()),
-            },
-        };
-        let ranges = vec![Range {
-            feed,
-            from,
-            until: from + 1,
-            prev,
-        }];
-        self.outbox.push_back(Message::Want { ranges });
-        Ok(())
-    }
-}
-
-impl Search {
-    const fn middle(&self) -> u64 {
-        self.equal + (self.different - self.equal) / 2
-    }
-}
-
-/// The block with which a feed ends here: it takes none from where it was forked.
-fn end_of(feed: &FeedId, dag: &Dag) -> u64 {
-    let fork = dag.feed(feed).and_then(|state| state.fork.as_ref());
-    fork.map_or(u64::MAX, ForkProof::seq)
-}
-
-fn head_of(state: &FeedState) -> FeedHead {
-    FeedHead {
-        device: state.descriptor.device,
-        designation: state.descriptor.designation,
-        incarnation: state.descriptor.incarnation,
-        length: state.length,
-        head: state.head,
-    }
-}
-
-fn hash_at(
-    dag: &Dag,
-    index: &dyn BlockIndex,
-    feed: &FeedId,
-    seq: u64,
-) -> Result<Option<BlockHash>, SessionError> {
-    dag.hash_at(feed, seq, index)
-        .map_err(|error| failed(&error))
 }
 
 pub(crate) fn failed(error: &IndexError) -> SessionError {

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use dxos_actors::testing::World;
 use dxos_actors::{Port, Shutdown};
-use dxos_credentials::{DeviceChain, Profile, Role};
+use dxos_credentials::{Profile, Role};
 use dxos_document::{Filter, Object, Query};
-use dxos_keys::{DeviceSecret, IdentityKey, IdentitySecret, SealingSecret, SpaceKey, StateHash};
+use dxos_keys::{IdentityKey, SpaceKey, StateHash};
 use dxos_protocol::echo::{
     AdmissionTicket, AdmitMember, ComputeStateHash, EchoError, RunQuery, UseAuthority,
 };
@@ -73,16 +73,7 @@ impl Peer {
     /// A device that has not started yet.
     pub(super) fn new(world: &World, name: &'static str) -> Self {
         let mut rng = world.seeds.rng_of(name);
-        let device = DeviceSecret::generate(&mut rng);
-        let sealing = SealingSecret::generate(&mut rng);
-        let identity = IdentitySecret::generate(&mut rng);
-        let authority = Authority {
-            chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-            profile: Profile::default(),
-            sealing,
-            recovery: None,
-            signer: Arc::new(device),
-        };
+        let authority = Authority::generate(Profile::default(), &mut rng);
         Self {
             disk: MemDisk::new(),
             authority,

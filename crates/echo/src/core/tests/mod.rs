@@ -25,12 +25,10 @@ mod roles;
 mod undo;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
-use dxos_credentials::{Credential, DeviceChain, Profile, Role};
+use dxos_credentials::{Credential, Profile, Role};
 use dxos_document::{Object, Op, Query, Transaction};
-use dxos_keys::{DeviceSecret, IdentitySecret, ObjectId, SealingSecret, SpaceSecret};
-use dxos_keys::{SpaceKey, StateHash};
+use dxos_keys::{ObjectId, SpaceKey, SpaceSecret, StateHash};
 use dxos_protocol::auth::Judgement;
 use dxos_protocol::echo::AdmissionTicket;
 use dxos_protocol::halo::Authority;
@@ -53,17 +51,7 @@ pub(super) fn rng(seed: u8) -> ChaCha20Rng {
 }
 
 pub(super) fn authority(seed: u8) -> Authority {
-    let mut rng = rng(seed);
-    let device = DeviceSecret::generate(&mut rng);
-    let sealing = SealingSecret::generate(&mut rng);
-    let identity = IdentitySecret::generate(&mut rng);
-    Authority {
-        chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
-        profile: Profile::default(),
-        sealing,
-        recovery: None,
-        signer: Arc::new(device),
-    }
+    Authority::generate(Profile::default(), &mut rng(seed))
 }
 
 pub(super) fn object(number: u8) -> ObjectId {
