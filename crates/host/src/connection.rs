@@ -11,12 +11,13 @@ use tokio::time::{interval, sleep, sleep_until, timeout};
 
 use crate::calls;
 use crate::limits::{
-    HELLO_BYTES_MAX, NAME_BYTES_MAX, PING_INTERVAL, READ_PATIENCE, REQUESTS_AT_ONCE,
-    REQUESTS_PER_SECOND, SILENCE_MAX,
+    HELLO_BYTES_MAX, PING_INTERVAL, READ_PATIENCE, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND,
+    SILENCE_MAX,
 };
+use crate::message::{self, answer, refusal, reply};
 use crate::outlet::{Out, Outlet};
 use crate::protocol::{
-    ErrorAction, ErrorInfo, Hello, PROTOCOL, Request, RequestId, SessionLimits, Welcome, code,
+    ErrorAction, ErrorInfo, Hello, PROTOCOL, Request, SessionLimits, Welcome, code,
 };
 use crate::shared::{Caller, Guest, Shared, Stranger};
 use crate::tokens::Refused;
@@ -234,11 +235,12 @@ async fn greet(
             In::Closed => return Ok(None),
         }
     };
-    let request = read(&text)?;
+    let request = message::read(&text)?;
     let Some(id) = request.id.clone().filter(|_| request.method == "hello") else {
         return Err(unauthenticated("the first message has to be hello"));
     };
-    let admitted = hello(shared, stranger, request.params, outlet);
+    let admitted = message::given(request.params.as_deref())
+        .and_then(|given| hello(shared, stranger, given, outlet));
     let (caller, guest, welcome) = match admitted {
         Ok(admitted) => admitted,
         Err(error) => {
@@ -415,7 +417,7 @@ async fn take(
     text: &Bytes,
     working: &Arc<Semaphore>,
 ) -> Result<(), Option<ErrorInfo>> {
-    let request = match read(text) {
+    let request = match message::read(text) {
         Ok(request) => request,
         Err(error) => {
             // It is told, and what comes next is read: the frame itself was whole.
@@ -427,8 +429,9 @@ async fn take(
     let Request {
         id, method, params, ..
     } = request;
+    let given = message::given(params.as_deref());
     if calls::is_in_order(&method) {
-        let result = calls::at_once(caller, &method, params);
+        let result = given.and_then(|given| calls::at_once(caller, &method, given));
         caller.shared.counters.answered(result.is_ok());
         if let Some(id) = id {
             let sent = caller.outlet.send(reply(&id, result)).await;
@@ -441,7 +444,10 @@ async fn take(
     };
     let caller = caller.clone();
     actix_web::rt::spawn(async move {
-        let result = calls::call(&caller, &method, params).await;
+        let result = match given {
+            Ok(given) => calls::call(&caller, &method, given).await,
+            Err(error) => Err(error),
+        };
         caller.shared.counters.answered(result.is_ok());
         if let Some(id) = id {
             // The connection may have ended meanwhile.
@@ -450,53 +456,6 @@ async fn take(
         drop(permit);
     });
     Ok(())
-}
-
-fn read(text: &Bytes) -> Result<Request, ErrorInfo> {
-    let json: Value = serde_json::from_slice(text).map_err(|error| {
-        let message = format!("the message is no JSON: {error}");
-        ErrorInfo::new(code::PARSE, "parse", ErrorAction::Correct, message)
-    })?;
-    let invalid = |message: &str| {
-        ErrorInfo::new(
-            code::INVALID_REQUEST,
-            "invalidRequest",
-            ErrorAction::Correct,
-            message,
-        )
-    };
-    if json.is_array() {
-        return Err(invalid("batches are not taken; send one request a message"));
-    }
-    let request: Request = serde_json::from_value(json)
-        .map_err(|error| invalid(&format!("the message is no request: {error}")))?;
-    if request.jsonrpc != "2.0" {
-        return Err(invalid("jsonrpc has to be \"2.0\""));
-    }
-    if let Some(RequestId::Text(text)) = &request.id
-        && text.len() > NAME_BYTES_MAX
-    {
-        return Err(invalid("the id of a request is longer than 64 bytes"));
-    }
-    Ok(request)
-}
-
-fn answer(id: &RequestId, result: &str) -> String {
-    format!(
-        r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#,
-        json!(id)
-    )
-}
-
-fn refusal(id: Option<&RequestId>, error: &ErrorInfo) -> String {
-    json!({ "jsonrpc": "2.0", "id": id, "error": error }).to_string()
-}
-
-fn reply(id: &RequestId, result: Result<String, ErrorInfo>) -> String {
-    match result {
-        Ok(result) => answer(id, &result),
-        Err(error) => refusal(Some(id), &error),
-    }
 }
 
 #[cfg(test)]
@@ -518,24 +477,5 @@ mod tests {
         let later = start + Duration::from_secs(1);
         let free = (0..3000).take_while(|_| pace.take(later).is_zero()).count();
         assert!((1990..=2000).contains(&free), "{free}");
-    }
-
-    #[test]
-    fn what_is_no_request_is_told_apart() {
-        let code_of =
-            |text: &'static str| read(&Bytes::from_static(text.as_bytes())).unwrap_err().code;
-        assert_eq!(code_of("{"), code::PARSE);
-        assert_eq!(code_of("[]"), code::INVALID_REQUEST);
-        assert_eq!(code_of("{}"), code::INVALID_REQUEST);
-        assert_eq!(
-            code_of(r#"{"jsonrpc":"1.0","id":1,"method":"x"}"#),
-            code::INVALID_REQUEST
-        );
-        assert_eq!(
-            code_of(r#"{"jsonrpc":"2.0","id":{},"method":"x"}"#),
-            code::INVALID_REQUEST
-        );
-        let nested = "[".repeat(100_000);
-        assert_eq!(read(&Bytes::from(nested)).unwrap_err().code, code::PARSE);
     }
 }

@@ -33,6 +33,7 @@ mod follow;
 mod host;
 mod limits;
 mod memory;
+mod message;
 mod metrics;
 mod outlet;
 pub mod protocol;

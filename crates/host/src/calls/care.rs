@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::{Answer, done, json, params, space_of, unknown};
 use crate::convert::{self, parse};
 use crate::protocol::{
-    CreateEpoch, DeleteSpace, EpochInfo, ErrorInfo, ReadSyncStatus, SpaceParams, SyncStatusInfo,
-    TrimSpace, TrimmedInfo,
+    CreateEpoch, DeleteSpace, EpochInfo, ErasureInfo, ErrorInfo, ReadSyncStatus, SpaceParams,
+    SyncStatusInfo, TrimSpace, TrimmedInfo,
 };
 use crate::shared::Caller;
 
@@ -34,9 +34,18 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         "echo.createEpoch" => {
             let create: CreateEpoch = params(given)?;
             let space = space_of(caller, &create.space).await?;
-            let mut options = EpochOptions::new();
-            options.share_state = create.share_state;
-            json(&convert::epoch(&space.create_epoch(options).await?))
+            json(&convert::epoch(
+                &space.create_epoch(options(&create)).await?,
+            ))
+        }
+        "echo.erase" => {
+            let create: CreateEpoch = params(given)?;
+            let space = space_of(caller, &create.space).await?;
+            json(&convert::erasure(&space.erase(options(&create)).await?))
+        }
+        "echo.erasure" => {
+            let space = named(caller, given).await?;
+            json(&erasure(&space).await?)
         }
         "echo.epochs" => {
             let space = named(caller, given).await?;
@@ -54,6 +63,12 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         }
         _ => Err(unknown(method)),
     }
+}
+
+fn options(create: &CreateEpoch) -> EpochOptions {
+    let mut options = EpochOptions::new();
+    options.share_state = create.share_state;
+    options
 }
 
 async fn named(caller: &Caller, given: Value) -> Result<Space, ErrorInfo> {
@@ -81,6 +96,12 @@ pub(crate) async fn sync_status(
         Some(object) => space.object_sync_status(parse("object", object)?).await?,
     };
     Ok(convert::sync_status(&status))
+}
+
+/// How far the erasure of a space is that was asked for last.
+pub(crate) async fn erasure(space: &Space) -> Result<Option<ErasureInfo>, ErrorInfo> {
+    let erasure = space.erasure().await?;
+    Ok(erasure.as_ref().map(convert::erasure))
 }
 
 /// The epochs of a space, the latest first.

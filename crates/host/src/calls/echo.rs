@@ -107,9 +107,8 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
             history::call(caller, method, given).await
         }
         "echo.openSpace" | "echo.closeSpace" | "echo.deleteSpace" | "echo.stats"
-        | "echo.syncStatus" | "echo.epochs" | "echo.createEpoch" | "echo.trim" => {
-            care::call(caller, method, given).await
-        }
+        | "echo.syncStatus" | "echo.epochs" | "echo.createEpoch" | "echo.trim" | "echo.erase"
+        | "echo.erasure" => care::call(caller, method, given).await,
         "echo.query" | "echo.page" | "echo.count" | "echo.groupCount" | "echo.explain" => {
             query::call(caller, method, given).await
         }

@@ -23,7 +23,7 @@ use crate::limits::ANSWER_BYTES_MAX;
 use crate::protocol::{ErrorAction, ErrorInfo, Nothing, code};
 use crate::shared::Caller;
 
-pub(crate) use care::{epochs, sync_status};
+pub(crate) use care::{epochs, erasure, sync_status};
 pub(crate) use client::info as client_info;
 pub(crate) use echo::{members, network_info, spaces};
 pub(crate) use flows::Flows;

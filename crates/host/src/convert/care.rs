@@ -1,13 +1,15 @@
 //! How a space is kept, as it goes over the wire.
 
 use dxos_client::{
-    DeviceSync, EpochReport, EpochState, GcReport, SpaceReason, SpaceStats, SyncStatus,
+    DeviceSync, EpochReport, EpochState, ErasureReport, ErasureState, GcReport, SpaceReason,
+    SpaceStats, SyncStatus,
 };
 
 use super::texts;
 use crate::protocol::{
-    DeviceSyncInfo, EpochInfo, EpochStateInfo, GarbageInfo, MissingRangeInfo, SpaceBytesInfo,
-    SpaceReasonInfo, SpaceReasonKind, SpaceStatsInfo, SyncStatusInfo,
+    DeviceSyncInfo, EpochInfo, EpochStateInfo, ErasureInfo, ErasureStateInfo, GarbageInfo,
+    MissingRangeInfo, SpaceBytesInfo, SpaceReasonInfo, SpaceReasonKind, SpaceStatsInfo,
+    SyncStatusInfo,
 };
 
 pub(crate) fn reason(reason: &SpaceReason) -> SpaceReasonInfo {
@@ -75,6 +77,23 @@ pub(crate) fn epoch(epoch: &EpochReport) -> EpochInfo {
         trimmed: epoch.is_trimmed,
         tidying: epoch.is_tidying,
         may_contest: texts(&epoch.may_contest),
+    }
+}
+
+pub(crate) fn erasure(erasure: &ErasureReport) -> ErasureInfo {
+    ErasureInfo {
+        device: erasure.by.to_string(),
+        state: match erasure.state {
+            ErasureState::Acknowledging => ErasureStateInfo::Acknowledging,
+            ErasureState::Requested => ErasureStateInfo::Requested,
+            ErasureState::Done => ErasureStateInfo::Done,
+            _ => ErasureStateInfo::Erasing,
+        },
+        epoch: erasure.epoch,
+        waits_for: texts(&erasure.waits_for),
+        missing_blocks: erasure.missing_blocks,
+        keys: erasure.keys,
+        recovery_keys: texts(&erasure.recovery_keys),
     }
 }
 

@@ -86,6 +86,27 @@ wire! {
         pub blocks: u64,
     }
 
+    /// How far an erasure is: what was deleted is destroyed on every device, with the content
+    /// keys that it was sealed with.
+    pub struct ErasureInfo {
+        /// The device that asked for it.
+        pub device: String,
+        /// How far it is on this device.
+        pub state: ErasureStateInfo,
+        /// The number of the epoch that does it, once there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub epoch: Option<u64>,
+        /// Devices that it waits for. One that is lost has to be revoked.
+        pub waits_for: Vec<String>,
+        /// Blocks that devices said they knew and that are not here yet.
+        pub missing_blocks: u64,
+        /// How many content keys it destroys.
+        pub keys: u64,
+        /// Recovery keys that these content keys were sealed for: whoever has such a phrase and
+        /// kept the blocks can read them all the same.
+        pub recovery_keys: Vec<String>,
+    }
+
     /// What is stored of a space.
     pub struct SpaceStatsInfo {
         /// Objects that exist and are not deleted.
@@ -160,6 +181,20 @@ kinds! {
         Unknown,
     }
 
+    /// How far an erasure is on a device.
+    #[derive(Copy, Eq)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum ErasureStateInfo {
+        /// Devices have still to say that they seal nothing more with the keys before.
+        Acknowledging,
+        /// All have; a device of an admin that has all blocks creates the epoch next.
+        Requested,
+        /// The epoch is there; blocks and keys are not all destroyed yet.
+        Erasing,
+        /// They are.
+        Done,
+    }
+
     /// Where an epoch stands on a device.
     #[derive(Copy, Eq)]
     #[serde(rename_all = "kebab-case")]
@@ -185,7 +220,8 @@ params! {
         pub object: Option<String>,
     }
 
-    /// Signs a snapshot of a space as it is on this device.
+    /// Signs a snapshot of a space as it is on this device, or asks for one that leaves out what
+    /// was deleted.
     pub struct CreateEpoch {
         /// The space.
         pub space: String,

@@ -1,7 +1,7 @@
 //! JSON-RPC 2.0: requests, answers, errors, notifications.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// What a client sends: a request, or a notification when it has no `id`.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,9 +13,9 @@ pub struct Request {
     pub id: Option<RequestId>,
     /// The method, one of [`METHODS`](crate::protocol::METHODS).
     pub method: String,
-    /// What the method takes; nothing is the same as an empty object.
+    /// What the method takes, as it came; nothing is the same as an empty object.
     #[serde(default)]
-    pub params: Value,
+    pub params: Option<Box<RawValue>>,
 }
 
 /// The name of a request, chosen by the client.

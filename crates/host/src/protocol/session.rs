@@ -200,6 +200,12 @@ kinds! {
             /// The space.
             space: String,
         },
+        /// How far the erasure is that was asked for last:
+        /// [`ErasureInfo`](super::ErasureInfo), or null.
+        Erasure {
+            /// The space.
+            space: String,
+        },
         /// A query: [`QueryPart`](super::QueryPart), then changes as
         /// [`QueryChange`](super::QueryChange).
         Query {

@@ -105,6 +105,8 @@ methods! {
     "echo.epochs" ("SpaceParams") -> "EpochInfo[]";
     "echo.createEpoch" ("CreateEpoch") -> "EpochInfo";
     "echo.trim" ("TrimSpace") -> "TrimmedInfo";
+    "echo.erase" ("CreateEpoch") -> "ErasureInfo";
+    "echo.erasure" ("SpaceParams") -> "ErasureInfo | null";
     "echo.members" ("SpaceParams") -> "MemberInfo[]";
     "echo.removeMember" ("MemberParams") -> "Nothing";
     "echo.updateMemberRole" ("UpdateMemberRole") -> "Nothing";

@@ -89,7 +89,7 @@ fn generated() -> String {
         SpaceParams CreateSpace UpdateSpace MemberParams UpdateMemberRole LeaveSpace PostMessage
         ReadBlocks
         SpaceReasonInfo SpaceReasonKind SyncStatusInfo DeviceSyncInfo MissingRangeInfo
-        EpochInfo EpochStateInfo TrimmedInfo SpaceStatsInfo SpaceBytesInfo GarbageInfo
+        EpochInfo EpochStateInfo TrimmedInfo ErasureInfo ErasureStateInfo SpaceStatsInfo SpaceBytesInfo GarbageInfo
         ReadSyncStatus CreateEpoch TrimSpace DeleteSpace
         ObjectInfo MomentInfo MetaInfo ForeignKeyInfo QueryPart QueryChange PlacedInfo QueryPage
         Applied CommittedInfo DanglingInfo SchemaInfo ResolvedRef
@@ -172,6 +172,7 @@ const TOPICS: &[(&str, &str, &str)] = &[
     ("members", "MemberInfo[]", "never"),
     ("syncStatus", "SyncStatusInfo", "never"),
     ("epochs", "EpochInfo[]", "never"),
+    ("erasure", "ErasureInfo | null", "never"),
     ("query", "QueryPart", "QueryChange"),
     ("object", "ObjectInfo | null", "never"),
     ("text", "TextValue", "TextChangeInfo"),

@@ -231,7 +231,7 @@ pub(super) async fn open(caller: &Caller, topic: &Topic) -> Result<Box<dyn Sourc
                 }),
             )
         }
-        Topic::SyncStatus { .. } | Topic::Epochs { .. } => {
+        Topic::SyncStatus { .. } | Topic::Epochs { .. } | Topic::Erasure { .. } => {
             interval = Duration::from_millis(200);
             of_space(caller, topic).await?
         }
@@ -273,6 +273,7 @@ async fn of_space(
     | Topic::Members { space }
     | Topic::SyncStatus { space, .. }
     | Topic::Epochs { space }
+    | Topic::Erasure { space }
     | Topic::SpaceInvitations { space }) = topic
     else {
         return invitation(caller, topic).await;
@@ -298,6 +299,13 @@ async fn of_space(
             Box::new(move |_| {
                 let space = space.clone();
                 Box::pin(async move { Ok(text(&calls::epochs(&space).await?)) })
+            }),
+        ),
+        Topic::Erasure { .. } => (
+            either(watched(space.watch().await?), ticks(LOOK_SELDOM)),
+            Box::new(move |_| {
+                let space = space.clone();
+                Box::pin(async move { Ok(text(&calls::erasure(&space).await?)) })
             }),
         ),
         Topic::Space { .. } => (

@@ -129,6 +129,24 @@ async fn an_epoch_is_made_told_and_what_is_before_it_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_is_erased_and_how_far_that_is_is_told() {
+    let served = serve().await;
+    let (mut page, space) = served.page_with_space().await;
+    let of = json!({ "space": space });
+    let none = page.call("echo.erasure", of.clone()).await.unwrap();
+    assert_eq!(none, json!(null));
+    page.subscribe(1, json!({ "topic": "erasure", "space": space }), 8)
+        .await;
+    assert_eq!(page.event(1).await["value"], json!(null));
+    write(&mut page, &space, 1).await;
+    let erasure = page.call("echo.erase", of).await.unwrap();
+    assert!(erasure["keys"].as_u64() > Some(0), "{erasure}");
+    // Of a space of one device nobody else is waited for.
+    page.event_where(1, |event| event["value"]["state"] == "done")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_has_stored_a_space_or_an_object_is_told_as_it_changes() {
     let served = serve().await;
     let (mut page, space) = served.page_with_space().await;

@@ -281,6 +281,11 @@ async fn a_message_in_endless_pieces_is_bounded_as_a_whole() {
     assert_eq!(page.answer(77).await.unwrap(), json!({}));
 }
 
+/// Lists in lists: more than is read.
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!(1), |inner, _| json!([inner]))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_messages_are_told_and_hurt_nobody() {
     let served = serve().await;
@@ -288,7 +293,7 @@ async fn malformed_messages_are_told_and_hurt_nobody() {
     for (text, code) in [
         ("{".to_owned(), -32700),
         ("nonsense".to_owned(), -32700),
-        ("[".repeat(100_000), -32700),
+        ("[".repeat(100_000), -32600),
         ("[]".to_owned(), -32600),
         (
             r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#.to_owned(),
@@ -332,6 +337,8 @@ async fn malformed_messages_are_told_and_hurt_nobody() {
             json!({ "id": -1, "topic": { "topic": "status" }, "credits": 1 }),
             -32602,
         ),
+        ("echo.space", json!({ "space": nested(200) }), -32602),
+        ("ping", nested(200), -32602),
         ("unsubscribe", json!({ "id": 9 }), -32008),
         ("credit", json!({ "id": 9, "n": 1 }), -32008),
         (

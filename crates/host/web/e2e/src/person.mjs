@@ -1,6 +1,7 @@
 // Somebody at a console: what the stories do, in the words of what is on screen.
 import { join, resolve } from 'node:path';
 import { Host } from './host.mjs';
+import { noteShifts } from './shift.mjs';
 
 /** How long anything may take before a test gives up. */
 export const PATIENCE_MS = 30_000;
@@ -61,6 +62,7 @@ export class Person {
     const host = await Host.start();
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: 'reduce', ...options });
     await serveBundle(context);
+    await noteShifts(context);
     const person = new Person(name, host, await context.newPage());
     await person.page.goto(host.url);
     return person;

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { seriousViolations } from '../src/axe.mjs';
 import { launchBrowser } from '../src/chromium.mjs';
 import { PATIENCE_MS, Person, SCREENSHOTS } from '../src/person.mjs';
+import { shifts } from '../src/shift.mjs';
 
 /** @type {import('playwright-core').Browser} */
 let browser;
@@ -142,6 +143,22 @@ test('the other pages of a space', async () => {
     await ann.page.getByRole('main').getByRole('listitem').or(ann.page.getByRole('main').getByRole('table')).first().waitFor();
     await show(ann, tab.toLowerCase());
   }
+  const kept = ann.page.getByRole('region', { name: 'On this device' });
+  await kept.getByText(/feeds, /).waitFor();
+  await kept.getByRole('button', { name: 'Delete on this device' }).click();
+  await kept.getByText('1 other device has signed to have all of it.').waitFor();
+  await kept.scrollIntoViewIfNeeded();
+  await show(ann, 'settings-kept');
+  await kept.getByRole('button', { name: 'Keep' }).click();
+  await kept.getByRole('button', { name: 'Close the space' }).click();
+  await ann.page.getByRole('heading', { name: 'This space is closed' }).waitFor();
+  await show(ann, 'closed');
+  await ann.page.getByRole('button', { name: 'Open the space' }).click();
+  await ann.openTab('Feeds');
+  const epochs = ann.page.getByRole('region', { name: 'Epochs' });
+  await epochs.getByRole('button', { name: 'Create an epoch' }).click();
+  await epochs.getByText('current', { exact: true }).waitFor();
+  await show(ann, 'epochs');
 });
 
 test('identity, devices, contacts, network, host', async () => {
@@ -225,6 +242,27 @@ test('the keyboard leads everywhere, and every stop is seen', async () => {
     });
     expect(seen === '' || seen === 'the body', seen).toBe(true);
   }
+});
+
+test('nothing moves by itself while a page is loaded', async () => {
+  const { page } = ann;
+  const pages = ['', 'profile', 'devices', 'contacts', 'network', 'host', 'simulation'];
+  const ofSpace = ['objects', 'documents', 'query', 'history', 'members', 'feeds', 'replication', 'settings'].map((name) => `space/${space}/${name}`);
+  /** @type {string[]} */
+  const moved = [];
+  for (const { look, viewport } of LOOKS.filter(({ look }) => look !== 'dark')) {
+    await page.setViewportSize(viewport);
+    for (const path of [...pages, ...ofSpace]) {
+      await page.goto('about:blank');
+      await page.goto(`${ann.host.origin}/#/${path}`);
+      await page.getByRole('heading', { level: 1 }).first().waitFor();
+      const all = await shifts(page);
+      const sum = all.reduce((total, { value }) => total + value, 0);
+      if (sum > 0.02) moved.push(`${path || 'spaces'}, ${look}: ${sum.toFixed(3)} by ${all.map(({ of }) => of).join(' | ').slice(0, 600)}`);
+    }
+  }
+  await page.setViewportSize(LOOKS[0].viewport);
+  expect(moved).toEqual([]);
 });
 
 test('no page has complained of anything', () => {

@@ -199,6 +199,40 @@ describe.sequential('two people share a space', () => {
     await bob.addTask('In a space of my own');
   });
 
+  test('a space is cut at an epoch, closed, opened and deleted on one device', async () => {
+    const { page } = bob;
+    const main = page.getByRole('main');
+    await bob.openTab('Replication');
+    await main.getByText('No other device yet').waitFor();
+    await bob.openTab('Feeds');
+    const epochs = main.getByRole('region', { name: 'Epochs' });
+    await epochs.getByRole('button', { name: 'Create an epoch' }).click();
+    await epochs.getByText('current', { exact: true }).waitFor();
+    await epochs.getByRole('button', { name: 'Drop older blocks here' }).click();
+    await epochs.getByRole('group', { name: /^Drop the history/ }).getByRole('button', { name: 'Drop older blocks here' }).click();
+    await epochs.getByText('older blocks dropped').waitFor();
+    await bob.openTab('Settings');
+    const kept = main.getByRole('region', { name: 'On this device' });
+    await kept.getByText(/\d+ in \d feeds/).waitFor();
+    await kept.getByRole('button', { name: 'Close the space' }).click();
+    await main.getByRole('heading', { name: 'This space is closed' }).waitFor();
+    // The same for whoever loads the page anew.
+    await page.reload();
+    await main.getByRole('button', { name: 'Open the space' }).click();
+    await bob.openTab('Objects');
+    await bob.cell('In a space of my own').waitFor();
+    await bob.addTask('After it was opened');
+    await bob.openTab('Settings');
+    await kept.getByRole('button', { name: 'Delete on this device' }).click();
+    const asked = kept.getByRole('group', { name: /^Delete it from this device\? No other device is known/ });
+    await asked.getByRole('button', { name: 'Keep' }).click();
+    await kept.getByRole('button', { name: 'Delete on this device' }).click();
+    await asked.getByRole('button', { name: 'Delete on this device' }).click();
+    await main.getByRole('heading', { name: 'Spaces', level: 1 }).waitFor();
+    // What is left is the space that Bob was removed from.
+    await expect.poll(() => main.getByRole('listitem').count(), soon).toBe(1);
+  });
+
   test('no page has complained of anything', () => {
     ann.expectNoComplaints();
     bob.expectNoComplaints();

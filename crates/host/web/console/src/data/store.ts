@@ -1,10 +1,30 @@
-import { useCallback, useEffect, useState, useSyncExternalStore } from 'react';
-import type { Store } from '@dxos-rs/client';
+import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import type { Live, Store } from '@dxos-rs/client';
 import { toast } from '../ui/toast.js';
 
 /** What a store shows now, and again after each change. */
 export function useStore<T>(store: Store<T>): T {
   return useSyncExternalStore(store.subscribe, store.get, store.get);
+}
+
+/**
+ * Whether the host has said all of these, or why it does not: what shows before that would move
+ * when the rest comes.
+ */
+export function useAreTold(lives: ReadonlyArray<Live<unknown>>): boolean {
+  const told = useMemo(() => {
+    const stores = lives.flatMap((live) => [live.loaded, live.error]);
+    return {
+      get: () => lives.every((live) => live.loaded.get() || live.error.get() !== undefined),
+      subscribe: (listener: () => void) => {
+        // The live ones are followed as long as somebody listens.
+        const stops = [...stores, ...lives].map((store: Store<unknown>) => store.subscribe(listener));
+        return () => stops.forEach((stop) => stop());
+      },
+    };
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, lives);
+  return useStore(told);
 }
 
 /** What a single request has answered. */

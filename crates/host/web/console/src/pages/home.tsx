@@ -4,7 +4,7 @@ import { useStore } from '../data/store.js';
 import { href } from '../router.js';
 import { openDialog } from '../shell/dialogs.js';
 import { PageFrame } from '../shell/shell.js';
-import { Avatar, Badge, Button, Empty, IconButton } from '../ui/controls.js';
+import { Avatar, Badge, Button, Empty } from '../ui/controls.js';
 import { plural } from '../ui/format.js';
 import { Presence } from './space/presence.js';
 
@@ -16,9 +16,11 @@ export function Home({ identity }: { identity: IdentityInfo }) {
       <Button icon="join" onClick={() => openDialog({ dialog: 'joinSpace' })}>
         Join
       </Button>
-      <IconButton icon="undo" label="Restore an archive" onClick={() => openDialog({ dialog: 'restore' })} />
+      <Button icon="undo" aria-label="Restore an archive" onClick={() => openDialog({ dialog: 'restore' })}>
+        <span className="optional">Restore</span>
+      </Button>
       <Button icon="add" kind="primary" onClick={() => openDialog({ dialog: 'createSpace' })}>
-        Create a space
+        Create<span className="optional"> a space</span>
       </Button>
     </>
   );

@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import type { EpochInfo, Space } from '@dxos-rs/client';
+import type { EpochInfo, ErasureInfo, Space } from '@dxos-rs/client';
 import { useAction, useStore } from '../../data/store.js';
 import { Badge, Button, ConfirmButton, Key } from '../../ui/controls.js';
 import { formatCount, plural } from '../../ui/format.js';
@@ -30,6 +30,7 @@ export function Epochs({ space }: { space: Space }) {
           ))}
         </ul>
       )}
+      <Erasure space={space} />
       {(role === 'admin' || (current && !current.trimmed)) && (
         <div className="card-body stack">
           {epochs.length === 0 && (
@@ -49,6 +50,15 @@ export function Epochs({ space }: { space: Space }) {
                 {busy ? 'One moment…' : 'Create an epoch'}
               </Button>
             )}
+            {role === 'admin' && (
+              <ConfirmButton
+                disabled={busy}
+                question="Destroy what was deleted on every device, with its keys? Nothing undoes that."
+                onConfirm={() => void run(() => space.erase({ shareState: share }), 'Devices are asked to erase what was deleted')}
+              >
+                Erase what was deleted
+              </ConfirmButton>
+            )}
             {current && !current.trimmed && (
               <ConfirmButton
                 disabled={busy}
@@ -66,6 +76,29 @@ export function Epochs({ space }: { space: Space }) {
         </div>
       )}
     </section>
+  );
+}
+
+const ERASURE: Record<ErasureInfo['state'], string> = {
+  acknowledging: 'Devices have still to say that they write nothing more with the keys before.',
+  requested: 'A device of an admin that has all blocks signs the epoch next.',
+  erasing: 'Blocks and keys are being destroyed.',
+  done: 'What was deleted is destroyed on this device, with its keys.',
+};
+
+/** How far the erasure is that was asked for last. */
+function Erasure({ space }: { space: Space }) {
+  const erasure = useStore(space.erasure);
+  if (!erasure) return null;
+  const waits = erasure.waitsFor.length;
+  return (
+    <div className="card-body row wrap erasure" role="status">
+      <Badge tone={erasure.state === 'done' ? 'good' : 'warn'}>{erasure.state === 'done' ? 'erased' : 'erasing'}</Badge>
+      <span className="soft small">
+        {ERASURE[erasure.state]}
+        {waits > 0 && ` It waits for ${plural(waits, 'device')}; one that is lost has to be revoked.`}
+      </span>
+    </div>
   );
 }
 

@@ -1,6 +1,6 @@
 import { useEffect, useLayoutEffect, useMemo, useState } from 'react';
 import type { BlockInfo, FeedInfo, Space } from '@dxos-rs/client';
-import { asError, useLoad, useStore } from '../../data/store.js';
+import { asError, useAreTold, useLoad, useStore } from '../../data/store.js';
 import { Ago, Avatar, Badge, Button, Empty, Key } from '../../ui/controls.js';
 import { formatCount, hueOf, plural } from '../../ui/format.js';
 import { useWidth } from '../../ui/width.js';
@@ -19,7 +19,9 @@ export function Feeds({ space }: { space: Space }) {
   const [feed, setFeed] = useState<string>();
   const forks = useStore(space.forks);
   const sorted = useMemo(() => [...(feeds.value ?? [])].sort((one, other) => (one.designation === other.designation ? other.applied - one.applied : one.designation === 'data' ? -1 : 1)), [feeds.value]);
+  const told = useAreTold([space.epochs, space.erasure, space.members]);
   const shown = feed === undefined ? undefined : sorted.find((one) => one.feed === feed);
+  if (!feeds.value || !told) return <div aria-busy="true" />;
   return (
     <div className="column wide">
       <section className="card" aria-labelledby="feeds-title">
@@ -31,7 +33,7 @@ export function Feeds({ space }: { space: Space }) {
           {sorted.map((one) => {
             const fork = forks.find((known) => known.feed === one.feed);
             return (
-              <li key={one.feed}>
+              <li key={one.feed} className="feed">
                 <Avatar name={one.author.displayName} id={one.author.identity ?? one.feed} />
                 <div className="grow">
                   <strong style={{ fontWeight: 560 }}>{one.author.displayName ?? 'No name'}</strong>
@@ -42,7 +44,7 @@ export function Feeds({ space }: { space: Space }) {
                 </div>
                 <Badge>{one.incarnation === 0 ? one.designation : `${one.designation}, ${one.incarnation + 1}.`}</Badge>
                 {fork && <Badge tone="bad">forked, cut at {fork.seq}</Badge>}
-                <span className="small soft">{plural(one.applied, 'block')}</span>
+                <span className="small soft feed-count">{plural(one.applied, 'block')}</span>
                 {/* Credentials are on the page of the space's settings. */}
                 <Button
                   small
@@ -98,7 +100,8 @@ function useBlocks(space: Space, feed: string | undefined, count: number) {
 function Blocks({ space, feeds, feed, count }: { space: Space; feeds: readonly FeedInfo[]; feed: FeedInfo | undefined; count: number }) {
   const { blocks, next, loaded, readMore } = useBlocks(space, feed?.feed, count);
   const [chosen, setChosen] = useState<string>();
-  if (loaded && blocks.length === 0) {
+  if (!loaded) return null;
+  if (blocks.length === 0) {
     return (
       <section className="card">
         <Empty icon="block" title="No transactions yet" />

@@ -1,6 +1,6 @@
 import type { ConnectionInfo, DeviceSyncInfo, MemberInfo, Space } from '@dxos-rs/client';
 import { useClient } from '../../data/client.js';
-import { useLoad, useStore } from '../../data/store.js';
+import { useAreTold, useLoad, useStore } from '../../data/store.js';
 import { Badge, Dot, Empty, Figure, Key } from '../../ui/controls.js';
 import { formatBytes, formatCount, plural } from '../../ui/format.js';
 
@@ -11,6 +11,9 @@ export function Replication({ space }: { space: Space }) {
   const hash = useLoad(() => space.stateHash(), [space, pipeline.blocks, pipeline.objects]);
   const { blocks, missingBlocks, objects } = pipeline;
   const share = blocks + missingBlocks === 0 ? 1 : blocks / (blocks + missingBlocks);
+  const client = useClient();
+  const told = useAreTold([space.syncStatus, space.members, client.mesh.networkStatus]);
+  if (!told) return <div aria-busy="true" />;
   const percent = missingBlocks === 0 ? 100 : Math.min(99, Math.floor(share * 100));
   return (
     <div className="column">

@@ -7,6 +7,7 @@ import type {
   DepartureInfo,
   EchoProperties,
   EpochInfo,
+  ErasureInfo,
   FeedInfo,
   ForkInfo,
   HistoryPageInfo,
@@ -73,6 +74,8 @@ export interface Space {
   readonly syncStatus: Live<SyncStatusInfo | undefined>;
   /** Its epochs that count, the latest first. */
   readonly epochs: Live<readonly EpochInfo[]>;
+  /** How far the erasure is that was asked for last; null when there was none. */
+  readonly erasure: Live<ErasureInfo | null | undefined>;
   /** Its objects. */
   readonly db: Database;
 
@@ -125,6 +128,12 @@ export interface Space {
    * known to know of the epoch, unless `force`.
    */
   trim(options?: { force?: boolean }): Promise<number>;
+  /**
+   * Has everything that was deleted by now destroyed on every device, with the content keys that
+   * it was sealed with. It returns at once; {@link erasure} tells how far it is and for which
+   * devices it waits. It does not reach what somebody copied, such as archives. Admins may.
+   */
+  erase(options?: { shareState?: boolean }): Promise<ErasureInfo>;
   /** How much of it is stored; all of it is read. */
   stats(): Promise<SpaceStatsInfo>;
 

@@ -14,6 +14,7 @@ import type {
   CredentialInfo,
   DanglingInfo,
   EpochInfo,
+  ErasureInfo,
   FeedInfo,
   HistoryPageInfo,
   Json,
@@ -48,6 +49,7 @@ export class Space implements SpaceApi {
   readonly invitations: Live<readonly HostInvitation[]>;
   readonly syncStatus: Live<SyncStatusInfo | undefined>;
   readonly epochs: Live<readonly EpochInfo[]>;
+  readonly erasure: Live<ErasureInfo | null | undefined>;
   readonly state: SpaceApi['state'];
   readonly reason: SpaceApi['reason'];
   readonly error: SpaceApi['error'];
@@ -83,6 +85,7 @@ export class Space implements SpaceApi {
     this.invitations = live<readonly HostInvitation[]>(context, { topic: 'spaceInvitations', space: this.key }, [], this.#hosted.all);
     this.syncStatus = live<SyncStatusInfo | undefined>(context, { topic: 'syncStatus', space: this.key }, undefined);
     this.epochs = live<readonly EpochInfo[]>(context, { topic: 'epochs', space: this.key }, []);
+    this.erasure = live<ErasureInfo | null | undefined>(context, { topic: 'erasure', space: this.key }, undefined);
     this.db = new Database({
       ...context,
       space: this.key,
@@ -191,6 +194,10 @@ export class Space implements SpaceApi {
 
   createEpoch(options: { shareState?: boolean } = {}): Promise<EpochInfo> {
     return this.#call('echo.createEpoch', options, null);
+  }
+
+  erase(options: { shareState?: boolean } = {}): Promise<ErasureInfo> {
+    return this.#call('echo.erase', options, null);
   }
 
   async trim(options: { force?: boolean } = {}): Promise<number> {

@@ -186,6 +186,8 @@ space: string,
 /** Only what this object may be made of. */
 object?: string | null, } | { "topic": "epochs",
 /** The space. */
+space: string, } | { "topic": "erasure",
+/** The space. */
 space: string, } | { "topic": "query",
 /** The space. */
 space: string,
@@ -805,6 +807,32 @@ export type TrimmedInfo = {
 /** How many blocks, which are deleted bit by bit. */
 blocks: number, };
 
+/**
+ * How far an erasure is: what was deleted is destroyed on every device, with the content
+ * keys that it was sealed with.
+ */
+export type ErasureInfo = {
+/** The device that asked for it. */
+device: string,
+/** How far it is on this device. */
+state: ErasureStateInfo,
+/** The number of the epoch that does it, once there is one. */
+epoch?: number | null,
+/** Devices that it waits for. One that is lost has to be revoked. */
+waitsFor: Array<string>,
+/** Blocks that devices said they knew and that are not here yet. */
+missingBlocks: number,
+/** How many content keys it destroys. */
+keys: number,
+/**
+ * Recovery keys that these content keys were sealed for: whoever has such a phrase and
+ * kept the blocks can read them all the same.
+ */
+recoveryKeys: Array<string>, };
+
+/** How far an erasure is on a device. */
+export type ErasureStateInfo = "acknowledging" | "requested" | "erasing" | "done";
+
 /** What is stored of a space. */
 export type SpaceStatsInfo = {
 /** Objects that exist and are not deleted. */
@@ -853,7 +881,10 @@ space: string,
 /** Only what this object may be made of. */
 object?: string | null, };
 
-/** Signs a snapshot of a space as it is on this device. */
+/**
+ * Signs a snapshot of a space as it is on this device, or asks for one that leaves out what
+ * was deleted.
+ */
 export type CreateEpoch = {
 /** The space. */
 space: string,
@@ -1861,6 +1892,8 @@ export interface Methods {
   "echo.epochs": { params: SpaceParams; result: EpochInfo[] };
   "echo.createEpoch": { params: CreateEpoch; result: EpochInfo };
   "echo.trim": { params: TrimSpace; result: TrimmedInfo };
+  "echo.erase": { params: CreateEpoch; result: ErasureInfo };
+  "echo.erasure": { params: SpaceParams; result: ErasureInfo | null };
   "echo.members": { params: SpaceParams; result: MemberInfo[] };
   "echo.removeMember": { params: MemberParams; result: Nothing };
   "echo.updateMemberRole": { params: UpdateMemberRole; result: Nothing };
@@ -1926,6 +1959,7 @@ export interface Topics {
   "members": { value: MemberInfo[]; change: never };
   "syncStatus": { value: SyncStatusInfo; change: never };
   "epochs": { value: EpochInfo[]; change: never };
+  "erasure": { value: ErasureInfo | null; change: never };
   "query": { value: QueryPart; change: QueryChange };
   "object": { value: ObjectInfo | null; change: never };
   "text": { value: TextValue; change: TextChangeInfo };

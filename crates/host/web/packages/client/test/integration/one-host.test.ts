@@ -221,6 +221,19 @@ describe('one host', () => {
     stop();
   });
 
+  it('erases what was deleted', async () => {
+    const space = await client.createSpace({ name: 'Erased' });
+    const secret = space.db.add({ text: 'secret' }, { type: 'note' });
+    await space.db.flush();
+    space.db.remove(secret);
+    await space.db.flush();
+    const stop = space.erasure.subscribe(() => {});
+    expect(await space.erase()).toMatchObject({ keys: 1 });
+    await shows(space.erasure, (erasure) => erasure?.state === 'done');
+    expect(space.erasure.get()?.waitsFor).toEqual([]);
+    stop();
+  });
+
   it('deletes a space on this device', async () => {
     const space = await client.createSpace({ name: 'Gone' });
     await shows(client.spaces, (spaces) => spaces.includes(space));
