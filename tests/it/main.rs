@@ -28,6 +28,7 @@ mod live;
 mod lost_laptop;
 mod processes;
 mod profiles;
+mod queues;
 mod receipts;
 mod recover_command;
 mod recovery;

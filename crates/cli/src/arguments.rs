@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use dxos_client::Format;
 
 use crate::epoch::EpochCommand;
+use crate::queue::QueueCommand;
 
 pub(crate) use archive::{ArchiveOptions, RestoreArguments};
 pub(crate) use invitation::{
@@ -103,6 +104,9 @@ pub(crate) enum Command {
     Member(MemberCommand),
     /// Find objects
     Query(QueryOptions),
+    /// Logs of a space beside its objects
+    #[command(subcommand)]
+    Queue(QueueCommand),
     /// Bring an identity back with its recovery phrase, when all its devices are lost
     Recover(RecoverOptions),
     /// Bring a space back from an archive

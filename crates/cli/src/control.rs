@@ -102,6 +102,7 @@ pub(crate) const fn forwards(command: &Command) -> bool {
         | Command::Lock
         | Command::Member(_)
         | Command::Query(_)
+        | Command::Queue(_)
         | Command::Space(_)
         | Command::Status
         | Command::Unlock => true,

@@ -46,6 +46,7 @@ mod lockfile;
 mod member;
 mod output;
 mod qr;
+mod queue;
 mod recover;
 mod secret;
 mod select;
@@ -169,6 +170,7 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
             member::leave(&session, options, output).await?;
         }
         Command::Import(options) => import::run(&session, &options, output).await?,
+        Command::Queue(command) => queue::run(&session, command, output).await?,
         Command::Query(options) => space::query(&session, &options, output).await?,
         Command::Export(options) => export::run(&session, &options, output).await?,
         Command::Keyring(command) => keyring::run(&session, command, output).await?,

@@ -66,6 +66,7 @@ mod presence;
 mod profile;
 mod protection;
 mod query;
+mod queue;
 mod schema;
 mod serializer;
 mod space;
@@ -101,6 +102,7 @@ pub use options::ClientOptions;
 pub use presence::{CHANNEL_BYTES_MAX, MESSAGE_BYTES_MAX, Message, MessageError, Messages};
 pub use protection::NewProtection;
 pub use query::{LiveQuery, PendingQuery};
+pub use queue::{Queue, QueueSubscription};
 pub use serializer::{
     ArchiveContents, ArchiveError, ArchiveProtection, RestoreAs, RestoreOptions, Serializer,
 };
@@ -119,24 +121,27 @@ pub use dxos_credentials::{
 pub use dxos_document::Text as TextContent;
 pub use dxos_document::{
     Anchor, Comparison, Conflict, Cursor, CursorError, Dangling, Deleted, Difference, Direction,
-    Expand, Filter, ForeignKey, Group, Key, Map, Meta, MetaError, Object, ObjectRef, Op, OrderBy,
-    Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation, Span, Stamp,
-    TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName, Value,
+    Expand, Filter, ForeignKey, Group, Key, Map, Meta, MetaError, Object, ObjectRef, Op, OpId,
+    OrderBy, Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation,
+    Retention, Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName,
+    Value,
 };
 pub use dxos_echo::{EpochPolicy, Usage};
 pub use dxos_feed::{Designation, FeedDescriptor};
 pub use dxos_halo::OpenHaloError;
 pub use dxos_keys::{
     BlockHash, DeviceKey, FeedId, IdentityKey, InvitationId, KeyPlace, KeyringError, ObjectId,
-    PhraseError, Protection, ProtectionKind, RecoveryPhrase, SpaceKey, StateHash, Topic,
+    PhraseError, Protection, ProtectionKind, QueueItemId, RecoveryPhrase, SpaceKey, StateHash,
+    Topic,
 };
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Checkup, Committed, DeviceSync, Durability, EpochReport, EpochState, ErasureReport,
+    Appended, Checkup, Committed, DeviceSync, Durability, EpochReport, EpochState, ErasureReport,
     ErasureState, Explanation, Finding, FindingKind, ForkReport, Garbage, IndexReport,
-    MemberReport, MissingRange, SpaceBytes, SpaceCredential, SpaceReason, SpaceReport, SpaceState,
-    SpaceStats, SyncStatus, Transferred,
+    MemberReport, MissingRange, ParseCursorError, QueueCursor, QueueItem, QueuePage, QueueReport,
+    SpaceBytes, SpaceCredential, SpaceReason, SpaceReport, SpaceState, SpaceStats, SyncStatus,
+    Transferred,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

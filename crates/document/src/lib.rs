@@ -103,6 +103,8 @@ mod op;
 mod path;
 mod query;
 mod query_text;
+mod queue;
+mod queue_codec;
 mod reference;
 mod register;
 mod relation;
@@ -136,6 +138,9 @@ pub use op::{Op, Transaction};
 pub use path::Path;
 pub use query::{Deleted, Direction, OrderBy, Page, Query, QueryError};
 pub use query_text::QueryTextError;
+pub use queue::{
+    QUEUE_ITEM_BYTES_MAX, QUEUE_NAME_BYTES_MAX, QueueOp, Retention, check_queue_name, queue_item_id,
+};
 pub use reference::{Dangling, ParseRefError};
 pub use relation::Relation;
 pub use state::{ApplyError, ObjectState, state_hash};

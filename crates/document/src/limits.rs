@@ -52,6 +52,25 @@ pub enum LimitError {
         /// The bound.
         max: usize,
     },
+    /// The name of a queue is empty or too long.
+    #[error("the name of a queue has {found} bytes; give it 1 to {max}")]
+    QueueName {
+        /// How long it is.
+        found: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// An item of a queue is too large. Split it, or store it as an object that it refers to.
+    #[error(
+        "an item of a queue has {found} bytes, at most {max} are allowed; split it, or refer to \
+         an object"
+    )]
+    QueueItem {
+        /// How large it is.
+        found: usize,
+        /// The bound.
+        max: usize,
+    },
     /// A path has too many parts. Store the inner part as an object of its own.
     #[error("a path has {found} parts, at most {max} are allowed; make its inner part an object")]
     PathParts {

@@ -3,6 +3,7 @@
 use dxos_keys::ObjectId;
 
 use crate::limits::{LimitError, Limits};
+use crate::queue::QueueOp;
 use crate::value::properties_of;
 use crate::{Key, ListEdit, Map, Path, TextEdit, TypeName, Value, WriteId};
 
@@ -174,12 +175,17 @@ impl Op {
 pub struct Transaction {
     /// The operations, in order: a later one has seen the earlier ones.
     pub ops: Vec<Op>,
+    /// What it does to queues, which are beside the objects.
+    pub queues: Vec<QueueOp>,
 }
 
 impl Transaction {
     /// A transaction of no operations.
     pub const fn new() -> Self {
-        Self { ops: Vec::new() }
+        Self {
+            ops: Vec::new(),
+            queues: Vec::new(),
+        }
     }
 
     /// Adds any operation.
@@ -187,6 +193,11 @@ impl Transaction {
     pub fn with(mut self, op: Op) -> Self {
         self.ops.push(op);
         self
+    }
+
+    /// Whether it does nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.ops.is_empty() && self.queues.is_empty()
     }
 
     /// Makes an object.
@@ -278,6 +289,9 @@ impl Transaction {
 
 impl From<Vec<Op>> for Transaction {
     fn from(ops: Vec<Op>) -> Self {
-        Self { ops }
+        Self {
+            ops,
+            queues: Vec::new(),
+        }
     }
 }

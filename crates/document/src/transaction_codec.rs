@@ -1,6 +1,6 @@
 //! The binary form of transactions.
 //!
-//! A version, the number of operations, and the operations. Whatever repeats is written once
+//! A version, the number of operations, and the operations; in version 2 those on queues follow. Whatever repeats is written once
 //! and then meant by number: objects, names, and the *shape* of created objects, which is their
 //! type and the names of their properties. Creating a thousand objects of one type costs two or
 //! three bytes each beside their ids and values.
@@ -15,9 +15,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::edit_codec::Feeds;
 use crate::limits::{LimitError, Limits};
-use crate::{Key, Map, Op, Path, Transaction, TypeName};
+use crate::{Key, Map, Op, Path, Transaction, TypeName, queue_codec};
 
+/// Without anything for queues.
 const VERSION: u8 = 1;
+/// With operations on queues behind those on objects.
+const WITH_QUEUES: u8 = 2;
 
 const CREATE: u8 = 1;
 const SET: u8 = 2;
@@ -38,17 +41,24 @@ impl Transaction {
     /// beyond `limits`.
     pub fn encode(&self, limits: &Limits) -> Result<Vec<u8>, LimitError> {
         limits.ops(self.ops.len())?;
+        queue_codec::check(&self.queues, limits)?;
         let mut writer = Writer {
             to: Encoder::interning(64 + 48 * self.ops.len()),
             objects: BTreeMap::new(),
             shapes: Vec::new(),
             feeds: Feeds::default(),
         };
-        writer.to.byte(VERSION);
+        let has_queues = !self.queues.is_empty();
+        writer
+            .to
+            .byte(if has_queues { WITH_QUEUES } else { VERSION });
         writer.to.count(self.ops.len());
         for op in &self.ops {
             op.check(limits)?;
             writer.op(op);
+        }
+        if has_queues {
+            queue_codec::put(&self.queues, &mut writer.to);
         }
         Ok(writer.to.out)
     }
@@ -62,23 +72,29 @@ impl Transaction {
             shapes: Vec::new(),
             feeds: Feeds::default(),
         };
-        match reader.from.byte("a transaction")? {
-            VERSION => {}
+        let has_queues = match reader.from.byte("a transaction")? {
+            VERSION => false,
+            WITH_QUEUES => true,
             found => {
                 return Err(DecodeError::NewerProgram {
                     what: "transaction version",
                     found: found.into(),
                 });
             }
-        }
+        };
         let count = reader.from.count("a transaction")?;
         limits.ops(count)?;
         let mut ops = Vec::with_capacity(count.min(1024));
         for _ in 0..count {
             ops.push(reader.op()?);
         }
+        let queues = if has_queues {
+            queue_codec::get(&mut reader.from)?
+        } else {
+            Vec::new()
+        };
         reader.from.end()?;
-        Ok(Self { ops })
+        Ok(Self { ops, queues })
     }
 }
 

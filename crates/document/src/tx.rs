@@ -3,12 +3,15 @@
 use dxos_keys::{FeedId, ObjectId};
 
 use crate::context::{Context, Stamp};
-use crate::limits::LimitError;
+use crate::limits::{LimitError, Limits};
 use crate::meta::{self, MetaError};
 use crate::state::{ApplyError, seen};
 use crate::text::Log;
 use crate::tree::Location;
-use crate::{ListEditor, Map, Object, ObjectState, Op, Path, TextEditor, TypeName, Value};
+use crate::{
+    ListEditor, Map, Object, ObjectState, Op, Path, QueueOp, Retention, TextEditor, Transaction,
+    TypeName, Value,
+};
 
 /// Where a transaction finds the objects that it reads and changes.
 pub trait Objects {
@@ -133,6 +136,7 @@ pub struct Tx<'a> {
     objects: &'a mut dyn Objects,
     context: Context<'a>,
     ops: Vec<Op>,
+    queues: Vec<QueueOp>,
 }
 
 impl std::fmt::Debug for Tx<'_> {
@@ -152,17 +156,65 @@ impl<'a> Tx<'a> {
             objects,
             context,
             ops: Vec::new(),
+            queues: Vec::new(),
         }
     }
 
-    /// The operations, in order.
+    /// The operations on objects, in order.
     pub fn into_ops(self) -> Vec<Op> {
         self.ops
     }
 
+    /// All that it does.
+    pub fn into_transaction(self) -> Transaction {
+        Transaction {
+            ops: self.ops,
+            queues: self.queues,
+        }
+    }
+
     /// Whether nothing was changed.
     pub const fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.ops.is_empty() && self.queues.is_empty()
+    }
+
+    /// Appends items to a queue, together with all else that the transaction does, and returns
+    /// what was drawn for their names: see [`queue_item_id`](crate::queue_item_id).
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Limit`] when the name or an item is out of bounds.
+    pub fn append(&mut self, queue: &str, items: Vec<Value>) -> Result<[u8; 16], TxError> {
+        let nonce = *self.objects.new_id().as_bytes();
+        self.push_queue(QueueOp::Append {
+            queue: queue.to_owned(),
+            nonce,
+            items,
+        })?;
+        Ok(nonce)
+    }
+
+    /// Says how much a queue is to hold.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Limit`] when the name is out of bounds.
+    pub fn retain(&mut self, queue: &str, retention: Retention) -> Result<(), TxError> {
+        self.push_queue(QueueOp::Retain {
+            queue: queue.to_owned(),
+            retention,
+        })
+    }
+
+    /// Adds any operation on a queue.
+    ///
+    /// # Errors
+    ///
+    /// [`TxError::Limit`] when it is out of bounds.
+    pub fn push_queue(&mut self, op: QueueOp) -> Result<(), TxError> {
+        op.check(&Limits::default())?;
+        self.queues.push(op);
+        Ok(())
     }
 
     /// Applies any operation.

@@ -452,6 +452,12 @@ macro_rules! pass_to_space {
 
 pass_to_space! {
     AdmitMember => AdmissionTicket,
+    AppendItems => Appended,
+    ListQueues => Vec<QueueReport>,
+    ReadItems => Vec<QueueItem>,
+    ReadQueue => QueuePage,
+    SetRetention => (),
+    WatchQueue => watch::Receiver<u64>,
     CancelDelegated => (),
     DelegateInvitation => (),
     LeaveSpace => (),

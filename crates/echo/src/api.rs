@@ -7,14 +7,15 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
-    AdmitMember, AdoptSpace, CancelDelegated, CheckSpace, CloseSpace, CollectGarbage, Commit,
-    ComputeStateHash, CountQuery, CreateEpoch, CreateSpace, DelegateInvitation, DeleteSpace,
-    EraseSpace, ExplainQuery, FindDangling, FindRecovery, Flush, GetErasure, GetManifest,
-    GetObject, GetSpace, GetStats, GetSyncStatus, GetTicket, GroupQuery, JoinSpace, LeaveSpace,
-    ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListRecoveryKeys, ListSpaces,
-    OpenMessage, OpenSpace, QueryCredentials, ReadBlocks, ReadObjects, ReadPart, RemoveMember,
-    RestoreDevice, RestoreSpace, RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRole,
-    Subscribe, Transact, TrimSpace, UseAuthority, UseDevices, WatchSpace, WatchSpaces, WatchText,
+    AdmitMember, AdoptSpace, AppendItems, CancelDelegated, CheckSpace, CloseSpace, CollectGarbage,
+    Commit, ComputeStateHash, CountQuery, CreateEpoch, CreateSpace, DelegateInvitation,
+    DeleteSpace, EraseSpace, ExplainQuery, FindDangling, FindRecovery, Flush, GetErasure,
+    GetManifest, GetObject, GetSpace, GetStats, GetSyncStatus, GetTicket, GroupQuery, JoinSpace,
+    LeaveSpace, ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListQueues,
+    ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace, QueryCredentials, ReadBlocks, ReadItems,
+    ReadObjects, ReadPart, ReadQueue, RemoveMember, RestoreDevice, RestoreSpace, RevokeDevice,
+    RunQuery, SealMessage, SetMemberProfile, SetRetention, SetRole, Subscribe, Transact, TrimSpace,
+    UseAuthority, UseDevices, WatchQueue, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
@@ -168,6 +169,18 @@ ports! {
     watch_space: WatchSpace,
     /// Lists the members of a space.
     list_members: ListMembers,
+    /// Appends items to a queue.
+    append_items: AppendItems,
+    /// Says how much a queue is to hold.
+    set_retention: SetRetention,
+    /// Reads a queue as it came to this device.
+    read_queue: ReadQueue,
+    /// Reads a queue in the order that is the same everywhere.
+    read_items: ReadItems,
+    /// Lists the queues of a space.
+    list_queues: ListQueues,
+    /// Follows that something changes in a queue.
+    watch_queue: WatchQueue,
     /// Writes a transaction.
     commit: Commit,
     /// Runs the code of a transaction.

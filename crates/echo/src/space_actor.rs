@@ -6,6 +6,7 @@ mod epochs;
 mod members;
 mod past;
 mod queries;
+mod queues;
 mod receipts;
 mod reopen;
 

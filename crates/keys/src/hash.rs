@@ -27,6 +27,10 @@ pub enum HashDomain {
     Header,
     /// The nonce of a sealed body.
     Nonce,
+    /// The id of an item of a queue.
+    QueueItem,
+    /// The name of a queue, where it stands in the store.
+    QueueName,
     /// The id of the object that holds the schema of a type.
     Schema,
     /// A presentation, to sign it.
@@ -76,6 +80,8 @@ impl HashDomain {
             Self::Gossip => "dxos-rs 2026 v1 gossip",
             Self::Header => "dxos-rs 2026 v1 header",
             Self::Nonce => "dxos-rs 2026 v1 nonce",
+            Self::QueueItem => "dxos-rs 2026 v1 queue item",
+            Self::QueueName => "dxos-rs 2026 v1 queue name",
             Self::Schema => "dxos-rs 2026 v1 schema",
             Self::Presentation => "dxos-rs 2026 v1 presentation",
             Self::ProofText => "dxos-rs 2026 v1 proof text",

@@ -137,6 +137,11 @@ id!(
     ObjectId, 16, "object id"
 );
 id!(
+    /// The name of an item of a queue: the hash of the device that wrote it and of what that
+    /// device drew at random. Written again, as after a fork, it keeps it.
+    QueueItemId, 16, "queue item id"
+);
+id!(
     /// The name of an invitation.
     InvitationId, 16, "invitation id"
 );

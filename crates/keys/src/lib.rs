@@ -34,7 +34,7 @@ pub use content::{ContentKey, OpenError, SEAL_OVERHEAD_BYTES};
 pub use hash::{HashDomain, Hasher};
 pub use ids::{
     BlockHash, BodyHash, ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, ObjectId,
-    SpaceKey, StateHash, Topic,
+    QueueItemId, SpaceKey, StateHash, Topic,
 };
 pub use keyring::{
     Argon2Params, KeyPlace, Keyring, KeyringError, KeyringLock, Protection, ProtectionKind, stretch,

@@ -23,6 +23,7 @@ mod members;
 mod message;
 mod properties;
 mod query;
+mod queue;
 mod report;
 mod sync_status;
 
@@ -49,6 +50,11 @@ pub use self::properties::{PROPERTIES_TYPE, properties_object};
 pub use self::query::{
     CountQuery, ExplainQuery, Explanation, GroupQuery, IndexReport, ListIndexes, LiveQuery,
     RunQuery, Subscribe,
+};
+pub use self::queue::{
+    AppendItems, Appended, ListQueues, ParseCursorError, QUEUE_PAGE_BYTES_MAX,
+    QUEUE_PAGE_ITEMS_MAX, QueueCursor, QueueItem, QueuePage, QueueReport, ReadItems, ReadQueue,
+    SetRetention, WatchQueue,
 };
 pub use self::report::{ForkReport, SpaceReason, SpaceReport, SpaceState, Transferred};
 pub use self::sync_status::{
@@ -531,6 +537,14 @@ pub enum EchoError {
     SpaceDeleted {
         /// The space.
         space: SpaceKey,
+    },
+    /// A cursor of a queue is not of this device, or of one whose disk was put back since.
+    #[error(
+        "this cursor of queue {queue:?} is of another device or another state of its disk; read from the start"
+    )]
+    UnknownCursor {
+        /// The name of the queue.
+        queue: String,
     },
     /// The space is not on this device.
     #[error("space {space} is not on this device")]

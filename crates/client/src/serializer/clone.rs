@@ -1,11 +1,12 @@
-//! A new space with the objects of an archive.
+//! A new space with the objects and queues of an archive.
 
 use std::io::{Read, Seek};
 
-use dxos_document::{Op, Transaction};
+use dxos_document::{Op, QueueOp, Transaction};
+use dxos_protocol::echo::Durability;
 use dxos_schema::TypeSchema;
 
-use super::record::{Record, decode_op};
+use super::record::{Record, decode_op, decode_queues};
 use super::{ArchiveError, Checked, Records, Serializer};
 use crate::Space;
 
@@ -20,6 +21,7 @@ const OBJECT_BYTES_MAX: usize = 700 * 1024;
 /// What is next of the objects.
 struct Batch {
     transaction: Transaction,
+    queues: Vec<QueueOp>,
     end: bool,
 }
 
@@ -52,6 +54,9 @@ impl Serializer {
             if !batch.transaction.ops.is_empty() {
                 space.db().commit(batch.transaction).await?;
             }
+            for op in batch.queues {
+                write_queue(&space, op).await?;
+            }
             if batch.end {
                 break;
             }
@@ -64,11 +69,40 @@ impl Serializer {
     }
 }
 
+/// Appends items in this device's name, as many at once as fit a block.
+async fn write_queue(space: &Space, op: QueueOp) -> Result<(), ArchiveError> {
+    match op {
+        QueueOp::Append { queue, items, .. } => {
+            let queue = space.queue(queue);
+            let (mut some, mut bytes) = (Vec::new(), 0);
+            for item in items {
+                let size = item.encode().len();
+                if bytes + size > BATCH_BYTES_MAX && !some.is_empty() {
+                    let full = std::mem::take(&mut some);
+                    queue.append_values(full, Durability::Interval).await?;
+                    bytes = 0;
+                }
+                bytes += size;
+                some.push(item);
+            }
+            if !some.is_empty() {
+                queue.append_values(some, Durability::Interval).await?;
+            }
+        }
+        QueueOp::Retain { queue, retention } => {
+            space.queue(queue).set_retention(retention).await?;
+        }
+        QueueOp::Trim { .. } => {}
+    }
+    Ok(())
+}
+
 fn next_batch<R: Read>(
     records: &mut Records<R>,
     schemas: &mut Vec<Op>,
 ) -> Result<Batch, ArchiveError> {
     let mut transaction = Transaction::new();
+    let mut queues = Vec::new();
     let mut bytes = 0;
     while bytes < BATCH_BYTES_MAX && transaction.ops.len() < BATCH_OBJECTS_MAX {
         match records.next()? {
@@ -86,9 +120,14 @@ fn next_batch<R: Read>(
                     _ => transaction.ops.push(op),
                 }
             }
+            Some(Record::Queues(ops)) => {
+                bytes += ops.len();
+                queues.extend(decode_queues(&ops)?);
+            }
             Some(Record::End(_)) | None => {
                 return Ok(Batch {
                     transaction,
+                    queues,
                     end: true,
                 });
             }
@@ -97,6 +136,7 @@ fn next_batch<R: Read>(
     }
     Ok(Batch {
         transaction,
+        queues,
         end: false,
     })
 }

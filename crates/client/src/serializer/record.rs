@@ -1,6 +1,6 @@
 //! What the records of an archive are, in which order they come, and whether they fit together.
 
-use dxos_document::{Limits, META, Map, Object, Op, Transaction};
+use dxos_document::{Limits, META, Map, Object, Op, QueueOp, Transaction};
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{ContentKey, SpaceKey};
 use dxos_protocol::echo::PROPERTIES_TYPE;
@@ -11,7 +11,7 @@ use super::{ArchiveContents, ArchiveError};
 
 const VERSION: u8 = 1;
 /// The place of the last record among all kinds.
-const END: u8 = 8;
+const END: u8 = 9;
 
 /// One record. They come in this order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +33,8 @@ pub(super) enum Record {
     /// A part of the snapshot of an epoch, its list first: it stands for older blocks. Between
     /// keys and data blocks.
     Part(bytes::Bytes),
+    /// Items of queues, and how much these are to hold: a transaction. Behind the objects.
+    Queues(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 /// What an archive is of.
@@ -96,6 +98,25 @@ impl Record {
         };
         Ok(Self::Object(encode_op(create)?))
     }
+
+    /// What is done to queues.
+    pub(super) fn queues(queues: Vec<QueueOp>) -> Result<Self, ArchiveError> {
+        let transaction = Transaction {
+            queues,
+            ..Transaction::new()
+        };
+        let bytes = transaction.encode(&Limits::default());
+        let bytes = bytes.map_err(|error| ArchiveError::invalid(&error))?;
+        Ok(Self::Queues(bytes))
+    }
+}
+
+/// What is done to queues.
+pub(super) fn decode_queues(bytes: &[u8]) -> Result<Vec<QueueOp>, ArchiveError> {
+    let transaction = Transaction::decode(bytes, &Limits::default());
+    Ok(transaction
+        .map_err(|error| ArchiveError::invalid(&error))?
+        .queues)
 }
 
 fn encode_op(op: Op) -> Result<Vec<u8>, ArchiveError> {
@@ -157,6 +178,7 @@ impl Order {
             Record::Part(_) => 5,
             Record::Data(..) => 6,
             Record::Object(_) => 7,
+            Record::Queues(_) => 8,
             Record::End(_) => END,
         };
         let first = self.place == 0;
@@ -195,6 +217,7 @@ impl Order {
                 self.largest_object = self.largest_object.max(object.len());
                 self.counts.objects += 1;
             }
+            Record::Queues(queues) => drop(decode_queues(queues)?),
             Record::End(counts) => {
                 if *counts != self.counts {
                     return refuse("something is missing in it");

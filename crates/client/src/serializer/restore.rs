@@ -160,7 +160,7 @@ fn next_part<R: Read>(records: &mut Records<R>) -> Result<Part, ArchiveError> {
                 bytes += run.bytes();
                 blocks.runs.push((descriptor, run));
             }
-            Some(record @ (Record::Object(_) | Record::End(_))) => {
+            Some(record @ (Record::Object(_) | Record::Queues(_) | Record::End(_))) => {
                 records.ahead = Some(record);
                 break;
             }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use dxos_document::Map;
+use dxos_document::{Map, QueueOp};
 use dxos_feed::Timeframe;
 use dxos_protocol::echo::{EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart};
 
@@ -90,6 +90,7 @@ impl Serializer {
         let draft = write_parts(&node, key, parts, draft).await?;
         let draft = write_blocks(&node, key, range, draft).await?;
         let draft = write_objects(&node, key, draft).await?;
+        let draft = write_queues(space, draft).await?;
         node.spawner.blocking(move || draft.finish()).await?
     }
 
@@ -251,4 +252,43 @@ async fn write_objects<W: Write + Send + 'static>(
         });
         draft = written.await??;
     }
+}
+
+async fn write_queues<W: Write + Send + 'static>(
+    space: &Space,
+    mut draft: Draft<W>,
+) -> Result<Draft<W>, ArchiveError> {
+    let node = space.client().node()?;
+    for report in space.queues().await? {
+        let queue = space.queue(report.name.as_str());
+        let mut position = None;
+        loop {
+            let items = queue.items_after(position, OBJECTS).await?;
+            let is_last = items.is_empty();
+            let ops = match items.last() {
+                Some(last) => {
+                    position = Some(last.position);
+                    QueueOp::Append {
+                        queue: report.name.clone(),
+                        nonce: [0; 16],
+                        items: items.into_iter().map(|item| item.value).collect(),
+                    }
+                }
+                // Behind the items, or they would be dropped one by one.
+                None => QueueOp::Retain {
+                    queue: report.name.clone(),
+                    retention: report.retention,
+                },
+            };
+            let written = node.spawner.blocking(move || {
+                draft.push(&Record::queues(vec![ops])?)?;
+                Ok::<_, ArchiveError>(draft)
+            });
+            draft = written.await??;
+            if is_last {
+                break;
+            }
+        }
+    }
+    Ok(draft)
 }

@@ -158,8 +158,8 @@ fn a_thousand_created_objects_cost_little_beside_ids_and_values() {
 #[test]
 fn what_is_newer_is_told_from_what_is_damaged() {
     assert!(matches!(
-        decode(&[2, 0]),
-        Err(DecodeError::NewerProgram { found: 2, .. })
+        decode(&[3, 0]),
+        Err(DecodeError::NewerProgram { found: 3, .. })
     ));
     let newer_op = [1, 1, 200, 0];
     assert!(matches!(

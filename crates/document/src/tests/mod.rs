@@ -22,7 +22,7 @@ use proptest::prelude::*;
 
 use crate::{Anchor, ElementId, ListEdit, Place, Span, Text, TextEdit, WriteId};
 use crate::{Context, Key, Map, Object, ObjectRef, ObjectState, Op, Path, Stamp, Timeframe};
-use crate::{Objects, Transaction, Tx, TxError, Value};
+use crate::{Objects, OpId, QueueOp, Retention, Transaction, Tx, TxError, Value};
 
 /// A transaction as it travels.
 #[derive(Clone, Debug)]
@@ -355,5 +355,40 @@ fn any_lie() -> impl Strategy<Value = Op> {
 
 fn any_transaction() -> impl Strategy<Value = Transaction> {
     let op = prop_oneof![3 => any_op(), 1 => any_lie()];
-    proptest::collection::vec(op, 0..8).prop_map(Transaction::from)
+    let ops = proptest::collection::vec(op, 0..8);
+    let queues = proptest::collection::vec(any_queue_op(), 0..3);
+    (ops, queues).prop_map(|(ops, queues)| Transaction { ops, queues })
+}
+
+fn any_queue_op() -> impl Strategy<Value = QueueOp> {
+    let queue = "[a-z]{1,3}";
+    let bound = || proptest::option::of(any::<u64>());
+    prop_oneof![
+        (
+            queue,
+            any::<[u8; 16]>(),
+            proptest::collection::vec(any_value(), 0..4)
+        )
+            .prop_map(|(queue, nonce, items)| QueueOp::Append {
+                queue,
+                nonce,
+                items
+            }),
+        (queue, bound(), bound(), bound()).prop_map(|(queue, items_max, bytes_max, age_max_ms)| {
+            let retention = Retention {
+                items_max,
+                bytes_max,
+                age_max_ms,
+            };
+            QueueOp::Retain { queue, retention }
+        }),
+        (queue, any::<(u64, [u8; 32], u64, u32)>()).prop_map(
+            |(queue, (lamport, feed, seq, index))| {
+                let feed = FeedId::from_bytes(feed);
+                let stamp = Stamp { lamport, feed, seq };
+                let before = OpId { stamp, index };
+                QueueOp::Trim { queue, before }
+            }
+        ),
+    ]
 }

@@ -117,10 +117,12 @@ impl Space {
             past: &fresh.past,
             time_ms: fresh.block.time_ms,
         };
+        let device = fresh.descriptor.device;
+        self.apply_queues(&transaction.queues, &context, &device, store)?;
         self.apply_transaction(&transaction, &context, store)
     }
 
-    /// Applies the operations of one transaction: all of them.
+    /// Applies the operations of one transaction on objects: all of them.
     pub(super) fn apply_transaction(
         &mut self,
         transaction: &Transaction,

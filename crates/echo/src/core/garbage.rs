@@ -7,7 +7,8 @@ use dxos_protocol::echo::{EchoError, Garbage, SpaceStats};
 use dxos_store::{Direction, KeyRange, Keyspace, Read, Store};
 
 use super::layout::{
-    BLOCKS, BRANCHES, FEEDS, INDEX, OBJECTS, SpaceNumber, SpaceRecord, TALLIES, Tally, in_space,
+    BLOCKS, BRANCHES, FEEDS, INDEX, OBJECTS, QUEUES, SpaceNumber, SpaceRecord, TALLIES, Tally,
+    in_space,
 };
 use super::purge::{OF_SPACE, remove_blocks, remove_rows};
 use super::space::{decode_row, store_failed};
@@ -35,6 +36,7 @@ pub(crate) fn stats(record: &SpaceRecord, store: &dyn Read) -> Result<SpaceStats
         match keyspace {
             BRANCHES => (stats.branches, stats.bytes.branches) = (rows, bytes),
             INDEX => (stats.index_rows, stats.bytes.indexes) = (rows, bytes),
+            QUEUES => (stats.queue_rows, stats.bytes.queues) = (rows, bytes),
             OBJECTS => stats.bytes.objects = bytes,
             _ => stats.bytes.rest += bytes,
         }

@@ -350,7 +350,8 @@ impl Space {
             let deps = deps.filter(|dep| dep.seq >= onto.clock.get(&dep.feed));
             let deps = deps.copied().collect();
             let lamport = lost.lamport.max(onto.lamport.saturating_add(1));
-            let plain = encode(&Transaction { ops }).unwrap_or(plain);
+            let queues = transaction.queues;
+            let plain = encode(&Transaction { ops, queues }).unwrap_or(plain);
             let block = self.block_onto(&onto, (lamport, lost.time_ms, deps), (key, &plain));
             made.push((onto.descriptor, onto.seq, block.1.clone()));
             onto.pass(block.0, &block.1);

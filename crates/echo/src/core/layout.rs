@@ -41,6 +41,8 @@ pub(crate) const OWED: Keyspace = Keyspace::new("owed");
 pub(crate) const INDEX: Keyspace = Keyspace::new("index");
 /// Space number, hash → a part of the snapshot of an epoch: see [`super::epoch::snapshot`].
 pub(crate) const SNAPSHOTS: Keyspace = Keyspace::new("snapshots");
+/// Space number, kind of row, and what that is of: queues, see [`super::queue::rows`].
+pub(crate) const QUEUES: Keyspace = Keyspace::new("queues");
 /// Space key → [`super::purge::DeletedRecord`]: spaces that the user deleted on this device.
 pub(crate) const DELETED: Keyspace = Keyspace::new("deleted");
 /// Space number → [`Tally`].
@@ -51,7 +53,7 @@ pub(crate) const TIPS: Keyspace = TALLIES;
 
 /// The form of what is derived from blocks. What another program left in another form is made
 /// anew when the space is opened.
-pub(crate) const DERIVED_VERSION: u8 = 4;
+pub(crate) const DERIVED_VERSION: u8 = 5;
 /// The form in which there were no indexes: they are built while the space is in use.
 pub(crate) const WITHOUT_INDEXES: u8 = 3;
 

@@ -35,6 +35,7 @@ mod passed;
 mod past;
 mod purge;
 mod query;
+mod queue;
 mod rebuild;
 mod receipts;
 mod receive;

@@ -14,8 +14,9 @@ use dxos_protocol::history::Author;
 use dxos_store::Read;
 
 use super::apply::{Fresh, open_body};
-use super::epoch::Base;
+use super::epoch::{Base, Entry};
 use super::layout::{SpaceNumber, StoredBlocks};
+use super::queue::rows::{QueueKey, SharedRow};
 use super::serve::Blocks;
 use super::space::{Space, advance_clock};
 
@@ -280,6 +281,27 @@ impl Past {
         let key = self.keys.get(&base.snapshot.key);
         base.visit(&self.space, key, (store, self.number), &mut |id, state| {
             visit(id, state);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(())
+    }
+
+    /// Passes the rows of queues among what stands for the blocks before those that are read to
+    /// `visit`.
+    pub(super) fn seed_queues(
+        &self,
+        store: &dyn Read,
+        visit: &mut dyn FnMut(QueueKey, SharedRow),
+    ) -> Result<(), EchoError> {
+        let base = self.base.as_ref();
+        let Some(base) = base.filter(|base| base.snapshot.rows > 0) else {
+            return Ok(());
+        };
+        let key = self.keys.get(&base.snapshot.key);
+        base.visit_all(&self.space, key, (store, self.number), &mut |entry| {
+            if let Entry::Row(queue, row) = entry {
+                visit(queue, row);
+            }
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(())

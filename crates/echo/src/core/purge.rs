@@ -13,16 +13,16 @@ use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store};
 use serde::{Deserialize, Serialize};
 
 use super::layout::{
-    BLOCKS, BRANCHES, DELETED, FEEDS, INDEX, LOST, MARKS, MOVES, OBJECTS, OWED, SNAPSHOTS, SPACES,
-    SpaceNumber, SpaceRecord, TALLIES, closed_key, in_space,
+    BLOCKS, BRANCHES, DELETED, FEEDS, INDEX, LOST, MARKS, MOVES, OBJECTS, OWED, QUEUES, SNAPSHOTS,
+    SPACES, SpaceNumber, SpaceRecord, TALLIES, closed_key, in_space,
 };
 use super::space::{decode_row, encode_row, store_failed};
 
 /// Rows that are removed at once.
 const ROWS_MAX: usize = if cfg!(test) { 3 } else { 4096 };
 /// What is kept under the number of a space, but for its feeds.
-pub(super) const OF_SPACE: [Keyspace; 9] = [
-    BRANCHES, INDEX, LOST, MARKS, MOVES, OBJECTS, OWED, SNAPSHOTS, TALLIES,
+pub(super) const OF_SPACE: [Keyspace; 10] = [
+    BRANCHES, INDEX, LOST, MARKS, MOVES, OBJECTS, OWED, QUEUES, SNAPSHOTS, TALLIES,
 ];
 
 /// What is left of a space that was deleted on this device.

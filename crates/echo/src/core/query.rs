@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 
 use super::index::{self, Access, Plan, Source, Stats, Together};
 use super::live::Lookup;
+use super::queue::rows;
 use super::space::{Space, store_failed};
 
 /// Matches beyond its limit that a query with an order keeps at most, beside the limit again.
@@ -320,6 +321,7 @@ impl Space {
         self.dag.stored();
         self.tail.written();
         self.tell_texts();
+        self.queues.written();
         let touched = std::mem::take(&mut self.touched);
         let moved = self.settle_forest(store)?;
         if self.live.is_empty() {
@@ -375,6 +377,10 @@ impl Space {
         self.visit_states(store, &mut |id, state| {
             state.hash_into(&id, &mut hasher);
             ControlFlow::Continue(())
+        })?;
+        rows::visit_shared(self.record.number, store, &mut |queue, row| {
+            hasher.part(&queue).part(&rows::encode(&row)?);
+            Ok(())
         })?;
         for (identity, member) in self.membership.members() {
             hasher

@@ -57,14 +57,17 @@ impl Space {
         self.indexes.begin_anew();
         self.write_part(store)?;
         self.clear_objects(store)?;
+        self.clear_queues(store)?;
         self.load_base(store)?;
         let mut walk = Walk::new(self.record.number, &self.dag);
         while let (Some(fresh), _) = walk.next(store)? {
             self.apply(&fresh, store)?;
-            if self.touched.len() >= ROWS_MAX {
+            if self.touched.len().max(self.queues.pending()) >= ROWS_MAX {
                 self.write_part(store)?;
             }
         }
+        self.write_part(store)?;
+        self.settle_queues(store)?;
         self.tally.rebuilding = false;
         self.stale = false;
         if let Err(error) = self.write_part(store) {
@@ -72,6 +75,7 @@ impl Space {
             return Err(error);
         }
         self.forest = Forest::default();
+        self.queues.tell_all();
         self.refresh_live(store)
     }
 
@@ -98,15 +102,21 @@ impl Space {
         Ok(())
     }
 
-    fn write_part(&mut self, store: &dyn Store) -> Result<(), EchoError> {
+    pub(super) fn write_part(&mut self, store: &dyn Store) -> Result<(), EchoError> {
         let mut batch = Batch::new();
         self.flush(&mut batch)?;
+        let durability = if self.queues.is_run_new() {
+            Durability::Synced
+        } else {
+            Durability::Buffered
+        };
         for part in self.parts(batch)? {
             store
-                .commit(part, Durability::Buffered)
+                .commit(part, durability)
                 .map_err(|error| store_failed(&error))?;
         }
         self.touched.clear();
+        self.queues.written();
         Ok(())
     }
 

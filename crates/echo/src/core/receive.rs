@@ -438,6 +438,7 @@ impl Space {
                 rest = after;
             }
         }
+        outcome.synced |= self.queues.is_run_new();
         for feed in grown.keys() {
             self.put_feed(feed, &mut outcome.batch)?;
         }

@@ -30,6 +30,7 @@ use super::layout::{
 };
 use super::live::Live;
 use super::owed::{self, Owed};
+use super::queue::Queues;
 use super::receipts::Receipts;
 use super::schema::Schemas;
 use super::sync::{Effects, Sync};
@@ -93,6 +94,7 @@ pub(crate) struct Space {
     pub(super) verified: Option<Verified>,
     pub(super) indexes: Indexes,
     pub(super) epochs: Epochs,
+    pub(super) queues: Queues,
 }
 
 #[derive(Debug)]
@@ -161,6 +163,7 @@ impl Space {
             derived_stored: false,
             verified: None,
             epochs: Epochs::default(),
+            queues: Queues::default(),
         }
     }
 

@@ -160,6 +160,8 @@ impl Space {
                 // The mark that says so may be what could not be written.
                 opened.stale |= self.stale;
                 opened.live = self.live;
+                let mut before = self.queues;
+                opened.queues.take_watchers(&mut before);
                 opened.texts = self.texts;
                 opened.texts.renew();
                 Ok(opened)

@@ -183,16 +183,22 @@ impl Space {
         };
         let mut tx = Tx::new(&mut workspace, context);
         let worked = work(&mut tx);
-        let ops = tx.into_ops();
-        let checked = worked.and_then(|()| self.check_schemas(&ops, store));
-        let transacted = match checked.and_then(|()| encode(ops)) {
+        let mut transaction = tx.into_transaction();
+        let checked = worked.and_then(|()| self.check_schemas(&transaction.ops, store));
+        if checked.is_ok() {
+            self.trim_queues(&mut transaction, context.stamp, now_ms, store)?;
+        }
+        let transacted = match checked.and_then(|()| encode(&transaction)) {
             Ok(None) => Ok(None),
-            Ok(Some((transaction, plain))) => {
+            Ok(Some(plain)) => {
                 for (index, op) in transaction.ops.iter().enumerate() {
                     self.cache.note(op, &context, index);
                     self.texts.note(op, &context, index);
                     self.note_typing(op);
                 }
+                let device = self.device();
+                self.apply_queues(&transaction.queues, &context, &device, store)?;
+                outcome.synced |= self.queues.is_run_new();
                 self.begin_write(now_ms, &mut outcome)?;
                 let seal = |context: SealingContext| body::seal(&key, context, &plain);
                 let (feed, seq, block) = self.append_data(now_ms, &mut outcome, seal)?;
@@ -263,12 +269,11 @@ impl Space {
 }
 
 /// The bytes of a transaction that fits into one block, `None` when it does nothing.
-fn encode(ops: Vec<Op>) -> Result<Option<(Transaction, Vec<u8>)>, EchoError> {
+fn encode(transaction: &Transaction) -> Result<Option<Vec<u8>>, EchoError> {
     let invalid = |reason: String| EchoError::InvalidTransaction { reason };
-    if ops.is_empty() {
+    if transaction.is_empty() {
         return Ok(None);
     }
-    let transaction = Transaction { ops };
     let plain = transaction
         .encode(&Limits::default())
         .map_err(|error| invalid(error.to_string()))?;
@@ -279,5 +284,5 @@ fn encode(ops: Vec<Op>) -> Result<Option<(Transaction, Vec<u8>)>, EchoError> {
             plain.len()
         )));
     }
-    Ok(Some((transaction, plain)))
+    Ok(Some(plain))
 }

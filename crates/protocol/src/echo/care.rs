@@ -30,6 +30,8 @@ pub struct SpaceStats {
     pub incarnation: u32,
     /// Rows of indexes.
     pub index_rows: u64,
+    /// Rows of queues: some for each item.
+    pub queue_rows: u64,
     /// What it takes.
     pub bytes: SpaceBytes,
 }
@@ -45,6 +47,8 @@ pub struct SpaceBytes {
     pub objects: u64,
     /// Rows of indexes, which are made from objects.
     pub indexes: u64,
+    /// Rows of queues, which are made from blocks.
+    pub queues: u64,
     /// Everything else.
     pub rest: u64,
 }
@@ -52,7 +56,7 @@ pub struct SpaceBytes {
 impl SpaceBytes {
     /// All of it.
     pub const fn total(&self) -> u64 {
-        self.blocks + self.branches + self.objects + self.indexes + self.rest
+        self.blocks + self.branches + self.objects + self.indexes + self.queues + self.rest
     }
 }
 
@@ -134,6 +138,8 @@ pub enum FindingKind {
     Index,
     /// The state of an object.
     Object,
+    /// A row of a queue.
+    Queue,
     /// The store cannot be read.
     Store,
 }
@@ -141,7 +147,7 @@ pub enum FindingKind {
 impl FindingKind {
     /// Whether it is made from blocks, and can be made anew.
     pub const fn is_derived(self) -> bool {
-        matches!(self, Self::Count | Self::Index | Self::Object)
+        matches!(self, Self::Count | Self::Index | Self::Object | Self::Queue)
     }
 }
 
@@ -153,6 +159,7 @@ impl fmt::Display for FindingKind {
             Self::Feed => "feed",
             Self::Index => "index",
             Self::Object => "object",
+            Self::Queue => "queue",
             Self::Store => "store",
         })
     }

@@ -8,6 +8,7 @@
 
 mod chains;
 mod overlay;
+mod queues;
 mod state;
 
 use std::collections::BTreeMap;

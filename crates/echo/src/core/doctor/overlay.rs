@@ -7,7 +7,9 @@ use dxos_store::{
 };
 
 use super::super::index;
-use super::super::layout::{INDEX, MOVES, OBJECTS, SpaceNumber, TALLIES, derived_key, in_space};
+use super::super::layout::{
+    INDEX, MOVES, OBJECTS, QUEUES, SpaceNumber, TALLIES, derived_key, in_space,
+};
 
 /// Nothing that is written to it reaches the store below.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl<'a> Overlay<'a> {
 
     fn is_derived(&self, keyspace: Keyspace, key: &[u8]) -> bool {
         match keyspace {
-            INDEX | MOVES | OBJECTS => true,
+            INDEX | MOVES | OBJECTS | QUEUES => true,
             TALLIES => self.tallies.iter().any(|own| own == key),
             _ => false,
         }
@@ -50,7 +52,7 @@ impl Read for Overlay<'_> {
     }
 
     fn scan(&self, keyspace: Keyspace, range: KeyRange, direction: Direction) -> Scan<'_> {
-        if matches!(keyspace, INDEX | MOVES | OBJECTS) {
+        if matches!(keyspace, INDEX | MOVES | OBJECTS | QUEUES) {
             self.beside.scan(keyspace, range, direction)
         } else {
             self.below.scan(keyspace, range, direction)

@@ -9,8 +9,8 @@ use dxos_store::{Direction, KeyRange, Read, Store, StoreError};
 use super::super::cache;
 use super::super::layout::{INDEX, SpaceRecord, in_space};
 use super::super::space::{Space, store_failed};
-use super::note;
 use super::overlay::Overlay;
+use super::{note, queues};
 
 pub(super) fn check(
     record: &SpaceRecord,
@@ -29,6 +29,9 @@ pub(super) fn check(
     if let Err(error) = check_objects(record, store, beside, checkup) {
         // It is derived: what cannot be read is made anew.
         note(checkup, FindingKind::Object, error.to_string());
+    }
+    if let Err(error) = queues::check(record.number, store, beside, checkup) {
+        note(checkup, FindingKind::Queue, error.to_string());
     }
     match Space::open(record.clone(), authority.clone(), store) {
         // It will be made anew by itself.

@@ -10,7 +10,7 @@ use dxos_store::{Batch, Durability, Read, Store};
 
 use super::Base;
 use super::snapshot::Snapshot;
-use super::stream::{self, ReadError};
+use super::stream::{self, Entry, ReadError};
 use super::verify::Verdict;
 use crate::core::layout::{self, BLOCKS};
 use crate::core::space::{Outcome, Space, store_failed};
@@ -108,7 +108,7 @@ impl Space {
         };
         let read: &dyn Read = store;
         let place = (read, self.record.number);
-        let walk = &mut |_, _| Ok(ControlFlow::Continue(()));
+        let walk = &mut |_| Ok(ControlFlow::Continue(()));
         match stream::visit(snapshot, &self.key(), key, place, walk) {
             Ok(()) => Ok(Examined::Usable(How::TAKEN)),
             Err(ReadError::Bad(reason)) => Ok(Examined::Bad(reason)),
@@ -281,8 +281,11 @@ impl Space {
         let (space, number) = (self.key(), self.record.number);
         let key = self.keys.get(&base.snapshot.key).cloned();
         let read: &dyn Read = store;
-        base.visit(&space, key.as_ref(), (read, number), &mut |id, state| {
-            self.load_object(id, state, store)?;
+        base.visit_all(&space, key.as_ref(), (read, number), &mut |entry| {
+            match entry {
+                Entry::Object(id, state) => self.load_object(id, state, store)?,
+                Entry::Row(queue, row) => self.load_shared(&queue, row, store)?,
+            }
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(())

@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use self::load::Wanted;
 pub use self::policy::EpochPolicy;
 use self::snapshot::Snapshot;
+pub(super) use self::stream::Entry;
 use super::layout::{SNAPSHOTS, SpaceNumber, TALLIES, base_key};
 use super::space::{Space, decode_row, encode_row, store_failed};
 
@@ -105,6 +106,21 @@ impl Base {
         key: Option<&ContentKey>,
         (store, number): (&dyn Read, SpaceNumber),
         visit: &mut dyn FnMut(ObjectId, ObjectState) -> Result<ControlFlow<()>, EchoError>,
+    ) -> Result<bool, EchoError> {
+        self.visit_all(space, key, (store, number), &mut |entry| match entry {
+            Entry::Object(id, state) => visit(id, state),
+            Entry::Row(..) => Ok(ControlFlow::Break(())),
+        })
+    }
+
+    /// Passes all that is in the snapshot to `visit`. `false` when it cannot be read for want of
+    /// the key.
+    pub(super) fn visit_all(
+        &self,
+        space: &SpaceKey,
+        key: Option<&ContentKey>,
+        (store, number): (&dyn Read, SpaceNumber),
+        visit: &mut dyn FnMut(Entry) -> Result<ControlFlow<()>, EchoError>,
     ) -> Result<bool, EchoError> {
         let Some(key) = key else { return Ok(false) };
         match stream::visit(&self.snapshot, space, key, (store, number), visit) {

@@ -1,7 +1,8 @@
 //! What a snapshot consists of: a list that says at which point it was taken, and chunks.
 //!
 //! The objects stand one after the other in the order of their ids, each with all that later
-//! changes merge into. That is cut into chunks, which are made small where that pays and sealed.
+//! changes merge into; behind them the queues, each with its items in their order. That is cut
+//! into chunks, which are made small where that pays and sealed.
 //! Whoever has the same blocks and the key comes to the same bytes; whoever has no key can still
 //! hold and hand on the chunks, each of which is known by its hash.
 
@@ -22,6 +23,8 @@ pub(in crate::core) const LIST_BYTES_MAX: usize = 896 * 1024;
 /// The form of the list and of what is in the chunks. Objects have a version of their own.
 const FORM: u8 = 1;
 const VERSION: u8 = 1;
+/// The version of a list of a snapshot with rows of queues behind the objects.
+const WITH_QUEUES: u8 = 2;
 /// How far logical time may be ahead of the number of blocks that are known to have been
 /// written: those of cut branches count as causes, too.
 const LAMPORT_SLACK: u64 = 1 << 20;
@@ -54,6 +57,13 @@ struct List {
     chunks: Vec<StateHash>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ListWithQueues {
+    list: List,
+    /// Rows of queues.
+    rows: u64,
+}
+
 /// A list that was read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::core) struct Snapshot {
@@ -61,6 +71,8 @@ pub(in crate::core) struct Snapshot {
     pub(in crate::core) name: StateHash,
     pub(in crate::core) key: ContentKeyId,
     pub(in crate::core) objects: u64,
+    /// Rows of queues, behind the objects.
+    pub(in crate::core) rows: u64,
     /// Bytes in the chunks, before they are packed.
     pub(in crate::core) bytes: u64,
     pub(in crate::core) floors: BTreeMap<FeedId, (FeedDescriptor, Floor)>,
@@ -72,6 +84,7 @@ pub(in crate::core) struct Snapshot {
 pub(super) struct Written {
     pub(super) content: [u8; 32],
     pub(super) objects: u64,
+    pub(super) rows: u64,
     pub(super) bytes: u64,
     pub(super) chunks: Vec<StateHash>,
 }
@@ -132,16 +145,32 @@ pub(super) fn list(dag: &Dag, key: &ContentKey, written: Written) -> Result<Vec<
         named,
         chunks: written.chunks,
     };
-    let bytes = dxos_wire::encode(VERSION, &list).map_err(|_| "the list cannot be written")?;
+    let rows = written.rows;
+    let bytes = if rows == 0 {
+        dxos_wire::encode(VERSION, &list)
+    } else {
+        dxos_wire::encode(WITH_QUEUES, &ListWithQueues { list, rows })
+    };
+    let bytes = bytes.map_err(|_| "the list cannot be written")?;
     if bytes.len() > LIST_BYTES_MAX {
         return Err("it has too many feeds or too much data");
     }
     Ok(bytes)
 }
 
+/// A list, and how many rows of queues there are.
+fn decode(bytes: &[u8]) -> Option<(List, u64)> {
+    if let Ok(list) = dxos_wire::decode(VERSION, bytes) {
+        return Some((list, 0));
+    }
+    let read = dxos_wire::decode::<ListWithQueues>(WITH_QUEUES, bytes).ok()?;
+    // Without any it is of the other version.
+    (read.rows > 0).then_some((read.list, read.rows))
+}
+
 /// The chunk that stands in a part, by a list that is stored here.
 pub(in crate::core) fn chunk_of(list: &[u8], part: u32) -> Option<StateHash> {
-    let list: List = dxos_wire::decode(VERSION, list).ok()?;
+    let (list, _) = decode(list)?;
     let chunk = usize::try_from(part.checked_sub(1)?).ok()?;
     list.chunks.get(chunk).copied()
 }
@@ -152,8 +181,7 @@ impl Snapshot {
         if bytes.len() > LIST_BYTES_MAX {
             return Err("its list is too long");
         }
-        let list: List =
-            dxos_wire::decode(VERSION, bytes).map_err(|_| "its list cannot be read")?;
+        let (list, rows) = decode(bytes).ok_or("its list cannot be read")?;
         if list.space != *space || list.form != FORM {
             return Err("it is of another space, or of another form");
         }
@@ -191,6 +219,7 @@ impl Snapshot {
             name: hash_part(bytes),
             key: list.key,
             objects: list.objects,
+            rows,
             bytes: list.bytes,
             floors,
             chunks: list.chunks,

@@ -9,7 +9,8 @@ use dxos_store::Read;
 
 use super::super::body;
 use super::super::layout::{SNAPSHOTS, SpaceNumber, in_space};
-use super::super::space::store_failed;
+use super::super::queue::rows::{QueueKey, SharedOrder, SharedRow};
+use super::super::space::{decode_row, encode_row, store_failed};
 use super::snapshot::{Bad, CHUNK_BYTES, Snapshot, Written, context, hash_part};
 
 /// Bytes of an object's id and of the length of its state.
@@ -41,6 +42,7 @@ pub(super) struct Chunker<'a> {
     plain: Vec<u8>,
     content: Hasher,
     objects: u64,
+    rows: u64,
     bytes: u64,
     chunks: Vec<StateHash>,
 }
@@ -53,6 +55,7 @@ impl<'a> Chunker<'a> {
             plain: Vec::new(),
             content: Hasher::new(HashDomain::Snapshot),
             objects: 0,
+            rows: 0,
             bytes: 0,
             chunks: Vec::new(),
         }
@@ -68,12 +71,26 @@ impl<'a> Chunker<'a> {
         if self.form.erases {
             state.erase_deleted();
         }
-        let bytes = state.encode();
-        self.plain.extend_from_slice(id.as_bytes());
+        self.objects += 1;
+        self.put(id.as_bytes(), &state.encode(), sink)
+    }
+
+    /// Adds a row of a queue, behind all objects: each in the order of [`SharedOrder`].
+    pub(super) fn push_row(
+        &mut self,
+        queue: &QueueKey,
+        row: &SharedRow,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), EchoError> {
+        self.rows += 1;
+        self.put(queue, &encode_row(row)?, sink)
+    }
+
+    fn put(&mut self, id: &[u8; 16], bytes: &[u8], sink: &mut Sink<'_>) -> Result<(), EchoError> {
+        self.plain.extend_from_slice(id);
         self.plain
             .extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-        self.plain.extend_from_slice(&bytes);
-        self.objects += 1;
+        self.plain.extend_from_slice(bytes);
         while self.plain.len() >= CHUNK_BYTES {
             let rest = self.plain.split_off(CHUNK_BYTES);
             let chunk = std::mem::replace(&mut self.plain, rest);
@@ -101,6 +118,7 @@ impl<'a> Chunker<'a> {
         Ok(Written {
             content: self.content.finish(),
             objects: self.objects,
+            rows: self.rows,
             bytes: self.bytes,
             chunks: self.chunks,
         })
@@ -116,18 +134,25 @@ pub(super) enum ReadError {
     Failed(EchoError),
 }
 
-/// Passes the objects of a snapshot whose chunks are in the store to `visit`, in the order of
-/// their ids.
+/// What a snapshot consists of.
+pub(in crate::core) enum Entry {
+    Object(ObjectId, ObjectState),
+    Row(QueueKey, SharedRow),
+}
+
+/// Passes what is in a snapshot whose chunks are in the store to `visit`: the objects, in the
+/// order of their ids, and then the rows of queues.
 pub(super) fn visit(
     snapshot: &Snapshot,
     space: &SpaceKey,
     key: &ContentKey,
     (store, number): (&dyn Read, SpaceNumber),
-    visit: &mut dyn FnMut(ObjectId, ObjectState) -> Result<ControlFlow<()>, EchoError>,
+    visit: &mut dyn FnMut(Entry) -> Result<ControlFlow<()>, EchoError>,
 ) -> Result<(), ReadError> {
     let mut plain: Vec<u8> = Vec::new();
     let mut content = Hasher::new(HashDomain::Snapshot);
     let (mut last, mut objects): (Option<ObjectId>, u64) = (None, 0);
+    let mut order = SharedOrder::default();
     for (chunk, hash) in (0_u32..).zip(&snapshot.chunks) {
         let row = store.get(SNAPSHOTS, &part_key(number, hash));
         let row = row.map_err(|error| ReadError::Failed(store_failed(&error)))?;
@@ -143,6 +168,20 @@ pub(super) fn visit(
         plain.extend_from_slice(&opened);
         let mut rest = plain.as_slice();
         while let Some((id, state, after)) = split(rest).map_err(ReadError::Bad)? {
+            rest = after;
+            if objects == snapshot.objects {
+                let row = decode_row("row of a queue", state);
+                let row = row.map_err(|_| ReadError::Bad("a row of a queue cannot be read"))?;
+                let queue = *id.as_bytes();
+                order
+                    .check(&queue, &row, snapshot)
+                    .map_err(ReadError::Bad)?;
+                let flow = visit(Entry::Row(queue, row)).map_err(ReadError::Failed)?;
+                if flow.is_break() {
+                    return Ok(());
+                }
+                continue;
+            }
             if last.is_some_and(|last| last >= id) {
                 return Err(ReadError::Bad("its objects are not in order"));
             }
@@ -150,17 +189,17 @@ pub(super) fn visit(
             objects += 1;
             let state = ObjectState::decode(state)
                 .map_err(|_| ReadError::Bad("an object cannot be read"))?;
-            let flow = visit(id, state).map_err(ReadError::Failed)?;
+            let flow = visit(Entry::Object(id, state)).map_err(ReadError::Failed)?;
             if flow.is_break() {
                 return Ok(());
             }
-            rest = after;
         }
         let read = plain.len() - rest.len();
         plain.drain(..read);
     }
     let is_whole = plain.is_empty()
         && objects == snapshot.objects
+        && order.rows == snapshot.rows
         && snapshot.content(space, key) == Some(content.finish());
     if is_whole {
         Ok(())

@@ -59,8 +59,9 @@ impl Space {
 
     /// Deletes some of what nobody needs any more; `false` when there is none.
     pub(crate) fn tidy(&mut self, store: &dyn Store) -> Result<bool, EchoError> {
+        let queues = self.tidy_queues(store)?;
         if !self.epochs.untidy {
-            return Ok(false);
+            return Ok(queues);
         }
         let mut batch = Batch::new();
         let blocks = self.old_blocks(store, &mut batch)?;
@@ -69,7 +70,7 @@ impl Space {
         }
         if batch.is_empty() {
             self.epochs.untidy = false;
-            return Ok(false);
+            return Ok(queues);
         }
         self.tally.blocks = self.tally.blocks.saturating_sub(blocks);
         self.flush(&mut batch)?;

@@ -16,6 +16,7 @@ use super::stream::{Chunker, Form, part_key};
 use crate::core::at::Window;
 use crate::core::cache;
 use crate::core::layout::{SNAPSHOTS, SpaceNumber};
+use crate::core::queue::{Folded, rows};
 use crate::core::space::{Space, store_failed};
 
 /// Objects that are made at once: more take several passes over the blocks.
@@ -177,10 +178,13 @@ impl Space {
                 },
             );
         visited.map_err(|error| store_failed(&error))?;
-        match failed {
-            Some(error) => Err(error),
-            None => chunker.finish(sink),
+        if let Some(error) = failed {
+            return Err(error);
         }
+        rows::visit_shared(self.record.number, store, &mut |queue, row| {
+            chunker.push_row(&queue, &row, sink)
+        })?;
+        chunker.finish(sink)
     }
 
     /// Makes the objects from the base and the blocks that the snapshot stands for beyond it, and
@@ -199,6 +203,11 @@ impl Space {
         let past = self.past_until(membership.clone(), &lengths.collect(), cancelled);
         let mut chunker = Chunker::new(self.key(), form);
         let mut after = None;
+        let mut queues = Some(Folded::default());
+        if let Some(queues) = &mut queues {
+            past.seed_queues(store, &mut |queue, row| queues.note_shared(queue, row))?;
+        }
+        let mut folded = Folded::default();
         loop {
             let mut window = Window::<ObjectState>::new(after, WINDOW_MAX);
             past.seed(store, &mut |id, state| {
@@ -216,7 +225,11 @@ impl Space {
                 {
                     return Ok(None);
                 }
-                for (index, op) in past.open(&fresh).unwrap_or_default().ops.iter().enumerate() {
+                let transaction = past.open(&fresh).unwrap_or_default();
+                if let Some(queues) = &mut queues {
+                    queues.note_block(&fresh, &transaction.queues)?;
+                }
+                for (index, op) in transaction.ops.iter().enumerate() {
                     if let Some(state) = window.at(op.object()) {
                         fresh.apply_op(state, op, index);
                     }
@@ -226,7 +239,12 @@ impl Space {
             for (id, state) in window.into_items() {
                 chunker.push(&id, state, sink)?;
             }
+            // The first pass has noted all of them.
+            folded = queues.take().unwrap_or(folded);
             if after.is_none() {
+                folded.write(&past, store, &mut |queue, row| {
+                    chunker.push_row(queue, row, sink)
+                })?;
                 return chunker.finish(sink).map(Some);
             }
         }

@@ -11,7 +11,7 @@ use super::super::layout::{
 use super::super::space::encode_row;
 use super::{NUMBER, Net, Replica, object, task};
 
-fn looked_at(replica: &Replica, repair: bool) -> Checkup {
+pub(super) fn looked_at(replica: &Replica, repair: bool) -> Checkup {
     let record = &replica.space.record;
     check(record, &replica.authority, &replica.store, repair).unwrap()
 }

@@ -42,7 +42,7 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 impl Net {
-    fn may_write(&self, number: usize) -> bool {
+    pub(super) fn may_write(&self, number: usize) -> bool {
         let space = &self.replicas[number].space;
         let role = space.role();
         role.is_some_and(|role| role.allows(dxos_credentials::Right::Write))

@@ -70,7 +70,7 @@ fn a_block_of_a_reader_does_not_count() {
     assert!(matches!(refused, Err(EchoError::NotPermitted { .. })));
     // One that does not ask.
     let key = reader.space.keys.values().next().unwrap().clone();
-    let transaction = Transaction { ops: task(1, 1) };
+    let transaction = Transaction::from(task(1, 1));
     let plain = transaction.encode(&Limits::default()).unwrap();
     let mut outcome = Outcome::default();
     reader.space.begin_write(5, &mut outcome).unwrap();

@@ -20,6 +20,7 @@ mod mistaken;
 mod past;
 mod purge;
 mod queries;
+mod queues;
 mod receipts;
 mod roles;
 mod undo;
