@@ -189,7 +189,7 @@ impl Queue {
     ///
     /// [`ClientError::Echo`] when the space is gone or cannot be read.
     pub async fn latest(&self, limit: usize) -> Result<Vec<QueueItem>, ClientError> {
-        self.read_items(Direction::Descending, None, limit).await
+        self.items(Direction::Descending, None, limit).await
     }
 
     /// The last items that stand before another one.
@@ -202,25 +202,17 @@ impl Queue {
         position: OpId,
         limit: usize,
     ) -> Result<Vec<QueueItem>, ClientError> {
-        self.read_items(Direction::Descending, Some(position), limit)
+        self.items(Direction::Descending, Some(position), limit)
             .await
     }
 
-    /// Items in the order that is the same on every device: those behind a place, or the first
-    /// ones.
+    /// Items in the order that is the same on every device, or the other way round: those beyond
+    /// a place in that direction, or all. Up to 1,024, or 1 MiB.
     ///
     /// # Errors
     ///
     /// As for [`Queue::latest`].
-    pub async fn items_after(
-        &self,
-        position: Option<OpId>,
-        limit: usize,
-    ) -> Result<Vec<QueueItem>, ClientError> {
-        self.read_items(Direction::Ascending, position, limit).await
-    }
-
-    async fn read_items(
+    pub async fn items(
         &self,
         order: Direction,
         beyond: Option<OpId>,
@@ -296,7 +288,13 @@ impl Queue {
         }
     }
 
-    async fn watch(&self) -> Result<watch::Receiver<u64>, ClientError> {
+    /// Follows that something changes in it here: the number does. Changes that come quickly show
+    /// as one.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::Echo`] when the space is gone.
+    pub async fn watch(&self) -> Result<watch::Receiver<u64>, ClientError> {
         let watch = WatchQueue {
             space: self.space.key(),
             queue: self.name.to_string(),

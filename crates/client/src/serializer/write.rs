@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use dxos_document::{Map, QueueOp};
+use dxos_document::{Direction, Map, QueueOp};
 use dxos_feed::Timeframe;
 use dxos_protocol::echo::{EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart};
 
@@ -263,7 +263,7 @@ async fn write_queues<W: Write + Send + 'static>(
         let queue = space.queue(report.name.as_str());
         let mut position = None;
         loop {
-            let items = queue.items_after(position, OBJECTS).await?;
+            let items = queue.items(Direction::Ascending, position, OBJECTS).await?;
             let is_last = items.is_empty();
             let ops = match items.last() {
                 Some(last) => {

@@ -6,7 +6,8 @@ use dxos_client::{ClientError, FeedId, Invitation, Map, Space, SpaceKey, Topic};
 use serde_json::Value;
 
 use super::{
-    Answer, care, done, history, invitations, json, object, own_identity, params, query, space_of,
+    Answer, care, done, history, invitations, json, object, own_identity, params, query, queue,
+    space_of,
 };
 use crate::convert::{self, parse};
 use crate::protocol::{
@@ -109,6 +110,8 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         "echo.openSpace" | "echo.closeSpace" | "echo.deleteSpace" | "echo.stats"
         | "echo.syncStatus" | "echo.epochs" | "echo.createEpoch" | "echo.trim" | "echo.erase"
         | "echo.erasure" => care::call(caller, method, given).await,
+        "echo.appendItems" | "echo.readQueue" | "echo.readItems" | "echo.setRetention"
+        | "echo.queues" => queue::call(caller, method, given).await,
         "echo.query" | "echo.page" | "echo.count" | "echo.groupCount" | "echo.explain" => {
             query::call(caller, method, given).await
         }

@@ -11,6 +11,7 @@ mod invitations;
 mod mesh;
 mod object;
 mod query;
+pub(crate) mod queue;
 mod session;
 
 use dxos_client::{EchoError, IdentityKey, Space, SpaceKey};

@@ -105,11 +105,13 @@ pub(crate) fn stats(stats: &SpaceStats) -> SpaceStatsInfo {
         feeds: stats.feeds,
         incarnation: stats.incarnation,
         index_rows: stats.index_rows,
+        queue_rows: stats.queue_rows,
         bytes: SpaceBytesInfo {
             blocks: stats.bytes.blocks,
             branches: stats.bytes.branches,
             objects: stats.bytes.objects,
             indexes: stats.bytes.indexes,
+            queues: stats.bytes.queues,
             rest: stats.bytes.rest,
         },
     }

@@ -121,6 +121,8 @@ wire! {
         pub incarnation: u32,
         /// Rows of indexes.
         pub index_rows: u64,
+        /// Rows of queues.
+        pub queue_rows: u64,
         /// What it takes.
         pub bytes: SpaceBytesInfo,
     }
@@ -135,6 +137,8 @@ wire! {
         pub objects: u64,
         /// Indexes, which are made from objects.
         pub indexes: u64,
+        /// Queues, which are made from blocks.
+        pub queues: u64,
         /// Everything else.
         pub rest: u64,
     }

@@ -14,6 +14,7 @@ mod invitation;
 mod mesh;
 mod object;
 mod op;
+mod queue;
 mod session;
 mod text;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use invitation::*;
 pub use mesh::*;
 pub use object::*;
 pub use op::*;
+pub use queue::*;
 pub use session::*;
 pub use table::{METHODS, Method};
 pub use text::*;

@@ -206,6 +206,14 @@ kinds! {
             /// The space.
             space: String,
         },
+        /// A queue: [`QueueInfo`](super::QueueInfo), or null. It says that there is something to
+        /// be read.
+        Queue {
+            /// The space.
+            space: String,
+            /// The name of the queue.
+            queue: String,
+        },
         /// A query: [`QueryPart`](super::QueryPart), then changes as
         /// [`QueryChange`](super::QueryChange).
         Query {

@@ -123,6 +123,11 @@ methods! {
     "echo.count" ("AskQuery") -> "CountInfo";
     "echo.groupCount" ("GroupCount") -> "GroupInfo[]";
     "echo.explain" ("AskQuery") -> "ExplanationInfo";
+    "echo.queues" ("SpaceParams") -> "QueueInfo[]";
+    "echo.appendItems" ("AppendItems") -> "AppendedInfo";
+    "echo.readQueue" ("ReadQueue") -> "QueuePageInfo";
+    "echo.readItems" ("ReadItems") -> "QueueItemInfo[]";
+    "echo.setRetention" ("SetRetention") -> "Nothing";
     "echo.resolve" ("ResolveRef") -> "ResolvedRef";
     "echo.dangling" ("SpaceParams") -> "DanglingInfo[]";
     "echo.schemas" ("SpaceParams") -> "SchemaInfo[]";

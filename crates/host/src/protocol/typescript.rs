@@ -101,6 +101,8 @@ fn generated() -> String {
         AuthorInfo StampInfo ConflictInfo LoserInfo HistoryPageInfo HistoryEntryInfo ChangeInfo
         ChangeKindInfo TimeframeInfo ObjectDiff PropertyDiff UndoneInfo UndoPartInfo KeptPartInfo
         ReadHistory Undo ObjectAt QueryAt Diff
+        QueueInfo RetentionInfo QueuePosition QueueItemInfo QueuePageInfo AppendedInfo
+        QueueOrderInfo AppendItems ReadQueue ReadItems SetRetention
         InvitationInfo InvitationKindInfo InvitationTypeInfo AuthenticationInfo
         InvitationStateInfo FlowInfo InvitationText SpaceInvitationParams DeviceInvitationParams
         InvitationSpec SpaceInvitationRef InvitationParams AcceptInvitation
@@ -173,6 +175,7 @@ const TOPICS: &[(&str, &str, &str)] = &[
     ("syncStatus", "SyncStatusInfo", "never"),
     ("epochs", "EpochInfo[]", "never"),
     ("erasure", "ErasureInfo | null", "never"),
+    ("queue", "QueueInfo | null", "never"),
     ("query", "QueryPart", "QueryChange"),
     ("object", "ObjectInfo | null", "never"),
     ("text", "TextValue", "TextChangeInfo"),

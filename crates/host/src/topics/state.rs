@@ -231,6 +231,16 @@ pub(super) async fn open(caller: &Caller, topic: &Topic) -> Result<Box<dyn Sourc
                 }),
             )
         }
+        Topic::Queue { space, queue } => {
+            let queue = calls::queue::queue(caller, space, queue).await?;
+            (
+                watched(queue.watch().await?),
+                Box::new(move |_| {
+                    let queue = queue.clone();
+                    Box::pin(async move { Ok(text(&calls::queue::info(&queue).await?)) })
+                }),
+            )
+        }
         Topic::SyncStatus { .. } | Topic::Epochs { .. } | Topic::Erasure { .. } => {
             interval = Duration::from_millis(200);
             of_space(caller, topic).await?

@@ -9,6 +9,7 @@ export type * from './api/halo.js';
 export * from './api/invitation.js';
 export type * from './api/mesh.js';
 export * from './api/object.js';
+export type * from './api/queue.js';
 export type * from './api/space.js';
 export type * from './api/store.js';
 export { Client } from './client.js';

@@ -18,6 +18,7 @@ import type {
   ObjectInfo,
   PipelineInfo,
   QueryPage,
+  QueueInfo,
   ReadBlocks,
   ReadHistory,
   ResolvedRef,
@@ -33,6 +34,7 @@ import type {
 import type { ArchiveOptions, ArchiveSource } from './archive.js';
 import type { GuestInvitation, HostInvitation, InvitationOptions } from './invitation.js';
 import type { Database, QueryInput } from './object.js';
+import type { Queue } from './queue.js';
 import type { Live, Store } from './store.js';
 
 /** What a space is doing. */
@@ -134,6 +136,10 @@ export interface Space {
    * devices it waits. It does not reach what somebody copied, such as archives. Admins may.
    */
   erase(options?: { shareState?: boolean }): Promise<ErasureInfo>;
+  /** An append-only log of it, by its name of 1 to 256 bytes; the first item makes it. */
+  queue(name: string): Queue;
+  /** The queues that there are. */
+  queues(): Promise<QueueInfo[]>;
   /** How much of it is stored; all of it is read. */
   stats(): Promise<SpaceStatsInfo>;
 

@@ -24,6 +24,7 @@ import type {
   Methods,
   ObjectInfo,
   QueryPage,
+  QueueInfo,
   ReadBlocks,
   ReadHistory,
   ResolvedRef,
@@ -37,6 +38,7 @@ import { Editor } from '../text/editor.js';
 import { Database } from './database.js';
 import { isReadable, Life } from './life.js';
 import { querySpec } from './query.js';
+import { Queue } from './queue.js';
 import { encodeProperties } from './values.js';
 
 /** How many entries of the past are given at once when nothing is said. */
@@ -202,6 +204,14 @@ export class Space implements SpaceApi {
 
   async trim(options: { force?: boolean } = {}): Promise<number> {
     return (await this.#call('echo.trim', options, null)).blocks;
+  }
+
+  queue(name: string): Queue {
+    return new Queue(this.#context, this.key, name);
+  }
+
+  queues(): Promise<QueueInfo[]> {
+    return this.#read('echo.queues', {});
   }
 
   stats(): Promise<SpaceStatsInfo> {

@@ -188,7 +188,11 @@ object?: string | null, } | { "topic": "epochs",
 /** The space. */
 space: string, } | { "topic": "erasure",
 /** The space. */
-space: string, } | { "topic": "query",
+space: string, } | { "topic": "queue",
+/** The space. */
+space: string,
+/** The name of the queue. */
+queue: string, } | { "topic": "query",
 /** The space. */
 space: string,
 /** The query. */
@@ -847,6 +851,8 @@ feeds: number,
 incarnation: number,
 /** Rows of indexes. */
 indexRows: number,
+/** Rows of queues. */
+queueRows: number,
 /** What it takes. */
 bytes: SpaceBytesInfo, };
 
@@ -860,6 +866,8 @@ branches: number,
 objects: number,
 /** Indexes, which are made from objects. */
 indexes: number,
+/** Queues, which are made from blocks. */
+queues: number,
 /** Everything else. */
 rest: number, };
 
@@ -1619,6 +1627,113 @@ from: TimeframeInfo,
 /** The other, mostly the later one. */
 until: TimeframeInfo, };
 
+/** A queue. */
+export type QueueInfo = {
+/** Its name. */
+name: string,
+/** Items that are in it. */
+items: number,
+/** Bytes of these. */
+bytes: number,
+/** How much it is to hold. */
+retention: RetentionInfo,
+/** Behind the last item that has come to this device. */
+end: string, };
+
+/** How much a queue is to hold; without a bound everything stays. */
+export type RetentionInfo = {
+/** Items at most. */
+itemsMax?: number | null,
+/** Bytes of items at most. */
+bytesMax?: number | null,
+/** How old items may become. */
+ageMaxMs?: number | null, };
+
+/** Where an item stands among all items: the same on every device. */
+export type QueuePosition = {
+/** Logical time. */
+lamport: number,
+/** The feed. */
+feed: string,
+/** The number of its transaction there. */
+seq: number,
+/** Its number in that. */
+index: number, };
+
+/** An item of a queue. */
+export type QueueItemInfo = {
+/** Its name, under which it would also come again. */
+id: string,
+/** Where it stands. */
+position: QueuePosition,
+/** Who appended it. */
+author: AuthorInfo,
+/** By its writer's clock, in milliseconds since 1970: for display only. */
+timeMs: number,
+/** What it is. */
+value: EchoValue, };
+
+/** A part of a queue, as it came to the host's device. */
+export type QueuePageInfo = {
+/** Items that count no more; they come before `items`, where some may be again. */
+takenBack: Array<string>,
+/** The items. */
+items: Array<QueueItemInfo>,
+/** From where to go on: good on this host's device only. */
+next: string, };
+
+/** Items that were appended. */
+export type AppendedInfo = {
+/** Their names, in order. */
+ids: Array<string>, };
+
+/** Which items come first. */
+export type QueueOrderInfo = "ascending" | "descending";
+
+/** Items to append, all or none. */
+export type AppendItems = {
+/** The space. */
+space: string,
+/** The name of the queue. */
+queue: string,
+/** The items, in order. */
+items: EchoValue[],
+/** Whether to wait until they are on the disk. */
+durable: boolean, };
+
+/** What to read of a queue, in the order in which it came to the host's device. */
+export type ReadQueue = {
+/** The space. */
+space: string,
+/** The name of the queue. */
+queue: string,
+/** `next` of an earlier page; from the start if not given. */
+from?: string | null,
+/** Items at most; never more than 1,024. */
+limit: number, };
+
+/** What to read of a queue, in the order that is the same everywhere. */
+export type ReadItems = {
+/** The space. */
+space: string,
+/** The name of the queue. */
+queue: string,
+/** Which come first. */
+order: QueueOrderInfo,
+/** Only those behind this place, in that order. */
+beyond?: QueuePosition | null,
+/** Items at most; never more than 1,024. */
+limit: number, };
+
+/** How much a queue is to hold from now on. */
+export type SetRetention = {
+/** The space. */
+space: string,
+/** The name of the queue. */
+queue: string,
+/** How much. */
+retention: RetentionInfo, };
+
 /** An invitation that is open, or was. */
 export type InvitationInfo = {
 /** Its name. */
@@ -1910,6 +2025,11 @@ export interface Methods {
   "echo.count": { params: AskQuery; result: CountInfo };
   "echo.groupCount": { params: GroupCount; result: GroupInfo[] };
   "echo.explain": { params: AskQuery; result: ExplanationInfo };
+  "echo.queues": { params: SpaceParams; result: QueueInfo[] };
+  "echo.appendItems": { params: AppendItems; result: AppendedInfo };
+  "echo.readQueue": { params: ReadQueue; result: QueuePageInfo };
+  "echo.readItems": { params: ReadItems; result: QueueItemInfo[] };
+  "echo.setRetention": { params: SetRetention; result: Nothing };
   "echo.resolve": { params: ResolveRef; result: ResolvedRef };
   "echo.dangling": { params: SpaceParams; result: DanglingInfo[] };
   "echo.schemas": { params: SpaceParams; result: SchemaInfo[] };
@@ -1960,6 +2080,7 @@ export interface Topics {
   "syncStatus": { value: SyncStatusInfo; change: never };
   "epochs": { value: EpochInfo[]; change: never };
   "erasure": { value: ErasureInfo | null; change: never };
+  "queue": { value: QueueInfo | null; change: never };
   "query": { value: QueryPart; change: QueryChange };
   "object": { value: ObjectInfo | null; change: never };
   "text": { value: TextValue; change: TextChangeInfo };

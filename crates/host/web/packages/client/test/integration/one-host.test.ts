@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client, Counter, ErrorCode, META, newObjectId, Ref, Text } from '../../src/index.js';
 import { Host } from '../support/host.js';
-import { shows } from '../support/wait.js';
+import { eventually, shows } from '../support/wait.js';
 
 describe('one host', () => {
   let host: Host;
@@ -73,6 +73,32 @@ describe('one host', () => {
     expect(open.get()[0]!.title).toBe('Buy bread');
     stop();
     await other.destroy();
+  });
+
+  it('appends to a queue, reads on from where it was left, and follows what comes', async () => {
+    const [space] = client.spaces.get();
+    const queue = space!.queue('chat');
+    const heard: unknown[] = [];
+    const stop = queue.subscribe((page) => heard.push(...page.items.map((item) => item.value)));
+    const ids = await queue.append([{ text: 'one', at: new Date(5) }, 'two', 3]);
+    const page = await queue.read({ limit: 2 });
+    expect(page.items.map((item) => item.id)).toEqual(ids.slice(0, 2));
+    expect(page.items[0]!.value).toEqual({ text: 'one', at: new Date(5) });
+    expect((await queue.read({ from: page.next })).items.map((item) => item.value)).toEqual([3]);
+    const [last] = await queue.latest({ limit: 1 });
+    expect(last!.author.displayName).toBe('Ann');
+    expect((await queue.latest({ before: last!.position })).map((item) => item.value)).toEqual(['two', page.items[0]!.value]);
+    await eventually(() => heard.length === 3);
+    await queue.setRetention({ itemsMax: 2 });
+    await queue.append(['four'], { durable: true });
+    expect((await queue.items()).map((item) => item.value)).toEqual([3, 'four']);
+    await eventually(() => heard.length === 4);
+    const info = await shows(queue.info, (one) => one?.items === 2);
+    expect(info).toMatchObject({ name: 'chat', retention: { itemsMax: 2 } });
+    expect(heard).toEqual([page.items[0]!.value, 'two', 3, 'four']);
+    expect((await space!.queues()).map((one) => one.name)).toEqual(['chat']);
+    await expect(queue.read({ from: '00000000-7' })).rejects.toThrow(/cursor/);
+    stop();
   });
 
   it('keeps every kind of value', async () => {
