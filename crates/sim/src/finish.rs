@@ -34,7 +34,7 @@ impl World {
         let began = self.around.clock.now();
         loop {
             let shown = self.show_all().await?;
-            if is_one_state(&shown, self.honest) && self.all_is_proven().await? {
+            if self.is_one_state(&shown) && self.all_is_proven().await? {
                 return Ok(self.around.clock.now() - began);
             }
             if self.around.clock.now() - began >= patience {
@@ -48,6 +48,22 @@ impl World {
                 peer.check()?;
             }
         }
+    }
+
+    /// Whether all show the same, whole, with everyone in it and nobody else. Blocks that an epoch
+    /// stands for are dropped by some and kept by others.
+    fn is_one_state(&self, shown: &[Shown]) -> bool {
+        let Some(first) = shown.first() else {
+            return false;
+        };
+        shown.len() == self.honest
+            && shown.iter().all(|one| {
+                one.report.state == SpaceState::Ready
+                    && one.report.missing_blocks == 0
+                    && (self.has_epochs || one.report.blocks == first.report.blocks)
+                    && (one.members, one.outcasts) == (self.honest, 0)
+                    && one.hash == first.hash
+            })
     }
 
     /// What the honest ones show: those that can. One whose disk was full until now opens its
@@ -151,21 +167,6 @@ impl World {
         }
         Ok(())
     }
-}
-
-/// Whether all show the same, whole, with everyone in it and nobody else.
-fn is_one_state(shown: &[Shown], peers: usize) -> bool {
-    let Some(first) = shown.first() else {
-        return false;
-    };
-    shown.len() == peers
-        && shown.iter().all(|one| {
-            one.report.state == SpaceState::Ready
-                && one.report.missing_blocks == 0
-                && one.report.blocks == first.report.blocks
-                && (one.members, one.outcasts) == (peers, 0)
-                && one.hash == first.hash
-        })
 }
 
 fn details(shown: &[Shown]) -> String {

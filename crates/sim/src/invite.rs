@@ -60,6 +60,10 @@ impl World {
             self.flush(guest).await?;
         }
         drop(used.map(|used| used.host));
+        self.choose_epochs();
+        if self.has_epochs {
+            return Ok(());
+        }
         self.gather_outcasts().await
     }
 

@@ -9,6 +9,7 @@
 //! - what was acknowledged as durable is there after a crash, and in the end everywhere;
 //! - in the end all have signed that they stored everything, and each knows it of all;
 //! - a single-use invitation admits one guest;
+//! - who joins after an epoch, when blocks were dropped for it, shows what all show;
 //! - a device whose disk is restored from a backup loses nothing that another one has;
 //! - no other honest device is found to have forked, and none fails;
 //! - a live query shows what a fresh one does, and a disk holds what its client showed.
@@ -27,6 +28,7 @@
 
 mod draw;
 mod edits;
+mod epochs;
 mod faults;
 mod finish;
 mod images;

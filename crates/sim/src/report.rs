@@ -206,6 +206,10 @@ counts! {
     restored,
     /// Edits that only others had then, of which none may be lost.
     edits_elsewhere,
+    /// Epochs created.
+    epochs,
+    /// Requests to drop the blocks that one stands for.
+    trimmed,
     /// Clients closed and opened again.
     clean_restarts,
     /// Disks that were full for a while.
@@ -277,6 +281,8 @@ impl Counts {
             "images",
             "restored",
             "edits_elsewhere",
+            "epochs",
+            "trimmed",
             "disks_full",
             "commits_full",
             "clocks_set",

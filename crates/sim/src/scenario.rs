@@ -36,6 +36,7 @@ impl Scenario {
         for _ in 0..self.options.steps {
             self.step().await?;
         }
+        self.world.join_late().await?;
         self.converged_after = self.world.come_to_rest(self.options.patience).await?;
         self.world.tell(What::OneState, &[]);
         self.world.check_all().await
@@ -54,6 +55,7 @@ impl Scenario {
         if let Some(index) = world.draw.pick(&running) {
             match world.draw.below(100) {
                 0..=44 => world.edit(index).await?,
+                45..=47 if world.has_epochs => world.step_epoch(index).await?,
                 45..=46 => world.make_image().await?,
                 47 => world.restore_image().await?,
                 48..=49 => world.fill_disk(index)?,
@@ -71,6 +73,9 @@ impl Scenario {
                 87..=91 => world.toggle_online(index).await?,
                 92..=97 => world.crash(index).await?,
                 _ => world.restart(index).await?,
+            }
+            if world.has_epochs && world.draw.percent(8) {
+                world.step_epoch(index).await?;
             }
             if world.draw.percent(25) {
                 world.step_outcast().await?;

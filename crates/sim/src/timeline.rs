@@ -49,6 +49,10 @@ pub enum What {
     Imaged,
     /// Its disk was restored from a backup.
     Restored,
+    /// It created an epoch.
+    CreatedEpoch,
+    /// It dropped the blocks that an epoch stands for.
+    Trimmed,
     /// It joined the space.
     Joined,
     /// A transaction of it was acknowledged.

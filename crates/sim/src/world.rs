@@ -25,6 +25,7 @@ pub struct World {
     /// How many of the peers stay; those after them are thrown out.
     pub(crate) honest: usize,
     pub(crate) outcasts: Vec<Outcast>,
+    pub(crate) has_epochs: bool,
     pub(crate) moments: Vec<Moment>,
     meter: Arc<Mutex<Meter>>,
     seeds: SeedTree,
@@ -66,6 +67,7 @@ impl World {
         Self {
             honest: peers.len(),
             outcasts: Vec::new(),
+            has_epochs: false,
             moments: Vec::new(),
             meter,
             seeds: seeds.clone(),
