@@ -27,20 +27,20 @@ async fn titles(space: &Space) -> Vec<String> {
     titles
 }
 
-async fn archived(client: &Client, space: &Space) -> Vec<u8> {
+pub(crate) async fn archived(client: &Client, space: &Space) -> Vec<u8> {
     let serializer = client.create_serializer();
     let written = serializer.serialize_space(space, ArchiveProtection::Plain, Vec::new());
     written.await.unwrap().0
 }
 
-async fn restored(client: &Client, archive: &[u8]) -> Result<Space, ArchiveError> {
+pub(crate) async fn restored(client: &Client, archive: &[u8]) -> Result<Space, ArchiveError> {
     let archive = Cursor::new(archive.to_vec());
     let serializer = client.create_serializer();
     let options = RestoreOptions::default();
     serializer.deserialize_space(archive, options).await
 }
 
-async fn cloned(client: &Client, archive: &[u8]) -> Result<Space, ArchiveError> {
+pub(crate) async fn cloned(client: &Client, archive: &[u8]) -> Result<Space, ArchiveError> {
     let archive = Cursor::new(archive.to_vec());
     let options = RestoreOptions {
         restore_as: RestoreAs::Clone,
@@ -50,7 +50,7 @@ async fn cloned(client: &Client, archive: &[u8]) -> Result<Space, ArchiveError> 
     serializer.deserialize_space(archive, options).await
 }
 
-async fn offline(profile: &std::path::Path, name: &str) -> Client {
+pub(crate) async fn offline(profile: &std::path::Path, name: &str) -> Client {
     let client = options(profile).offline().build();
     client.initialize().await.unwrap();
     client.halo().create_identity(name).await.unwrap();

@@ -9,6 +9,7 @@ use dxos_client::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::archives::{archived, cloned, offline, restored};
 use crate::processes::Dx;
 use crate::support::{Pair, all_converge, converge, join, options, start, within};
 
@@ -148,6 +149,41 @@ async fn what_is_out_of_bounds_is_refused_and_says_why() {
     let none = space.queue("log").append(Vec::<String>::new()).await;
     assert!(none.is_err());
     assert!(space.queues().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_archive_brings_queues_back_in_the_same_space_and_in_a_new_one() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = offline(&home.path().join("a"), "Ann").await;
+    let space = ann.echo().create_space(dxos_client::map! {}).await.unwrap();
+    let log = space.queue("log");
+    let numbers = (0..200_u32).map(|n| message(&format!("{n} {}", "x".repeat(5_000))));
+    log.append(numbers.clone().take(80)).await.unwrap();
+    log.append(numbers.skip(80).take(120)).await.unwrap();
+    let retention = Retention {
+        items_max: Some(150),
+        ..Retention::ALL
+    };
+    log.set_retention(retention).await.unwrap();
+    let wanted = texts(&log).await;
+    assert_eq!(wanted.len(), 150);
+    for has_epoch in [false, true] {
+        if has_epoch {
+            space.create_epoch(EpochOptions::new()).await.unwrap();
+            space.trim(true).await.unwrap();
+        }
+        let archive = archived(&ann, &space).await;
+        let copy = cloned(&ann, &archive).await.unwrap();
+        assert_ne!(copy.key(), space.key());
+        let copied = copy.queue("log");
+        assert_eq!(texts(&copied).await, wanted);
+        assert_eq!(copied.report().await.unwrap().unwrap().retention, retention);
+        // The same space on a device that had nothing of it.
+        space.delete().await.unwrap();
+        let back = restored(&ann, &archive).await.unwrap();
+        assert_eq!(back.key(), space.key());
+        assert_eq!(texts(&back.queue("log")).await, wanted);
+    }
 }
 
 #[test]

@@ -48,11 +48,11 @@ impl Space {
         let end = all.end().map(Bytes::copy_from_slice);
         let range = KeyRange::new(Bound::Included(start), end);
         let mut bytes = 0;
-        for row in store
-            .scan(QUEUES, range, Direction::Forward)
-            .take(QUEUE_PAGE_ITEMS_MAX)
-        {
+        for row in store.scan(QUEUES, range, Direction::Forward) {
             let (key, value) = row.map_err(|error| store_failed(&error))?;
+            let Some(arrival) = rows::arrival_of(&key) else {
+                continue;
+            };
             match decode_row("arrival in a queue", &value)? {
                 ArrivalRow::TakenBack(id) => page.taken_back.push(id),
                 ArrivalRow::Item(place) if meta.is_dropped(&place) => {}
@@ -61,14 +61,15 @@ impl Space {
                     let row = store.get(QUEUES, &key);
                     if let Some(row) = row.map_err(|error| store_failed(&error))? {
                         bytes += row.len();
-                        page.items.extend(self.item(place, &row)?);
+                        let row: ItemRow = decode_row("item of a queue", &row)?;
+                        if row.arrival == arrival {
+                            page.items.extend(self.item(place, row)?);
+                        }
                     }
                 }
             }
-            if let Some(arrival) = rows::arrival_of(&key) {
-                next = arrival.saturating_add(1);
-            }
-            if page.items.len() >= limit || bytes >= QUEUE_PAGE_BYTES_MAX {
+            next = arrival.saturating_add(1);
+            if page.items.len() + page.taken_back.len() >= limit || bytes >= QUEUE_PAGE_BYTES_MAX {
                 break;
             }
         }
@@ -113,9 +114,10 @@ impl Space {
         for row in store.scan(QUEUES, range, direction) {
             let (key, row) = row.map_err(|error| store_failed(&error))?;
             if let Some(place) = rows::place_of(&key) {
-                items.extend(self.item(place, &row)?);
+                bytes += row.len();
+                let row = decode_row("item of a queue", &row)?;
+                items.extend(self.item(place, row)?);
             }
-            bytes += row.len();
             if items.len() >= limit || bytes >= QUEUE_PAGE_BYTES_MAX {
                 break;
             }
@@ -124,8 +126,7 @@ impl Space {
     }
 
     /// An item as it shows; `None` when it shows elsewhere.
-    fn item(&self, position: OpId, row: &[u8]) -> Result<Option<QueueItem>, EchoError> {
-        let row: ItemRow = decode_row("item of a queue", row)?;
+    fn item(&self, position: OpId, row: ItemRow) -> Result<Option<QueueItem>, EchoError> {
         let state = self.dag.feed(&position.stamp.feed);
         let Some(state) = state.filter(|_| !row.is_superseded) else {
             return Ok(None);

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_credentials::Role;
 use dxos_document::{Direction, Retention, Value};
 use dxos_keys::QueueItemId;
-use dxos_protocol::echo::{EchoError, QueueCursor, QueueItem, QueuePage, QueueReport};
-use dxos_store::CrashPlan;
+use dxos_protocol::echo::{EchoError, FindingKind, QueueCursor, QueueItem, QueuePage, QueueReport};
+use dxos_store::{Batch, CrashPlan, Durability, KeyRange, Read as _, Store as _};
 use proptest::prelude::*;
 
+use super::super::layout::QUEUES;
 use super::{Net, Replica, task};
 
 const LOG: &str = "log";
@@ -409,8 +410,7 @@ fn what_a_restored_device_wrote_comes_again_once() {
     let image = {
         let replica = &mut net.replicas[1];
         if let Some(batch) = replica.space.close() {
-            dxos_store::Store::commit(&replica.store, batch, dxos_store::Durability::Buffered)
-                .unwrap();
+            replica.store.commit(batch, Durability::Buffered).unwrap();
         }
         replica.disk.snapshot()
     };
@@ -461,4 +461,58 @@ fn live_queries_do_not_hear_of_items() {
     net.settle();
     assert!(live.changes.try_recv().is_err());
     assert!(watch.has_changed().unwrap() && !other.has_changed().unwrap());
+}
+
+#[test]
+fn rows_that_are_missing_or_rubbish_are_found_and_made_anew() {
+    for (kind, rubbish) in [b'a', b'i', b'm', b'o']
+        .into_iter()
+        .flat_map(|kind| [(kind, false), (kind, true)])
+    {
+        let mut net = two();
+        net.append(0, &[1, 2, 3]);
+        net.settle();
+        let hash = net.replicas[0].hash();
+        let store = &net.replicas[0].store;
+        let rows = store.scan(QUEUES, KeyRange::all(), dxos_store::Direction::Forward);
+        let mut keys = rows.map(|row| row.unwrap().0);
+        let key = keys.find(|key| key[4] == kind).unwrap();
+        drop(keys);
+        let mut batch = Batch::new();
+        if rubbish {
+            batch.put(QUEUES, key, vec![0xff; 9]);
+        } else {
+            batch.delete(QUEUES, key);
+        }
+        store.commit(batch, Durability::Buffered).unwrap();
+        let found = super::doctor::looked_at(&net.replicas[0], false);
+        let kinds = found.findings.iter().map(|finding| finding.kind);
+        assert!(
+            kinds.into_iter().any(|kind| kind == FindingKind::Queue),
+            "{found:?}"
+        );
+        let repaired = super::doctor::looked_at(&net.replicas[0], true);
+        assert!(repaired.is_whole(), "{repaired:?}");
+        net.reopen(0, |_| {});
+        let replica = &net.replicas[0];
+        assert_eq!(super::doctor::looked_at(replica, false).findings, []);
+        assert_eq!((replica.hash(), replica.numbers()), (hash, vec![1, 2, 3]));
+        let mut reader = Reader::default();
+        while reader.read(replica, 2) {}
+        assert_eq!(reader.items.len(), 3);
+    }
+}
+
+#[test]
+fn a_reader_gets_past_many_items_that_were_dropped() {
+    let mut net = Net::new(3);
+    for _ in 0..30 {
+        net.append(0, &[7; 100]);
+    }
+    let cursor = net.replicas[0].page(QueueCursor::START, 1).next;
+    net.retain(0, at_most(1));
+    net.append(0, &[8]);
+    let page = net.replicas[0].page(cursor, 10);
+    let values: Vec<_> = page.items.iter().map(|item| item.value.as_int()).collect();
+    assert_eq!(values, [Some(8)]);
 }
