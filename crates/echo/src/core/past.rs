@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dxos_credentials::{Membership, Right};
 use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe, Transaction};
-use dxos_feed::{Dag, Designation, FeedDescriptor, Floor};
+use dxos_feed::{BlockIndex, Dag, Designation, FeedDescriptor, Floor};
 use dxos_keys::{BlockHash, ContentKey, ContentKeyId, FeedId, ObjectId};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::history::Author;
@@ -119,9 +119,15 @@ impl Walk {
             ahead.push((hash, block));
             ahead.len() < wanted
         });
-        visited.map_err(|error| EchoError::Store {
-            reason: error.to_string(),
-        })?;
+        if let Err(error) = visited {
+            // Blocks before an epoch are deleted while somebody reads them.
+            let next = cursor.next + ahead.len() as u64;
+            if !matches!(blocks.block(&feed, next), Ok(None)) {
+                return Err(EchoError::Store {
+                    reason: error.to_string(),
+                });
+            }
+        }
         ahead.reverse();
         cursor.next += ahead.len() as u64;
         if let Some((_, block)) = cursor.ahead.last() {

@@ -161,3 +161,22 @@ fn a_fork_that_is_cut_meanwhile_is_noticed_and_takes_its_past_with_it() {
     let read = past(replica).query(&replica.store, &timeframe, &everything());
     assert_eq!(read, Ok(Vec::new()));
 }
+
+#[test]
+fn blocks_that_are_dropped_while_they_are_read_are_not_taken_for_damage() {
+    let mut net = Net::new(1);
+    for number in 1..20 {
+        net.edit(0, task(number, 1));
+    }
+    let before = past(&net.replicas[0]);
+    net.try_epoch(0).unwrap();
+    net.try_trim(0, false).unwrap();
+    let replica = &net.replicas[0];
+    let read = before.history(&replica.store, None, None, 10);
+    assert_eq!(read.err(), Some(EchoError::PastChanged));
+    assert!(
+        past(replica)
+            .history(&replica.store, None, None, 10)
+            .is_ok()
+    );
+}
