@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_keys::ObjectId;
 use serde::{Deserialize, Serialize};
 
-use crate::{Filter, Object, Query};
+use crate::{Filter, Object, Query, Relevance};
 
 /// Changes up to which a result is changed in place.
 const FEW_MAX: usize = 4;
@@ -111,6 +111,7 @@ impl Difference {
 #[derive(Clone, Debug)]
 pub struct LiveResults {
     query: Query,
+    relevance: Option<Relevance>,
     matches: Vec<Object>,
     members: BTreeSet<ObjectId>,
 }
@@ -118,12 +119,22 @@ pub struct LiveResults {
 impl LiveResults {
     /// Answers `query` from `objects`, each of which may come once.
     pub fn new(query: Query, objects: impl IntoIterator<Item = Object>) -> Self {
+        Self::ranked(query, None, objects)
+    }
+
+    /// The same for a query whose order is by `relevance`: as it is now, and as it stays.
+    pub fn ranked(
+        query: Query,
+        relevance: Option<Relevance>,
+        objects: impl IntoIterator<Item = Object>,
+    ) -> Self {
         let unlimited = Query {
             limit: None,
             ..query.clone()
         };
-        let matches = unlimited.run(objects);
+        let matches = unlimited.run_ranked(relevance.as_ref(), objects);
         Self {
+            relevance,
             members: matches.iter().map(Object::id).collect(),
             matches,
             query,
@@ -163,7 +174,9 @@ impl LiveResults {
         let mut touched: BTreeMap<_, _> = touched.into_iter().collect();
         // What neither was nor is a match changes nothing.
         touched.retain(|id, object| {
-            let is_match = object.as_ref().is_some_and(|now| self.query.matches(now));
+            let is_match = object
+                .as_mut()
+                .is_some_and(|now| self.query.finds(now, self.relevance.as_ref()));
             if !is_match {
                 *object = None;
             }

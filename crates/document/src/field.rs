@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use crate::context::Moment;
 use crate::meta::META;
-use crate::{Object, ObjectRef, Path, Value};
+use crate::{Object, ObjectRef, Path, Query, Value};
 
 impl Path {
     /// What is known of an object besides its properties, to be named in filters, orders and
     /// groups as a property is: `created` and `updated` (timestamps, as the clock of the writer
-    /// showed), `type` (a text), `parent`, `source` and `target` (references), `tags` (a set).
+    /// showed), `type` (a text), `parent`, `source` and `target` (references), `tags` (a set);
+    /// `relevance` (a number) in orders only, see [`Query::by_relevance`].
     ///
     /// It is the path below [`META`](crate::META), where no property can be.
     ///
@@ -48,6 +49,7 @@ impl Object {
         Some(match name {
             "created" => time(self.created()),
             "parent" => self.parent()?.into(),
+            Query::RELEVANCE => Value::Float(self.score()?),
             "source" => end(self.relation()?.source),
             "tags" => {
                 let mut tags = self.tags().peekable();

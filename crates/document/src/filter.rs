@@ -8,7 +8,7 @@ use dxos_keys::ObjectId;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{ForeignKey, Object, ObjectRef, Path, TypeName, Value};
+use crate::{ForeignKey, Object, ObjectRef, Path, TypeName, Value, Words};
 
 /// How a property is compared with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,6 +125,14 @@ pub enum Filter {
     RelationTo(ObjectRef),
     /// It has this tag.
     Tag(String),
+    /// All of `words` are found in the texts at `path` and below it, or in any property.
+    Text {
+        /// The property, `None` for all of them.
+        #[serde(default)]
+        path: Option<Path>,
+        /// The words.
+        words: Words,
+    },
     /// The type has this name and version, or this name and no version.
     TypeExact(TypeName),
     /// The type has this name, in any version or none.
@@ -231,6 +239,32 @@ impl Filter {
         }
     }
 
+    /// Objects in whose texts all these words are: in strings and texts, in lists, sets and maps
+    /// of them, each word perhaps in another property. See [`Words`] for what they mean.
+    ///
+    /// ```
+    /// use dxos_document::{Filter, Query};
+    ///
+    /// let best = Query::new(Filter::type_name("note").and(Filter::text("quick bro*")))
+    ///     .by_relevance()
+    ///     .limit(20);
+    /// # assert_eq!(best.to_string(), "type:note text:\"quick bro*\" order:-@relevance limit:20");
+    /// ```
+    pub fn text(words: impl Into<Words>) -> Self {
+        Self::Text {
+            path: None,
+            words: words.into(),
+        }
+    }
+
+    /// Objects in whose texts at `path`, or below it, all these words are.
+    pub fn text_at(path: impl Into<Path>, words: impl Into<Words>) -> Self {
+        Self::Text {
+            path: Some(path.into()),
+            words: words.into(),
+        }
+    }
+
     /// Objects for which both hold.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
@@ -300,6 +334,7 @@ impl Filter {
                 (object.relation()).is_some_and(|relation| relation.target == target)
             }
             Self::Tag(tag) => object.has_tag(tag),
+            Self::Text { path, words } => words.are_in_object(object, path.as_ref()),
             Self::TypeExact(name) => object.type_name() == name,
             Self::TypeAnyVersion(name) => object.type_name().base() == name,
         }

@@ -108,6 +108,7 @@ mod queue_codec;
 mod reference;
 mod register;
 mod relation;
+mod search;
 mod sequence;
 mod set;
 mod state;
@@ -143,6 +144,10 @@ pub use queue::{
 };
 pub use reference::{Dangling, ParseRefError};
 pub use relation::Relation;
+pub use search::{
+    Clause, Highlight, Profile, Relevance, TERM_BYTES_MAX, Term, TextLength, TextStats, TextTerms,
+    Weighing, Words, WordsError,
+};
 pub use state::{ApplyError, ObjectState, state_hash};
 pub use text::{Anchor, Expand, Span, Text, TextEdit, TextEditor};
 pub use text::{CommittedBatch, TextBatch, TextChange, TextDelta, TextDraft, TextSnapshot};

@@ -7,6 +7,7 @@ use serde_json::{Map as JsonMap, Value as Json};
 use crate::context::{Moment, Stamp};
 use crate::json::map_to_json;
 use crate::meta::Meta;
+use crate::search::Score;
 use crate::view::Conflicts;
 use crate::{Map, Path, TypeName, Value};
 
@@ -32,6 +33,8 @@ pub struct Object {
     pub(crate) conflicts: Conflicts,
     pub(crate) created: Moment,
     pub(crate) updated: Moment,
+    // Of an object that a query found which orders by it.
+    pub(crate) score: Option<Score>,
 }
 
 impl Object {
@@ -92,10 +95,16 @@ impl Object {
         self.updated
     }
 
+    /// How well it fits what was searched for: the greater, the better. Known of what a query
+    /// found that orders by relevance, and to be compared within its answer only.
+    pub fn score(&self) -> Option<f64> {
+        self.score.map(|score| score.0)
+    }
+
     /// This object as JSON: `id`, `type`, `properties` (as [`Value::to_json`] writes them),
     /// `created_ms`, `updated_ms`; `deleted` and `hidden` when it is; `conflicts` by path when there are any;
     /// `meta` with `tags`, `keys` (each with `source` and `id`), `parent`, and the ends of a
-    /// relation as `source` and `target`, when there are any.
+    /// relation as `source` and `target`, when there are any; `score` when it is known.
     pub fn to_json(&self) -> Json {
         let mut json = JsonMap::new();
         json.insert("id".into(), self.id.to_string().into());
@@ -108,6 +117,9 @@ impl Object {
         }
         if self.is_hidden {
             json.insert("hidden".into(), true.into());
+        }
+        if let Some(score) = self.score() {
+            json.insert("score".into(), score.into());
         }
         if let Some(meta) = &self.meta {
             json.insert("meta".into(), meta.to_json());

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Cursor, Filter, Group, Groups, Object, Path, Value};
+use crate::{Cursor, Filter, Group, Groups, Object, Path, Relevance, Value, WordsError};
 
 /// Whether a query finds deleted objects. What is hidden, because an object above it is deleted,
 /// counts as deleted.
@@ -78,7 +78,19 @@ pub enum QueryError {
     /// The cursor is one of another order.
     #[error("the cursor was taken in another order; keep the order while paging, or begin anew")]
     CursorOfAnotherOrder,
+    /// More conditions on texts than a query may have.
+    #[error("a query has {found} conditions on texts, at most {TEXTS_MAX} are allowed; use fewer")]
+    TooManyTexts {
+        /// How many there are.
+        found: usize,
+    },
+    /// What is searched for cannot be.
+    #[error(transparent)]
+    Words(#[from] WordsError),
 }
+
+/// Conditions on texts that a query may have.
+const TEXTS_MAX: usize = 16;
 
 /// Some results, and where the next begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +132,17 @@ impl Query {
         self.key(path.into(), Direction::Descending)
     }
 
+    /// With what fits best what is searched for first, as a further key of the order; see
+    /// [`Object::score`].
+    ///
+    /// A word counts more the rarer it is among the objects of the type that the query names, or
+    /// among all of the space when it names none: so what is written later may change the order
+    /// between two pages. A live query keeps the weights that words had when it began.
+    #[must_use]
+    pub fn by_relevance(self) -> Self {
+        self.descending(Path::about(Self::RELEVANCE))
+    }
+
     fn key(mut self, path: Path, direction: Direction) -> Self {
         self.order.push(OrderBy { path, direction });
         self
@@ -143,25 +166,53 @@ impl Query {
     ///
     /// # Errors
     ///
-    /// [`QueryError::CursorOfAnotherOrder`] when it begins behind a cursor of another order.
+    /// [`QueryError::CursorOfAnotherOrder`] when it begins behind a cursor of another order, and
+    /// what says that it searches for too much.
     pub fn check(&self) -> Result<(), QueryError> {
+        let mut found = 0;
+        self.filter.visit_words(&mut |words| {
+            found += 1;
+            words.check()
+        })?;
+        if found > TEXTS_MAX {
+            return Err(QueryError::TooManyTexts { found });
+        }
         match &self.after {
             Some(cursor) if !cursor.fits(self) => Err(QueryError::CursorOfAnotherOrder),
             _ => Ok(()),
         }
     }
 
-    /// Whether `object` is found, if the limit leaves room for it.
+    /// Whether `object` is found, if the limit leaves room for it. If the order is by relevance
+    /// it has been told how well it fits; see [`Query::finds`].
     pub fn matches(&self, object: &Object) -> bool {
+        self.selects(object) && self.is_behind_cursor(object)
+    }
+
+    /// Whether `object` is found, if the limit leaves room for it; it is told how well it fits if
+    /// it may be.
+    pub fn finds(&self, object: &mut Object, relevance: Option<&Relevance>) -> bool {
+        if !self.selects(object) {
+            return false;
+        }
+        if let Some(relevance) = relevance {
+            relevance.tell(object);
+        }
+        self.is_behind_cursor(object)
+    }
+
+    fn is_behind_cursor(&self, object: &Object) -> bool {
+        (self.after.as_ref()).is_none_or(|cursor| cursor.is_before(object))
+    }
+
+    fn selects(&self, object: &Object) -> bool {
         let is_deleted = object.is_deleted() || object.is_hidden();
         let is_wanted = match self.deleted {
             Deleted::Exclude => !is_deleted,
             Deleted::Include => true,
             Deleted::Only => is_deleted,
         };
-        is_wanted
-            && self.filter.matches(object)
-            && (self.after.as_ref()).is_none_or(|cursor| cursor.is_before(object))
+        is_wanted && self.filter.matches(object)
     }
 
     /// Which of two objects comes first; equal only for one and the same id.
@@ -181,10 +232,24 @@ impl Query {
     /// Answers from `objects`, each of which may come once: the matching ones, in order, as many
     /// as the limit allows.
     pub fn run(&self, objects: impl IntoIterator<Item = Object>) -> Vec<Object> {
-        let mut found: Vec<_> = objects
-            .into_iter()
-            .filter(|object| self.matches(object))
-            .collect();
+        self.sorted(objects.into_iter().filter(|object| self.matches(object)))
+    }
+
+    /// The same for a query whose order is by `relevance`.
+    pub fn run_ranked(
+        &self,
+        relevance: Option<&Relevance>,
+        objects: impl IntoIterator<Item = Object>,
+    ) -> Vec<Object> {
+        let found = objects.into_iter().filter_map(|mut object| {
+            let is_found = self.finds(&mut object, relevance);
+            is_found.then_some(object)
+        });
+        self.sorted(found)
+    }
+
+    fn sorted(&self, found: impl Iterator<Item = Object>) -> Vec<Object> {
+        let mut found: Vec<_> = found.collect();
         found.sort_by(|one, two| self.compare(one, two));
         if let Some(limit) = self.limit {
             found.truncate(limit);

@@ -195,6 +195,7 @@ impl ObjectState {
             conflicts,
             created,
             updated: self.updated.unwrap_or(created),
+            score: None,
         })
     }
 

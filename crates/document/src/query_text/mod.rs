@@ -13,6 +13,8 @@
 //! | `path:(one, two)` | equal to one of these |
 //! | `path^=text` | begins with this text |
 //! | `path~value` | a list or set has this member, a text contains this text |
+//! | `text:words`, `text:"quick bro*"` | all these words are found in its texts |
+//! | `path~~words` | all these words are found in the texts of this property |
 //! | `has:path` | there is one, null included |
 //! | `type:task`, `type:task@1.0` | of this type in any version, in this version |
 //! | `type-exact:task` | of this type without a version |
@@ -24,13 +26,15 @@
 //! | `relation-from:ID`, `relation-to:ID`, `relations-of:ID` | is a relation with this end |
 //! | `(…)`, `OR`, `NOT`, `*`, `NONE` | grouping, one of both, not, every object, no object |
 //! | `order:due,-prio` | in this order; `-`: the greatest first |
+//! | `order:-@relevance` | what fits best what is searched for first |
 //! | `limit:20`, `after:CURSOR` | how many at most; behind this place |
 //! | `deleted:include`, `deleted:only` | deleted objects too, only they |
 //!
 //! `@created`, `@updated`, `@type`, `@parent`, `@tags` stand for what is known of an object besides its
 //! properties. A value is `true`, `false`, `null`, a number, a date (`2026-12-01`, in UTC, or
 //! `2026-12-01T10:30:00Z`), a text in double quotes as in JSON, a list or map as in JSON, or else
-//! a text as it stands. What stands in quotes before a sign is always a property.
+//! a text as it stands. What stands in quotes before a sign is always a property, and so is every
+//! name before `=`: `"text":one` and `text=one` are conditions on a property `text`.
 
 mod parse;
 mod print;

@@ -8,6 +8,7 @@ use super::scan::{Scanner, Word};
 use super::{NESTING_MAX, QueryTextError};
 use crate::{
     Comparison, Deleted, Direction, Filter, ForeignKey, ObjectRef, OrderBy, Path, Query, TypeName,
+    Words,
 };
 
 type Result<T> = std::result::Result<T, QueryTextError>;
@@ -48,10 +49,11 @@ enum Sign {
     Compare(Comparison),
     Contains,
     Prefix,
+    Text,
 }
 
 /// Longer signs first, so that `>=` is not read as `>`.
-const SIGNS: [(&str, Sign); 9] = [
+const SIGNS: [(&str, Sign); 10] = [
     ("!=", Sign::Compare(Comparison::Ne)),
     (">=", Sign::Compare(Comparison::Ge)),
     ("<=", Sign::Compare(Comparison::Le)),
@@ -60,6 +62,7 @@ const SIGNS: [(&str, Sign); 9] = [
     ("=", Sign::Compare(Comparison::Eq)),
     (">", Sign::Compare(Comparison::Gt)),
     ("<", Sign::Compare(Comparison::Lt)),
+    ("~~", Sign::Text),
     ("~", Sign::Contains),
 ];
 
@@ -220,6 +223,10 @@ impl Parser<'_> {
                 path,
                 prefix: self.word()?,
             },
+            Sign::Text => Filter::Text {
+                path: Some(path),
+                words: self.words()?,
+            },
         })
     }
 
@@ -249,6 +256,16 @@ impl Parser<'_> {
         match self.scanner.text(Word::Value)? {
             (text, false) if text.is_empty() => Err(self.scanner.error("expected a text")),
             (text, _) => Ok(text),
+        }
+    }
+
+    /// What is searched for.
+    fn words(&mut self) -> Result<Words> {
+        let start = self.scanner.position();
+        let words = Words::new(self.word()?);
+        match words.check() {
+            Ok(()) => Ok(words),
+            Err(error) => Err(self.scanner.error_at(start, error.to_string())),
         }
     }
 
@@ -336,6 +353,7 @@ impl Parser<'_> {
             "relation-to" => Filter::RelationTo(self.parsed()?),
             "relations-of" => Filter::relations_of(self.parsed::<ObjectRef>()?),
             "tag" => Filter::Tag(self.word()?),
+            "text" => Filter::text(self.words()?),
             "type" => Filter::type_name(self.word()?),
             "type-any" => Filter::TypeAnyVersion(self.word()?),
             "type-exact" => Filter::TypeExact(TypeName::from(self.word()?)),

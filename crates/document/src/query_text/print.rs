@@ -7,7 +7,7 @@ use super::time;
 use crate::{Comparison, Deleted, Direction, Filter, ForeignKey, Path, Query, Value};
 
 /// What is read as something else than a property before a colon.
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "after",
     "child-of",
     "deleted",
@@ -23,6 +23,7 @@ const KINDS: [&str; 18] = [
     "relation-to",
     "relations-of",
     "tag",
+    "text",
     "type",
     "type-any",
     "type-exact",
@@ -108,7 +109,11 @@ pub(super) fn filter(filter: &Filter, formatter: &mut Formatter<'_>) -> fmt::Res
         Filter::Contains { path, value } => {
             write_path(path, Word::Key, formatter)?;
             formatter.write_char('~')?;
-            write_value(value, formatter)
+            match value {
+                // One more would make it another sign.
+                Value::String(text) if text.starts_with('~') => write_quoted(text, formatter),
+                value => write_value(value, formatter),
+            }
         }
         Filter::Exists(path) => {
             formatter.write_str("has:")?;
@@ -157,6 +162,16 @@ pub(super) fn filter(filter: &Filter, formatter: &mut Formatter<'_>) -> fmt::Res
         Filter::Tag(tag) => {
             formatter.write_str("tag:")?;
             write_text(tag, formatter)
+        }
+        Filter::Text { path, words } => {
+            match path {
+                Some(path) => {
+                    write_path(path, Word::Key, formatter)?;
+                    formatter.write_str("~~")?;
+                }
+                None => formatter.write_str("text:")?,
+            }
+            write_text(words.as_str(), formatter)
         }
         Filter::TypeAnyVersion(name) => {
             formatter.write_str(if name.contains('@') {

@@ -11,6 +11,7 @@ mod paging;
 mod query;
 mod query_text;
 mod references;
+mod search;
 mod tree;
 mod values;
 

@@ -42,6 +42,11 @@ fn every_sign_means_what_the_table_says() {
         ("a:()", Filter::any_of("a", Vec::<Value>::new())),
         ("a^=10", Filter::prefix("a", "10")),
         ("a~x", Filter::contains("a", "x")),
+        ("text:x", Filter::text("x")),
+        ("text:\"quick bro*\"", Filter::text("quick bro*")),
+        ("text=x", Filter::eq("text", "x")),
+        ("title~~\"a b\"", Filter::text_at("title", "a b")),
+        ("title~\"~x\"", Filter::contains("title", "~x")),
         ("has:a", Filter::exists("a")),
         ("has:@parent", Filter::exists(Path::about("parent"))),
         ("\"has\":a", Filter::eq("has", "a")),
@@ -193,6 +198,10 @@ pub(super) fn any_filter() -> impl Strategy<Value = Filter> {
         (any_field(), values).prop_map(|(path, values)| Filter::In { path, values }),
         (any_field(), any_name()).prop_map(|(path, prefix)| Filter::Prefix { path, prefix }),
         any_field().prop_map(Filter::Exists),
+        (proptest::option::of(any_field()), any_name()).prop_map(|(path, words)| Filter::Text {
+            path,
+            words: words.into()
+        }),
     ];
     let others = prop_oneof![
         (0..3_u8).prop_map(|number| Filter::ChildOf(id(number))),
