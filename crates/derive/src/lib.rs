@@ -34,6 +34,7 @@ use options::Options;
 /// | --- | --- | --- |
 /// | `type = "example.com/type/Task"` | the name of the type | package and struct: `my-app/Task` |
 /// | `version = "1.0.0"` | its version; raise it when the meaning of a field changes | `0.1.0` |
+/// | `text` | spaces keep which words are in all its texts, for searches | they read the texts |
 /// | `own_schema` | the type implements `JsonSchema` itself | it is derived |
 /// | `crate = "path"` | where the traits are | `::dxos_client` |
 ///
@@ -41,7 +42,8 @@ use options::Options;
 /// writes one whose target was never created here, or is deleted, is refused.
 ///
 /// `#[echo(index)]` at a field has spaces keep the objects of the type in the order of that field,
-/// so that queries on it, and in its order, need not look at all of them.
+/// so that queries on it, and in its order, need not look at all of them. `#[echo(text)]` at a
+/// field has them keep which words are in its texts.
 ///
 /// The name and the version are written into every object: give a name of your own before
 /// others get to see them. The attributes of `serde` and of `schemars` work as ever.
@@ -60,7 +62,7 @@ pub fn derive_echo_object(input: TokenStream) -> TokenStream {
 pub fn derive_json_schema(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     Options::read(&input.attrs)
-        .and_then(|options| mirror::json_schema(&input, &options.root))
+        .and_then(|options| mirror::json_schema(&input, &options.root, options.text))
         .unwrap_or_else(syn::Error::into_compile_error)
         .into()
 }
@@ -86,6 +88,7 @@ fn echo_object(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
         type_name,
         version,
         own_schema,
+        text,
     } = Options::read(&input.attrs)?;
     let name = &input.ident;
     let type_name = type_name.map_or_else(
@@ -99,7 +102,7 @@ fn echo_object(input: &DeriveInput) -> syn::Result<proc_macro2::TokenStream> {
     let schema = if own_schema {
         proc_macro2::TokenStream::new()
     } else {
-        mirror::json_schema(input, &root)?
+        mirror::json_schema(input, &root, text)?
     };
     Ok(quote! {
         #schema

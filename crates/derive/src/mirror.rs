@@ -11,7 +11,13 @@ use syn::{Attribute, Data, DeriveInput, Field, Fields, Meta, Path, Token};
 use crate::options;
 
 /// Implements `JsonSchema` of the crate at `root` for a type.
-pub(crate) fn json_schema(input: &DeriveInput, root: &Path) -> syn::Result<TokenStream> {
+///
+/// `is_text`: all its texts are to be searched.
+pub(crate) fn json_schema(
+    input: &DeriveInput,
+    root: &Path,
+    is_text: bool,
+) -> syn::Result<TokenStream> {
     let name = &input.ident;
     let shown = name.to_string();
     let mut copy = input.clone();
@@ -20,7 +26,7 @@ pub(crate) fn json_schema(input: &DeriveInput, root: &Path) -> syn::Result<Token
     let default = container_default(&mut copy.attrs)?;
     for_all_fields(&mut copy, &mut |field| {
         let options = options::of_field(&field.attrs)?;
-        let says: [(bool, Attribute); 2] = [
+        let says: [(bool, Attribute); 3] = [
             (
                 options.required,
                 syn::parse_quote!(#[schemars(extend("x-echo-required" = true))]),
@@ -28,6 +34,10 @@ pub(crate) fn json_schema(input: &DeriveInput, root: &Path) -> syn::Result<Token
             (
                 options.index,
                 syn::parse_quote!(#[schemars(extend("x-echo-index" = true))]),
+            ),
+            (
+                options.text,
+                syn::parse_quote!(#[schemars(extend("x-echo-text" = true))]),
             ),
         ];
         let says = says.into_iter().filter(|(is_said, _)| *is_said);
@@ -49,6 +59,10 @@ pub(crate) fn json_schema(input: &DeriveInput, root: &Path) -> syn::Result<Token
         field.ty = syn::parse2(named)?;
         Ok(())
     })?;
+    if is_text {
+        copy.attrs
+            .push(syn::parse_quote!(#[schemars(extend("x-echo-text" = true))]));
+    }
     let default = default
         .map(|default| default_of(&copy, name, default))
         .transpose()?;

@@ -12,6 +12,8 @@ pub(crate) struct Options {
     pub(crate) version: Option<String>,
     /// Whether the type has a schema of its own.
     pub(crate) own_schema: bool,
+    /// Spaces keep which words are in all of its texts.
+    pub(crate) text: bool,
 }
 
 impl Options {
@@ -21,6 +23,7 @@ impl Options {
             type_name: None,
             version: None,
             own_schema: false,
+            text: false,
         };
         for attribute in attributes {
             if !attribute.path().is_ident("echo") {
@@ -47,10 +50,12 @@ impl Options {
                     options.version = Some(text.value());
                 } else if meta.path.is_ident("own_schema") {
                     options.own_schema = true;
+                } else if meta.path.is_ident("text") {
+                    options.text = true;
                 } else if meta.path.is_ident("crate") {
                     options.root = text()?.parse()?;
                 } else {
-                    return Err(meta.error("expected type, version, own_schema or crate"));
+                    return Err(meta.error("expected type, version, text, own_schema or crate"));
                 }
                 Ok(())
             })?;
@@ -66,6 +71,8 @@ pub(crate) struct FieldOptions {
     pub(crate) required: bool,
     /// Spaces keep the objects in its order.
     pub(crate) index: bool,
+    /// Spaces keep which words are in its texts.
+    pub(crate) text: bool,
 }
 
 /// Reads `#[echo(...)]` at a field.
@@ -78,8 +85,10 @@ pub(crate) fn of_field(attributes: &[Attribute]) -> syn::Result<FieldOptions> {
                     options.required = true;
                 } else if meta.path.is_ident("index") {
                     options.index = true;
+                } else if meta.path.is_ident("text") {
+                    options.text = true;
                 } else {
-                    return Err(meta.error("expected required or index, at a field"));
+                    return Err(meta.error("expected required, index or text, at a field"));
                 }
                 Ok(())
             })?;
