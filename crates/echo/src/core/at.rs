@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dxos_document::{Map, Object, ObjectState, Path, Query, Timeframe, Value};
+use dxos_document::{Map, Object, ObjectState, Path, Query, Timeframe, Value, Weighing};
 use dxos_keys::ObjectId;
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::history::{COMPARE_PAGE_MAX, ComparePage, ObjectDifference, PropertyDifference};
@@ -102,9 +102,34 @@ impl Past {
             filter: query.filter.resolve(&self.space, load)?,
             ..query.clone()
         };
+        let relevance = match Weighing::new(query) {
+            None => None,
+            Some(mut weighing) => {
+                self.each(store, timeframe, &mut |object| weighing.add(&object))?;
+                Some(weighing.into_relevance())
+            }
+        };
         let limit = query.limit.unwrap_or(usize::MAX);
         let room = limit.saturating_mul(2).saturating_add(ROOM);
         let mut found = Vec::new();
+        self.each(store, timeframe, &mut |mut object| {
+            if query.finds(&mut object, relevance.as_ref()) {
+                found.push(object);
+            }
+            if found.len() >= room {
+                found = query.run(std::mem::take(&mut found));
+            }
+        })?;
+        Ok(query.run(found))
+    }
+
+    /// Visits every object as of a timeframe.
+    fn each(
+        &self,
+        store: &dyn Read,
+        timeframe: &Timeframe,
+        visit: &mut dyn FnMut(Object),
+    ) -> Result<(), EchoError> {
         let mut after = None;
         loop {
             let mut window = Window::<ObjectState>::new(after, WINDOW_MAX);
@@ -129,13 +154,10 @@ impl Past {
             after = window.next();
             for (id, state) in window.items {
                 let object = (id != self.properties).then(|| state.object(id)).flatten();
-                found.extend(object.filter(|object| query.matches(object)));
-                if found.len() >= room {
-                    found = query.run(std::mem::take(&mut found));
-                }
+                object.into_iter().for_each(&mut *visit);
             }
             if after.is_none() {
-                return Ok(query.run(found));
+                return Ok(());
             }
         }
     }

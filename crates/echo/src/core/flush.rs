@@ -21,6 +21,8 @@ impl Space {
             let rows = self.indexes.rows_after(*object, state, touched);
             Indexes::put(number, &touched.rows, &rows, batch);
             touched.rows = rows;
+            self.indexes
+                .put_words(number, *object, state, touched, batch)?;
             let visible = state.is_some_and(is_visible);
             match (touched.was_visible, visible) {
                 (false, true) => self.tally.objects += 1,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dxos_document::{Difference, Filter, LiveResults, Object, Query};
+use dxos_document::{Difference, Filter, LiveResults, Object, Query, Relevance};
 use dxos_keys::ObjectId;
 use dxos_protocol::echo::EchoError;
 use tokio::sync::mpsc;
@@ -17,6 +17,10 @@ pub(crate) trait Lookup {
 
     /// A filter that answers by one object alone; see [`Filter::resolve`].
     fn resolve(&self, filter: &Filter) -> Result<Filter, EchoError>;
+
+    /// What decides how well objects fit a query that was resolved, as it is now; `None` when it
+    /// does not ask.
+    fn relevance(&self, query: &Query) -> Result<Option<Relevance>, EchoError>;
 }
 
 /// The live queries of one space.
@@ -100,11 +104,11 @@ impl Live {
     pub(crate) fn subscribe(
         &mut self,
         asked: &Filter,
-        query: Query,
+        (query, relevance): (Query, Option<Relevance>),
         objects: impl IntoIterator<Item = Object>,
     ) -> (Vec<Object>, mpsc::Receiver<Difference>) {
         let asked = Asked::new(asked, &query.filter);
-        let results = LiveResults::new(query, objects);
+        let results = LiveResults::ranked(query, relevance, objects);
         let initial = results.results().to_vec();
         let (sender, changes) = mpsc::channel(BACKLOG_MAX);
         self.queries.insert(
@@ -162,7 +166,9 @@ impl Live {
                 query.filter = lookup.resolve(&asked.filter)?;
                 asked.named = query.filter.named();
             }
-            subscriber.results = LiveResults::new(query, objects.iter().cloned());
+            let relevance = lookup.relevance(&query)?;
+            let objects = objects.iter().cloned();
+            subscriber.results = LiveResults::ranked(query, relevance, objects);
         }
         self.retry();
         Ok(())
@@ -230,6 +236,10 @@ mod tests {
         fn resolve(&self, filter: &Filter) -> Result<Filter, EchoError> {
             Ok(filter.clone())
         }
+
+        fn relevance(&self, _: &Query) -> Result<Option<Relevance>, EchoError> {
+            Ok(None)
+        }
     }
 
     #[test]
@@ -237,7 +247,7 @@ mod tests {
         let mut live = Live::default();
         let tasks = Filter::type_name("task");
         let (mut seen, mut changes) =
-            live.subscribe(&tasks, Query::new(tasks.clone()), [object(1, 0)]);
+            live.subscribe(&tasks, (Query::new(tasks.clone()), None), [object(1, 0)]);
         for round in 1..1000 {
             let touched = [(ObjectId::from_bytes([1; 16]), Some(object(1, round)))];
             live.update(&touched, &Nothing).unwrap();
@@ -258,7 +268,7 @@ mod tests {
     fn a_dropped_subscription_is_forgotten() {
         let mut live = Live::default();
         let tasks = Filter::type_name("task");
-        drop(live.subscribe(&tasks, Query::new(tasks.clone()), []));
+        drop(live.subscribe(&tasks, (Query::new(tasks.clone()), None), []));
         live.update(&[], &Nothing).unwrap();
         assert!(live.is_empty());
     }

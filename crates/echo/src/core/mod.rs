@@ -36,6 +36,7 @@ mod past;
 mod purge;
 mod query;
 mod queue;
+mod ranking;
 mod rebuild;
 mod receipts;
 mod receive;

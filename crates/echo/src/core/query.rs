@@ -1,7 +1,9 @@
 //! Reading: queries, properties, the hash of everything visible.
 
 use dxos_credentials::Profile;
-use dxos_document::{Cursor, Filter, Group, Groups, Object, ObjectState, Path, Query, Value};
+use dxos_document::{
+    Cursor, Filter, Group, Groups, Object, ObjectState, Path, Query, Relevance, Value,
+};
 use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
 use dxos_protocol::echo::{EchoError, Explanation, LiveQuery, properties_object};
 use dxos_store::{Direction, Read};
@@ -11,10 +13,11 @@ use std::ops::ControlFlow;
 use super::index::{self, Access, Plan, Source, Stats, Together};
 use super::live::Lookup;
 use super::queue::rows;
+use super::ranking::{Asked, Ranking, asked};
 use super::space::{Space, store_failed};
 
 /// Matches beyond its limit that a query with an order keeps at most, beside the limit again.
-const ROOM: usize = 1024;
+pub(super) const ROOM: usize = 1024;
 
 /// The objects of a space as they are now.
 pub(super) struct Reader<'a> {
@@ -29,6 +32,11 @@ impl Lookup for Reader<'_> {
 
     fn resolve(&self, filter: &Filter) -> Result<Filter, EchoError> {
         filter.resolve(&self.space.key(), &mut |object| self.object(object))
+    }
+
+    fn relevance(&self, query: &Query) -> Result<Option<Relevance>, EchoError> {
+        let ranking = self.space.rank(query, self.store)?;
+        Ok(ranking.map(|ranking| ranking.relevance))
     }
 }
 
@@ -62,23 +70,29 @@ impl Space {
     /// All objects but the one that holds the properties.
     pub(crate) fn all_objects(&self, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
         let query = Query::new(Filter::all()).deleted(dxos_document::Deleted::Include);
-        Ok(self.answer(&query, store)?.0)
+        Ok(self.answer(&query, None, store)?.0)
     }
 
     /// The query with what it has to know of other objects than the one it looks at.
-    fn resolved(&self, query: &Query, store: &dyn Read) -> Result<Query, EchoError> {
+    fn resolved(
+        &self,
+        query: &Query,
+        store: &dyn Read,
+    ) -> Result<(Query, Option<Ranking>), EchoError> {
         query.check()?;
         let filter = Reader { space: self, store }.resolve(&query.filter)?;
-        Ok(Query {
+        let query = Query {
             filter,
             ..query.clone()
-        })
+        };
+        let ranking = self.rank(&query, store)?;
+        Ok((query, ranking))
     }
 
     /// Runs a query.
     pub(crate) fn query(&self, query: &Query, store: &dyn Read) -> Result<Vec<Object>, EchoError> {
-        let query = self.resolved(query, store)?;
-        Ok(self.answer(&query, store)?.0)
+        let (query, ranking) = self.resolved(query, store)?;
+        Ok(self.answer(&query, ranking.as_ref(), store)?.0)
     }
 
     /// Runs a query and tells how it was answered.
@@ -87,8 +101,8 @@ impl Space {
         query: &Query,
         store: &dyn Read,
     ) -> Result<Explanation, EchoError> {
-        let query = self.resolved(query, store)?;
-        Ok(self.answer(&query, store)?.1)
+        let (query, ranking) = self.resolved(query, store)?;
+        Ok(self.answer(&query, ranking.as_ref(), store)?.1)
     }
 
     /// How many objects a query finds, its limit left aside.
@@ -117,13 +131,15 @@ impl Space {
         store: &dyn Read,
         visit: &mut dyn FnMut(Object),
     ) -> Result<(), EchoError> {
+        let (query, ranking) = self.resolved(query, store)?;
         let query = Query {
             limit: None,
-            ..self.resolved(query, store)?
+            ..query
         };
+        let asked = asked(&query, ranking.as_ref());
         let plan = self.plan_query(&query, store)?;
         let mut stats = Stats::default();
-        self.visit_matching(&plan, &query, (store, &mut stats), &mut |object| {
+        self.visit_matching(&plan, asked, (store, &mut stats), &mut |object| {
             visit(object);
             ControlFlow::Continue(())
         })
@@ -133,21 +149,33 @@ impl Space {
     fn answer(
         &self,
         query: &Query,
+        ranking: Option<&Ranking>,
         store: &dyn Read,
     ) -> Result<(Vec<Object>, Explanation), EchoError> {
-        let plan = self.plan_query(query, store)?;
+        let mut plan = self.plan_query(query, store)?;
         let mut stats = Stats::default();
-        let found = match &plan {
-            Plan::InOrder(access) => self.in_order(access, query, (store, &mut stats))?,
-            _ => self.collected(&plan, query, (store, &mut stats))?,
+        let asked = asked(query, ranking);
+        let candidates = ranking.and_then(|ranking| ranking.candidates.as_ref());
+        let candidates = match candidates {
+            Some(found) => self.prefers(found, &plan, query, store)?.then_some(found),
+            None => None,
+        };
+        let found = match (candidates, &plan) {
+            (Some(found), _) => {
+                plan = Plan::Ranked;
+                self.ranked(found, asked, (store, &mut stats))?
+            }
+            (None, Plan::InOrder(access)) => self.in_order(access, asked, (store, &mut stats))?,
+            _ => self.collected(&plan, asked, (store, &mut stats))?,
         };
         let building = self.index_reports().into_iter();
         let explanation = Explanation {
             index: match &plan {
                 Plan::Scan => None,
                 Plan::All(access) | Plan::InOrder(access) => Some(access.name.clone()),
+                Plan::Ranked => candidates.map(|found| found.name.clone()),
             },
-            in_order: matches!(plan, Plan::InOrder(_)),
+            in_order: matches!(plan, Plan::InOrder(_) | Plan::Ranked),
             rows: stats.rows,
             objects: stats.objects,
             results: u64::try_from(found.len()).unwrap_or(u64::MAX),
@@ -160,14 +188,15 @@ impl Space {
     fn collected(
         &self,
         plan: &Plan,
-        query: &Query,
+        asked: Asked<'_>,
         (store, stats): (&dyn Read, &mut Stats),
     ) -> Result<Vec<Object>, EchoError> {
+        let query = asked.query;
         let limit = query.limit.unwrap_or(usize::MAX);
         // What is kept beyond the limit before it is sorted out.
         let room = limit.saturating_mul(2).saturating_add(ROOM);
         let mut found = Vec::new();
-        self.visit_matching(plan, query, (store, stats), &mut |object| {
+        self.visit_matching(plan, asked, (store, stats), &mut |object| {
             found.push(object);
             if query.order.is_empty() && found.len() >= limit {
                 // They come in the order of their ids: there is no better one.
@@ -185,19 +214,19 @@ impl Space {
     fn visit_matching(
         &self,
         plan: &Plan,
-        query: &Query,
+        asked: Asked<'_>,
         (store, stats): (&dyn Read, &mut Stats),
         visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
     ) -> Result<(), EchoError> {
         let ids = match plan {
-            Plan::Scan => return self.scan_matching(query, (store, stats), visit),
+            Plan::Scan | Plan::Ranked => return self.scan_matching(asked, (store, stats), visit),
             Plan::All(access) | Plan::InOrder(access) => match &access.source {
                 Source::Ids(ids) => ids.clone(),
                 Source::Ranges(ranges) => index::all_of(ranges, store, stats)?,
             },
         };
         for id in ids {
-            if let Some(object) = self.look_at(id, query, (store, stats))?
+            if let Some(object) = self.look_at(id, asked, (store, stats))?
                 && visit(object).is_break()
             {
                 break;
@@ -208,12 +237,13 @@ impl Space {
 
     fn scan_matching(
         &self,
-        query: &Query,
+        asked: Asked<'_>,
         (store, stats): (&dyn Read, &mut Stats),
         visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
     ) -> Result<(), EchoError> {
         let properties = self.properties_id();
         let tree = self.tree(store)?;
+        let query = asked.query;
         let cursor = query.after.as_ref().filter(|_| query.order.is_empty());
         let after = cursor.map(Cursor::object);
         let number = self.record.number;
@@ -224,7 +254,7 @@ impl Space {
                 return ControlFlow::Continue(());
             };
             tree.tell(&mut object);
-            if query.matches(&object) {
+            if asked.finds(&mut object) {
                 visit(object)
             } else {
                 ControlFlow::Continue(())
@@ -234,27 +264,28 @@ impl Space {
     }
 
     /// An object, if it matches.
-    fn look_at(
+    pub(super) fn look_at(
         &self,
         id: ObjectId,
-        query: &Query,
+        asked: Asked<'_>,
         (store, stats): (&dyn Read, &mut Stats),
     ) -> Result<Option<Object>, EchoError> {
         if id == self.properties_id() {
             return Ok(None);
         }
         stats.objects += 1;
-        let object = self.object(&id, store)?;
-        Ok(object.filter(|object| query.matches(object)))
+        let mut object = self.object(&id, store)?;
+        Ok(object.take_if(|object| asked.finds(object)))
     }
 
     /// Looks at what an access names in the order of the query, until there is enough.
     fn in_order(
         &self,
         access: &Access,
-        query: &Query,
+        asked: Asked<'_>,
         (store, stats): (&dyn Read, &mut Stats),
     ) -> Result<Vec<Object>, EchoError> {
+        let query = asked.query;
         let limit = query.limit.unwrap_or(usize::MAX);
         let Source::Ranges(ranges) = &access.source else {
             return Ok(Vec::new());
@@ -270,12 +301,12 @@ impl Space {
         let how = (direction, query.order.len() <= 1);
         index::in_order(ranges, how, store, stats, &mut |next, stats| {
             match next {
-                Together::One(id) => found.extend(self.look_at(id, query, (store, stats))?),
+                Together::One(id) => found.extend(self.look_at(id, asked, (store, stats))?),
                 Together::Some(ids) => {
                     let room = limit.saturating_mul(2).saturating_add(ROOM);
                     let mut group = Vec::new();
                     for id in ids {
-                        group.extend(self.look_at(id, query, (store, stats))?);
+                        group.extend(self.look_at(id, asked, (store, stats))?);
                         if group.len() >= room {
                             group = query.run(group);
                         }
@@ -299,14 +330,16 @@ impl Space {
         query: Query,
         store: &dyn Read,
     ) -> Result<LiveQuery, EchoError> {
-        let resolved = self.resolved(&query, store)?;
+        let (resolved, ranking) = self.resolved(&query, store)?;
         // Also those that the limit hides: any of them may move up.
         let unlimited = Query {
             limit: None,
             ..resolved.clone()
         };
-        let matching = self.answer(&unlimited, store)?.0;
-        let (initial, changes) = self.live.subscribe(&query.filter, resolved, matching);
+        let matching = self.answer(&unlimited, ranking.as_ref(), store)?.0;
+        let relevance = ranking.map(|ranking| ranking.relevance);
+        let (initial, changes) =
+            (self.live).subscribe(&query.filter, (resolved, relevance), matching);
         Ok(LiveQuery { initial, changes })
     }
 

@@ -105,6 +105,8 @@ pub(super) struct Touched {
     pub(super) before: Option<Box<Object>>,
     /// The rows of the indexes that the store has of it.
     pub(super) rows: Rows,
+    /// The rows of words that the store has of it, unless they are known to be behind.
+    pub(super) words: Rows,
     /// Whether nothing was done to it but typing into texts.
     pub(super) is_typed: bool,
 }

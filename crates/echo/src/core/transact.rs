@@ -90,6 +90,7 @@ impl Touched {
         indexes.note_schema(Some(state));
         Self {
             rows: indexes.stored_rows(object, state),
+            words: indexes.words_before(object, state),
             is_typed: true,
             was_visible: is_visible(state),
             moves: state.moves(),

@@ -14,6 +14,8 @@ use super::SpaceActor;
 
 /// How long a space does what else there is to do between two parts of an index.
 const PAUSE: Duration = Duration::from_millis(1);
+/// How long what is typed may go on before its words are put into the indexes.
+const REST: Duration = Duration::from_secs(1);
 
 impl SpaceActor {
     /// Does a part of what is to be done for indexes soon, if there is something.
@@ -22,8 +24,10 @@ impl SpaceActor {
         if self.indexing || !has_work {
             return;
         }
+        let is_urgent = (self.space.as_ref()).is_ok_and(|space| space.has_urgent_index_work());
         self.indexing = true;
-        drop(ctx.run_later(PAUSE, |actor, ctx| {
+        let pause = if is_urgent { PAUSE } else { REST };
+        drop(ctx.run_later(pause, |actor, ctx| {
             actor.indexing = false;
             if actor.space.is_err() {
                 return;

@@ -115,7 +115,8 @@ fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Resu
     let number = space.record.number;
     let (mut wanted, mut failed) = (0_u64, None);
     let visited = cache::visit_after(store, number, None, &mut |id, state| {
-        for row in space.indexes.rows(id, &state) {
+        let rows = space.indexes.rows(id, &state).into_iter();
+        for row in rows.chain(space.indexes.stored_words(id, &state)) {
             wanted += 1;
             match store.contains(INDEX, &in_space(number, &row)) {
                 Ok(true) => {}
@@ -131,6 +132,7 @@ fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Resu
     if let Some(error) = failed.or(visited.err()) {
         return Err(store_failed(&error));
     }
+    wanted += u64::try_from(space.indexes.rows_of_none(number).len()).unwrap_or(0);
     let prefix = KeyRange::prefix(&in_space(number, b""));
     let mut found = 0_u64;
     for row in store.scan(INDEX, prefix, Direction::Forward) {

@@ -24,7 +24,7 @@ pub(crate) fn put_text(text: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The same without an end: what begins with these bytes begins with it.
-fn put_open(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn put_open(text: &[u8], out: &mut Vec<u8>) {
     for byte in text {
         out.push(*byte);
         if *byte == 0 {

@@ -4,6 +4,8 @@
 //! object; it has no value. The entry is ordered as what it stands for. Whoever reads a row loads
 //! the object and looks whether it is what was asked for, so that a row may say less than all.
 //!
+//! Rows of words say a little more: see [`words`].
+//!
 //! A row is there exactly when the state of the object says so: what changes a state takes away
 //! the rows that it had and puts those that it has. Indexes of objects that were written before
 //! there were indexes, or before a schema declared one, are built a few objects at a time.
@@ -13,8 +15,10 @@ mod catalog;
 mod encode;
 mod plan;
 mod rows;
+mod search;
 mod typed;
 mod walk;
+mod words;
 
 use std::collections::BTreeMap;
 
@@ -26,9 +30,11 @@ use dxos_store::{Batch, Read};
 use self::catalog::Catalog;
 pub(super) use self::plan::{Access, Plan, Source, direction};
 pub(crate) use self::rows::Rows;
+pub(super) use self::search::Candidates;
 pub(super) use self::walk::{Stats, Together, all_of, in_order};
+use self::words::Words;
 use super::layout::{INDEX, SpaceNumber, TALLIES, in_space};
-use super::space::{decode_row, encode_row, store_failed};
+use super::space::{encode_row, store_failed};
 
 /// The indexes of an open space.
 #[derive(Debug)]
@@ -41,6 +47,7 @@ pub(crate) struct Indexes {
     space: SpaceKey,
     /// The rows in the store of objects that were only typed into lately.
     typed: BTreeMap<ObjectId, Rows>,
+    words: Words,
 }
 
 impl Indexes {
@@ -52,6 +59,7 @@ impl Indexes {
             schemas_changed: false,
             space,
             typed: BTreeMap::new(),
+            words: Words::empty(),
         }
     }
 
@@ -68,8 +76,13 @@ impl Indexes {
         let stored = stored.filter(|_| are_known);
         let is_known = stored.is_some();
         let catalog = match stored {
-            Some(row) => decode_row("catalog of indexes", &row)?,
+            Some(row) => Catalog::decode(&row)?,
             None => Catalog::unknown(),
+        };
+        let words = if catalog.clear_all {
+            Words::default()
+        } else {
+            Words::open(number, store)?
         };
         Ok(Self {
             catalog,
@@ -78,6 +91,7 @@ impl Indexes {
             schemas_changed: true,
             space,
             typed: BTreeMap::new(),
+            words,
         })
     }
 
@@ -127,13 +141,14 @@ impl Indexes {
             batch.put(TALLIES, in_space(number, CATALOG), row);
             self.is_stored = true;
         }
-        Ok(())
+        self.words.flush(number, batch)
     }
 
     /// The state is made anew: all rows go, and come again with their objects.
     pub(crate) fn begin_anew(&mut self) {
         self.catalog.begin_anew();
         self.typed.clear();
+        self.words = Words::default();
         self.is_stored = false;
         self.schemas_changed = true;
     }

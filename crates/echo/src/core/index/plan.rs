@@ -11,7 +11,7 @@ use dxos_store::{Direction, KeyRange, Read};
 
 use super::super::layout::{INDEX, in_space};
 use super::super::space::{Space, store_failed};
-use super::catalog::IndexNumber;
+use super::catalog::{IndexNumber, Kind};
 use super::encode::{self, beginning_with, entry, take_text};
 use super::rows::{
     CREATED, FOREIGN_KEY, MANY, REFERENCE, RELATION_FROM, RELATION_TO, TAG, TYPE, UPDATED,
@@ -20,9 +20,9 @@ use super::rows::{
 use super::walk::{self, Range};
 
 /// Rows that are so few that they are read whatever the order.
-const FEW: usize = if cfg!(test) { 2 } else { 200 };
+pub(super) const FEW: usize = if cfg!(test) { 2 } else { 200 };
 /// Objects are read one after the other so many times faster than here and there.
-const SHARE: u64 = if cfg!(test) { 1 } else { 4 };
+pub(super) const SHARE: u64 = if cfg!(test) { 1 } else { 4 };
 /// Types whose rows are read side by side.
 const TYPES_MAX: usize = 64;
 
@@ -35,7 +35,7 @@ pub(in crate::core) enum Source {
 
 /// In what order the rows of an access come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Sorted {
+pub(super) enum Sorted {
     No,
     ById,
     By(Path),
@@ -47,9 +47,9 @@ pub(in crate::core) struct Access {
     /// What it is called.
     pub(in crate::core) name: String,
     pub(in crate::core) source: Source,
-    sorted: Sorted,
+    pub(super) sorted: Sorted,
     /// How little it is guessed to find: the smallest first.
-    rank: u8,
+    pub(super) rank: u8,
 }
 
 /// How a query is answered.
@@ -61,17 +61,19 @@ pub(in crate::core) enum Plan {
     All(Access),
     /// By looking at what an access names in the order of the query, until there is enough.
     InOrder(Access),
+    /// By looking at what fits best, until there is enough.
+    Ranked,
 }
 
 /// What an index is called, and where its rows begin.
 type Named = (String, Vec<Vec<u8>>);
 
-struct Planner<'a> {
-    space: &'a Space,
-    store: &'a dyn Read,
-    deleted: Deleted,
+pub(super) struct Planner<'a> {
+    pub(super) space: &'a Space,
+    pub(super) store: &'a dyn Read,
+    pub(super) deleted: Deleted,
     /// The type that all results are of.
-    type_base: Option<&'a str>,
+    pub(super) type_base: Option<&'a str>,
 }
 
 /// The conditions that all have to hold.
@@ -91,16 +93,11 @@ impl Space {
     ) -> Result<Plan, EchoError> {
         let mut all = Vec::new();
         conditions(&query.filter, &mut all);
-        let type_base = all.iter().find_map(|filter| match filter {
-            Filter::TypeAnyVersion(name) => Some(name.as_str()),
-            Filter::TypeExact(name) => Some(name.base()),
-            _ => None,
-        });
         let planner = Planner {
             space: self,
             store,
             deleted: query.deleted,
-            type_base,
+            type_base: query.filter.type_base(),
         };
         let mut accesses = Vec::new();
         for filter in all {
@@ -158,7 +155,7 @@ impl Access {
     }
 
     /// How many rows there are, but no more than `max`.
-    fn rows(&self, max: usize, store: &dyn Read) -> Result<usize, EchoError> {
+    pub(in crate::core) fn rows(&self, max: usize, store: &dyn Read) -> Result<usize, EchoError> {
         match &self.source {
             Source::Ids(ids) => Ok(ids.len().min(max)),
             Source::Ranges(ranges) => walk::count(ranges, max, store),
@@ -190,7 +187,7 @@ pub(in crate::core) const fn direction(order: Order) -> Direction {
 
 impl Planner<'_> {
     /// The beginnings of rows of an index, one for each kind of objects that are looked for.
-    fn sections(&self, index: IndexNumber) -> Vec<Vec<u8>> {
+    pub(super) fn sections(&self, index: IndexNumber) -> Vec<Vec<u8>> {
         let number = self.space.record.number;
         let sections: &[bool] = match self.deleted {
             Deleted::Exclude => &[false],
@@ -203,7 +200,7 @@ impl Planner<'_> {
             .collect()
     }
 
-    const fn is_base_ready(&self) -> bool {
+    pub(super) const fn is_base_ready(&self) -> bool {
         self.space.indexes.catalog.base_ready
     }
 
@@ -295,6 +292,7 @@ impl Planner<'_> {
             }
             Filter::RelationTo(target) => reference("relation target", RELATION_TO, target, false),
             Filter::Tag(tag) => self.equal("tag", TAG, &[text_entry(&[tag]), MANY.to_vec()], 3),
+            Filter::Text { path, words } => self.words(path.as_ref(), &words.terms())?,
             Filter::TypeAnyVersion(base) => self.equal("type", TYPE, &[text_entry(&[base])], 6),
             Filter::TypeExact(name) => self.equal("type", TYPE, &[text_entry(&[name.base()])], 6),
             _ => None,
@@ -374,9 +372,11 @@ impl Planner<'_> {
             None => {
                 let catalog = &self.space.indexes.catalog;
                 let base = self.type_base;
-                let found = base.and_then(|base| Some((base, catalog.ready(base, path)?)));
                 let found =
-                    found.map(|(base, index)| (declared_name(base, path), self.sections(index)));
+                    base.and_then(|base| Some((base, catalog.ready(base, path, Kind::Order)?)));
+                let found = found.map(|(base, index)| {
+                    (declared_name(base, path, Kind::Order), self.sections(index))
+                });
                 return Ok(found);
             }
             Some("created") => CREATED,
@@ -404,7 +404,7 @@ impl Planner<'_> {
     }
 
     /// The types that there are, as entries; `None` when there are too many.
-    fn types(&self) -> Result<Option<Vec<Vec<u8>>>, EchoError> {
+    pub(super) fn types(&self) -> Result<Option<Vec<Vec<u8>>>, EchoError> {
         let mut found = BTreeSet::new();
         for section in self.sections(TYPE) {
             let (mut start, end) = beginning_with(section.clone());

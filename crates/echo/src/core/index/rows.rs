@@ -3,7 +3,7 @@
 use dxos_document::{Object, ObjectRef, Path, TypeName, Value};
 use dxos_keys::{ObjectId, SpaceKey};
 
-use super::catalog::{Catalog, IndexNumber};
+use super::catalog::{Catalog, IndexNumber, Kind, all_texts};
 use super::encode::{ENTRY_BYTES_MAX, entry, put_reference, put_text};
 
 /// Objects by type.
@@ -22,6 +22,11 @@ pub(super) const REFERENCE: IndexNumber = IndexNumber(5);
 pub(super) const RELATION_FROM: IndexNumber = IndexNumber(6);
 /// Relations by where they lead.
 pub(super) const RELATION_TO: IndexNumber = IndexNumber(7);
+
+/// Objects whose rows of words are of an earlier state; see [`super::words`].
+pub(super) const BEHIND: IndexNumber = IndexNumber(8);
+/// What the indexes of words have in all.
+pub(super) const TOTALS: IndexNumber = IndexNumber(9);
 
 /// Rows that one object has in one index at most. One that would have more has [`MANY`] instead,
 /// where everybody looks too.
@@ -118,7 +123,7 @@ pub(super) fn rows_of(object: &Object, catalog: &Catalog, space: &SpaceKey) -> R
         writer.one(RELATION_FROM, &reference_entry(space, relation.source));
         writer.one(RELATION_TO, &reference_entry(space, relation.target));
     }
-    for (number, path) in catalog.declared_for(base) {
+    for (number, path) in catalog.declared_for(base, Kind::Order) {
         let value = object.field(path);
         writer.one(number, &entry(value.as_deref().unwrap_or(&Value::Null)));
     }
@@ -127,8 +132,12 @@ pub(super) fn rows_of(object: &Object, catalog: &Catalog, space: &SpaceKey) -> R
 }
 
 /// What an index is called.
-pub(super) fn declared_name(type_base: &str, path: &Path) -> String {
-    format!("{type_base} by {path}")
+pub(super) fn declared_name(type_base: &str, path: &Path, kind: Kind) -> String {
+    match kind {
+        Kind::Order => format!("{type_base} by {path}"),
+        Kind::Words if *path == all_texts() => format!("{type_base} by words"),
+        Kind::Words => format!("{type_base} by words of {path}"),
+    }
 }
 
 /// The type of objects that hold schemas, whatever its version.

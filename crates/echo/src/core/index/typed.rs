@@ -8,6 +8,7 @@ use dxos_keys::ObjectId;
 
 use super::super::space::Touched;
 use super::Indexes;
+use super::catalog::{Declared, Kind};
 use super::rows::{REFERENCE, Rows, UPDATED, section, time_entry};
 
 /// Objects whose rows are kept in memory.
@@ -21,7 +22,11 @@ impl Indexes {
         };
         let is_plain =
             |edit: &TextEdit| matches!(edit, TextEdit::Insert { .. } | TextEdit::Delete { .. });
-        edits.iter().all(is_plain) && self.catalog.all().all(|declared| declared.path != *path)
+        let is_of_it = |(declared, kind): (&Declared, Kind)| {
+            // What is typed changes the words, but later: see [`super::words`].
+            kind == Kind::Order && declared.path == *path
+        };
+        edits.iter().all(is_plain) && !self.catalog.all().any(is_of_it)
     }
 
     /// The rows of an object that is as it is in the store.

@@ -67,7 +67,7 @@ impl Range {
         }
     }
 
-    fn scan<'a>(&self, store: &'a dyn Read, direction: Direction) -> Scan<'a> {
+    pub(super) fn scan<'a>(&self, store: &'a dyn Read, direction: Direction) -> Scan<'a> {
         let start = Bound::Included(Bytes::copy_from_slice(&self.start));
         let end = self.end.as_deref().map(Bytes::copy_from_slice);
         let end = end.map_or(Bound::Unbounded, Bound::Excluded);

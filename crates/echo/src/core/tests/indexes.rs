@@ -20,7 +20,7 @@ use super::{Net, Replica, object};
 enum Step {
     Edit(usize, Vec<Change>),
     /// A schema declares indexes of some properties, or is deleted.
-    Declare(usize, u8, Option<(bool, bool)>),
+    Declare(usize, u8, Option<(bool, bool, Texts)>),
     /// A part of what is to be built.
     Build(usize),
     /// Everything that is to be built.
@@ -36,6 +36,9 @@ enum Step {
     /// The second member is removed, which had written without knowing.
     Remove(Vec<Change>),
 }
+
+/// Of which texts a schema declares an index: of all, of those at `p`.
+type Texts = (bool, bool);
 
 #[derive(Clone, Debug)]
 enum Change {
@@ -142,7 +145,28 @@ fn any_value() -> impl Strategy<Value = Value> {
         1 => (0_i64..3).prop_map(Value::Timestamp),
         1 => (0_i64..3).prop_map(|int| Value::List(vec![Value::Int(int)])),
         1 => "[ab]{0,2}".prop_map(|text| Value::Text(dxos_document::Text::new(text))),
+        2 => "[abÁ東]{1,2}( [abc]{1,2}){0,3}".prop_map(Value::String),
+        1 => "[abc]{1,2}( [abc]{1,2}){0,7}".prop_map(|text| Value::Text(dxos_document::Text::new(text))),
+        1 => proptest::collection::vec("[ab]{1,2} [ab]", 1..3)
+            .prop_map(|texts| Value::List(texts.into_iter().map(Value::from).collect())),
     ]
+}
+
+fn any_words() -> impl Strategy<Value = String> {
+    let one = "[abc東]{1,2}[*]?|a";
+    prop_oneof![
+        3 => one,
+        2 => (one, one).prop_map(|(one, two)| format!("{one} {two}")),
+        1 => (one, one).prop_map(|(one, two)| format!("\"{one} {two}\"")),
+    ]
+}
+
+fn any_text() -> impl Strategy<Value = Filter> {
+    let path = proptest::sample::select(vec![None, None, Some("p"), Some("q"), Some("text")]);
+    (path, any_words()).prop_map(|(path, words)| Filter::Text {
+        path: path.map(Path::from),
+        words: words.into(),
+    })
 }
 
 fn any_change() -> impl Strategy<Value = Change> {
@@ -164,7 +188,7 @@ fn any_change() -> impl Strategy<Value = Change> {
             .prop_map(|(number, from, to)| Change::Relate(number, from, to)),
         2 => number().prop_map(Change::Delete),
         1 => number().prop_map(Change::Restore),
-        2 => (number(), any::<bool>()).prop_map(|(number, is_p)| Change::Type(number, is_p)),
+        3 => (number(), any::<bool>()).prop_map(|(number, is_p)| Change::Type(number, is_p)),
     ]
 }
 
@@ -176,7 +200,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let replica = || 0..2_usize;
     prop_oneof![
         8 => (replica(), any_changes()).prop_map(|(at, changes)| Step::Edit(at, changes)),
-        3 => (replica(), 0..2_u8, proptest::option::weighted(0.8, any::<(bool, bool)>()))
+        3 => (replica(), 0..2_u8, proptest::option::weighted(0.8, any::<(bool, bool, Texts)>()))
             .prop_map(|(at, which, declares)| Step::Declare(at, which, declares)),
         3 => replica().prop_map(Step::Build),
         2 => replica().prop_map(Step::BuildAll),
@@ -242,6 +266,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
         proptest::collection::btree_set(number(), 0..4)
             .prop_map(|ids| Filter::ids(ids.into_iter().map(object))),
     ];
+    let one = prop_oneof![2 => one, 1 => any_text()];
     let typed = (proptest::sample::select(vec!["a", "b"]), one.clone())
         .prop_map(|(name, filter)| Filter::type_name(name).and(filter));
     prop_oneof![2 => one, 2 => other, 3 => typed].prop_recursive(2, 6, 3, |inner| {
@@ -276,12 +301,45 @@ fn any_typed() -> impl Strategy<Value = Filter> {
             .prop_map(|(path, values)| Filter::In { path, values }),
         1 => (path(), "a{0,2}|a{254,257}")
             .prop_map(|(path, prefix)| Filter::Prefix { path, prefix }),
+        2 => any_text(),
     ];
     (proptest::sample::select(vec!["a", "b"]), condition)
         .prop_map(|(name, condition)| Filter::type_name(name).and(condition))
 }
 
+/// What is searched for, the best first.
+fn any_search() -> impl Strategy<Value = Query> {
+    let names = proptest::sample::select(vec![None, Some("a"), Some("a"), Some("b")]);
+    let filter = prop_oneof![
+        3 => any_text(),
+        1 => (any_text(), any_text()).prop_map(|(one, two)| one.and(two)),
+        1 => (any_text(), any_text()).prop_map(|(one, two)| one.or(two)),
+        1 => (any_text(), any_filter()).prop_map(|(one, two)| one.and(two)),
+    ];
+    let deleted = proptest::sample::select(vec![Deleted::Exclude, Deleted::Include, Deleted::Only]);
+    let limit = proptest::option::weighted(0.7, 0..6_usize);
+    let order = proptest::option::of((any_field(), any::<bool>()));
+    (names, filter, deleted, limit, order).prop_map(|(name, filter, deleted, limit, order)| {
+        let filter = match name {
+            Some(name) => Filter::type_name(name).and(filter),
+            None => filter,
+        };
+        let mut query = Query::new(filter).deleted(deleted).by_relevance();
+        query = match order {
+            Some((path, true)) => query.order_by(path),
+            Some((path, false)) => query.descending(path),
+            None => query,
+        };
+        query.limit = limit;
+        query
+    })
+}
+
 fn any_query() -> impl Strategy<Value = Query> {
+    prop_oneof![2 => any_plain_query(), 1 => any_search()]
+}
+
+fn any_plain_query() -> impl Strategy<Value = Query> {
     let filter = prop_oneof![any_filter(), any_typed()];
     let deleted = proptest::sample::select(vec![Deleted::Exclude, Deleted::Include, Deleted::Only]);
     let order = proptest::collection::vec((any_field(), any::<bool>()), 0..3);
@@ -345,16 +403,18 @@ impl Replica {
         panic!("the indexes are never built");
     }
 
-    fn check_rows(&self) {
+    pub(super) fn check_rows(&self) {
         let number = self.space.record.number;
         let mut expected = BTreeSet::new();
         self.space
             .visit_states(&self.store, &mut |id, state| {
                 let rows = self.space.indexes.rows(id, &state).into_iter();
+                let rows = rows.chain(self.space.indexes.word_rows(id, &state));
                 expected.extend(rows.map(|row| in_space(number, &row)));
                 ControlFlow::Continue(())
             })
             .unwrap();
+        expected.extend(self.space.indexes.rows_of_none(number));
         let range = KeyRange::prefix(&in_space(number, b""));
         let rows = self.store.scan(INDEX, range, Direction::Forward);
         let found: BTreeSet<_> = rows.map(|row| row.unwrap().0.to_vec()).collect();
@@ -363,7 +423,7 @@ impl Replica {
     }
 
     /// The answer is what a look at every object gives, in one piece and in pages.
-    fn check(&self, query: &Query) {
+    pub(super) fn check(&self, query: &Query) {
         let all = self.seen();
         let resolved = {
             let reader = super::super::query::Reader {
@@ -376,7 +436,8 @@ impl Replica {
             filter: resolved,
             ..query.clone()
         };
-        let expected = plain.run(all.iter().cloned());
+        let relevance = plain.relevance(&all);
+        let expected = plain.run_ranked(relevance.as_ref(), all.iter().cloned());
         let answer = self.space.query(query, &self.store).unwrap();
         let explained = || {
             let explained = self.space.explain(query, &self.store).unwrap();
@@ -390,11 +451,12 @@ impl Replica {
         if let Some(first) = expected.first() {
             let rest = query.clone().after(query.cursor_after(first)).limit(3);
             let answer = self.space.query(&rest, &self.store).unwrap();
-            let all = Query {
+            let four = Query {
                 limit: Some(4),
                 ..plain
             };
-            assert_eq!(answer, all.run(self.seen())[1..], "{}", explained());
+            let four = four.run_ranked(relevance.as_ref(), all);
+            assert_eq!(answer, four[1..], "{}", explained());
         }
     }
 }
@@ -438,7 +500,7 @@ impl World {
                         Change::Type(number, is_p) => {
                             let path = if is_p { "p" } else { "text" };
                             if let Ok(mut text) = tx.text(object(number), path) {
-                                text.insert(0, "ab")?;
+                                text.insert(0, if is_p { "ab" } else { "b a" })?;
                             }
                         }
                         other => tx.push(other.op())?,
@@ -459,9 +521,13 @@ impl World {
                 }
                 let name = TYPES[1 + usize::from(*which)];
                 let name = if name == "b" { "b@1" } else { name };
-                let (p, q) = declares.unwrap_or_default();
+                let (p, q, (all, words)) = declares.unwrap_or_default();
                 let schema = serde_json::json!({
-                    "properties": {"p": {"x-echo-index": p}, "q": {"x-echo-index": q}},
+                    "properties": {
+                        "p": {"x-echo-index": p, "x-echo-text": words},
+                        "q": {"x-echo-index": q},
+                    },
+                    "x-echo-text": all,
                 });
                 let schema = TypeSchema::new(name, schema).unwrap();
                 let op = if declares.is_some() {
@@ -611,7 +677,7 @@ proptest! {
     #[test]
     fn an_index_never_answers_otherwise_than_a_look_at_every_object(
         steps in proptest::collection::vec(any_step(), 1..24),
-        queries in proptest::collection::vec(any_query(), 12),
+        queries in proptest::collection::vec(any_query(), 16),
         first in proptest::collection::vec((0..3_u8, any_value(), any_value()), 0..=8),
     ) {
         let mut world = World::new();
@@ -619,7 +685,7 @@ proptest! {
             world.edit(0, &[Change::Create(number, name, Some(p), Some(q))]);
         }
         for which in 0..2 {
-            world.run(&Step::Declare(0, which, Some((true, true))));
+            world.run(&Step::Declare(0, which, Some((true, true, (true, which == 0)))));
         }
         world.run(&Step::Settle);
         world.run(&Step::BuildAll(0));

@@ -24,6 +24,7 @@ mod queues;
 mod receipts;
 mod roles;
 mod undo;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -1,0 +1,145 @@
+//! Indexes of words: what they read, and what typing costs them.
+
+use std::collections::BTreeSet;
+
+use dxos_document::{Filter, Query, Text, Transaction, Value};
+use dxos_keys::ObjectId;
+use dxos_schema::TypeSchema;
+use dxos_store::{CrashPlan, Direction, KeyRange, Read, StoreError};
+use serde_json::json;
+
+use super::super::layout::{INDEX, in_space};
+use super::{Net, Replica, object};
+
+/// Notes of a type all of whose texts are indexed.
+fn notes(texts: impl IntoIterator<Item = String>) -> Net {
+    let mut net = Net::new(1);
+    let schema = TypeSchema::new("note@1", json!({"x-echo-text": true})).unwrap();
+    let texts = texts.into_iter().zip(0_u32..);
+    let all = texts.fold(Transaction::new(), |all, (text, number)| {
+        let mut id = [7; 16];
+        id[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
+        let body = Value::Text(Text::new(&text));
+        all.create(ObjectId::from_bytes(id), "note@1", [("body", body)])
+    });
+    net.edit(0, vec![schema.create()]);
+    net.edit(0, all.ops);
+    net.replicas[0].build_all();
+    net
+}
+
+fn search(words: &str) -> Query {
+    Query::new(Filter::text(words)).by_relevance()
+}
+
+fn rows(replica: &Replica) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+    let range = KeyRange::prefix(&in_space(replica.space.record.number, b""));
+    let rows = replica.store.scan(INDEX, range, Direction::Forward);
+    rows.map(|row| Ok(row?.0.to_vec())).collect()
+}
+
+fn type_into(net: &mut Net, number: u8, text: &'static str) {
+    net.transact(0, move |tx| {
+        tx.text(object(number), "body")?.insert(0, text).map(drop)
+    });
+}
+
+#[test]
+fn a_search_reads_the_rows_of_its_words_and_what_it_shows() {
+    let words = ["apple", "pear", "plum", "fig"];
+    let texts = (0..400).map(|n| {
+        let rare = if n % 100 == 0 { " zebra" } else { "" };
+        format!("{} {}{rare}", words[n % 4], words[n / 4 % 4])
+    });
+    let net = notes(texts);
+    let replica = &net.replicas[0];
+    let explain = |query: &Query| {
+        replica.check(query);
+        replica.space.explain(query, &replica.store).unwrap()
+    };
+    let best = explain(&search("fig").limit(10));
+    assert_eq!(best.index.as_deref(), Some("all by words"));
+    assert!(best.in_order && best.rows < 250, "{best:?}");
+    // What it shows, and the schema, which has no words.
+    assert_eq!((best.results, best.objects), (10, 11));
+    let of_type = Filter::type_name("note").and(Filter::text("z*"));
+    let of_type = explain(&Query::new(of_type).by_relevance());
+    assert_eq!((of_type.results, of_type.objects, of_type.rows), (4, 4, 4));
+    // Whatever else is asked: the rarest word leads.
+    let both = Filter::type_name("note").and(Filter::text("apple zebra"));
+    let both = explain(&Query::new(both));
+    assert_eq!(both.index.as_deref(), Some("note by words"));
+    assert_eq!((both.results, both.objects), (4, 4));
+    let none = explain(&search("nothing"));
+    assert_eq!((none.results, none.objects), (0, 1));
+    let elsewhere = Filter::type_name("note").and(Filter::text_at("body", "zebra"));
+    let elsewhere = explain(&Query::new(elsewhere));
+    assert_eq!((elsewhere.results, elsewhere.objects), (4, 4));
+}
+
+#[test]
+fn typing_leaves_the_rows_of_words_until_they_are_put_right_at_once() {
+    let mut net = notes(Vec::new());
+    let long = "one two three".to_owned();
+    let body = Value::Text(Text::new(&long));
+    let create = Transaction::new().create(object(1), "note@1", [("body", body)]);
+    net.edit(0, create.ops);
+    type_into(&mut net, 1, "zebra ");
+    let first = rows(&net.replicas[0]).unwrap();
+    for _ in 0..20 {
+        type_into(&mut net, 1, "x");
+        let replica = &net.replicas[0];
+        replica.check(&search("xzebra OR zebra"));
+        replica.check(&search("two"));
+        replica.check(&search("x*"));
+        // But for the time of the change.
+        let now = rows(replica).unwrap();
+        assert_eq!(now.difference(&first).count(), 1);
+    }
+    assert!(!net.replicas[0].space.has_urgent_index_work());
+    // Nothing is known but what the store has.
+    net.reopen(0, |disk| disk.crash(CrashPlan::power_loss(usize::MAX)));
+    let replica = &mut net.replicas[0];
+    replica.check(&search("x*"));
+    replica.check(&search("three"));
+    assert!(replica.space.has_index_work());
+    replica.build_all();
+    replica.check_rows();
+    replica.check(&search("x*"));
+}
+
+#[test]
+fn what_is_typed_into_many_objects_at_once_is_bounded() {
+    let mut net = notes(Vec::new());
+    for number in 1..9 {
+        let body = Value::Text(Text::new("one two"));
+        let create = Transaction::new().create(object(number), "note@1", [("body", body)]);
+        net.edit(0, create.ops);
+    }
+    for number in 1..9 {
+        type_into(&mut net, number, "three ");
+        net.replicas[0].check(&search("three"));
+    }
+    // Deleted, changed otherwise, and retyped while its rows are behind.
+    net.edit(0, Transaction::new().delete(object(1)).ops);
+    net.edit(0, Transaction::new().set(object(2), "title", "four").ops);
+    for query in [search("three"), search("four three"), search("one")] {
+        net.replicas[0].check(&query);
+        net.replicas[0].check(&query.deleted(dxos_document::Deleted::Include));
+    }
+    net.replicas[0].build_all();
+    net.replicas[0].check_rows();
+}
+
+#[test]
+fn an_object_with_too_many_words_is_found_all_the_same() {
+    let many: Vec<_> = (0..50).map(|n| format!("word{n}")).collect();
+    let net = notes([many.join(" "), "word7 alone".to_owned(), "none".to_owned()]);
+    let replica = &net.replicas[0];
+    for words in ["word7", "word4*", "word7 word9", "none"] {
+        replica.check(&search(words));
+        replica.check(&Query::new(Filter::text(words)));
+    }
+    replica.check_rows();
+    assert!(rows(replica).unwrap().len() < 50);
+}
