@@ -36,6 +36,7 @@ mod recovery_liars;
 mod removal;
 mod rendezvous;
 mod running_profile;
+mod search;
 mod six_devices;
 mod space_life;
 mod support;

@@ -248,7 +248,9 @@ pub(crate) struct QueryOptions {
     /// Conditions, all of which must hold, and options: 'type:task done:false due<2026-12-01
     /// (prio>=3 OR tag:now) NOT title~draft order:-due limit:20'. Also title^=Da, size:(1, 2),
     /// has:due, key:SOURCE#ID, references:ID, referenced-by:ID, relations-of:ID, child-of:ID,
-    /// @created>2026-01-01, deleted:include; "in quotes" what has spaces or signs in it
+    /// @created>2026-01-01, deleted:include; text:"quick bro*" for words anywhere, title~~quick
+    /// for those in a property, order:-@relevance for the best first; "in quotes" what has spaces
+    /// or signs in it
     #[arg(value_name = "QUERY")]
     pub(crate) conditions: Vec<String>,
     /// Objects of this type only

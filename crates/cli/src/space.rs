@@ -20,6 +20,8 @@ use crate::session::{Session, end, find_space, name_of};
 const COLUMNS_MAX: usize = 8;
 /// Characters of a value that a table shows.
 const CELL_CHARS_MAX: usize = 48;
+/// Characters on either side of a word that was searched for.
+const AROUND_MAX: usize = 24;
 
 pub(crate) async fn create(session: &Session, name: Option<String>, output: Output) -> Result<()> {
     let client = session.local().await?;
@@ -218,8 +220,8 @@ pub(crate) async fn query(session: &Session, options: &QueryOptions, output: Out
     }
     for key in &options.order {
         query = match key.strip_prefix('-') {
-            Some(key) => query.descending(key),
-            None => query.order_by(key.as_str()),
+            Some(key) => query.descending(named(key)),
+            None => query.order_by(named(key)),
         };
     }
     if let Some(limit) = options.limit {
@@ -228,25 +230,34 @@ pub(crate) async fn query(session: &Session, options: &QueryOptions, output: Out
     let client = session.local().await?;
     let answered = async {
         let space = find_space(&client, &options.space).await?;
-        answer(space.db().query(query), options, output).await
+        let filter = query.filter.clone();
+        answer((space.db().query(query), &filter), options, output).await
     };
     let answered = answered.await;
     end(&client).await?;
     answered
 }
 
-async fn answer(query: PendingQuery, options: &QueryOptions, output: Output) -> Result<()> {
+/// The property that a word names, or what is known of an object besides.
+fn named(word: &str) -> Path {
+    match word.strip_prefix('@') {
+        Some(name) => Path::about(name),
+        None => Path::from(word),
+    }
+}
+
+async fn answer(
+    (query, filter): (PendingQuery, &Filter),
+    options: &QueryOptions,
+    output: Output,
+) -> Result<()> {
     if options.count {
         let count = query.count().await?;
         output.result(&json!({ "count": count }), || count.to_string());
         return Ok(());
     }
     if let Some(by) = &options.by {
-        let path = match by.strip_prefix('@') {
-            Some(name) => Path::about(name),
-            None => Path::from(by.as_str()),
-        };
-        let groups = query.group_count(path).await?;
+        let groups = query.group_count(named(by)).await?;
         output.result(&json!(groups), || {
             let rows = groups.iter();
             let rows =
@@ -261,8 +272,11 @@ async fn answer(query: PendingQuery, options: &QueryOptions, output: Output) -> 
         return Ok(());
     }
     let found = query.run().await?;
-    let json: Vec<_> = found.iter().map(Object::to_json).collect();
-    output.result(&json!(json), || objects_text(&found));
+    let json: Vec<_> = found
+        .iter()
+        .map(|object| found_json(object, filter))
+        .collect();
+    output.result(&json!(json), || objects_text(&found, filter));
     Ok(())
 }
 
@@ -287,7 +301,45 @@ fn explanation_text(explanation: &Explanation) -> String {
     text
 }
 
-fn objects_text(objects: &[Object]) -> String {
+/// An object as JSON, with where the words are in it that were searched for: ranges of bytes.
+fn found_json(object: &Object, filter: &Filter) -> serde_json::Value {
+    let mut json = object.to_json();
+    let highlights = filter.highlights(object);
+    if !highlights.is_empty() {
+        let highlights = highlights.iter().map(|highlight| {
+            let ranges = highlight
+                .ranges
+                .iter()
+                .map(|range| [range.start, range.end]);
+            json!({
+                "path": highlight.path.to_string(),
+                "ranges": ranges.collect::<Vec<_>>(),
+            })
+        });
+        json["highlights"] = highlights.collect();
+    }
+    json
+}
+
+/// The first words that were searched for, in brackets, with some of what stands around them.
+fn found_text(object: &Object, filter: &Filter) -> String {
+    let highlights = filter.highlights(object);
+    let first = highlights.first().and_then(|highlight| {
+        let text = object.text_at(&highlight.path)?;
+        let range = highlight.ranges.first()?;
+        let (before, rest) = text.split_at_checked(range.start)?;
+        let (word, after) = rest.split_at_checked(range.end - range.start)?;
+        let from = before.char_indices().nth_back(AROUND_MAX);
+        let start = before.get(from.map_or(0, |(place, _)| place)..)?;
+        let end = after.char_indices().nth(AROUND_MAX);
+        let end = after.get(..end.map_or(after.len(), |(place, _)| place))?;
+        let text = format!("{start}[{word}]{end}");
+        Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+    });
+    first.unwrap_or_default()
+}
+
+fn objects_text(objects: &[Object], filter: &Filter) -> String {
     if objects.is_empty() {
         return "nothing found".to_owned();
     }
@@ -300,6 +352,12 @@ fn objects_text(objects: &[Object]) -> String {
     let mut header = vec!["object", "type"];
     header.extend(&names);
     header.push("conflicts");
+    let has_words = objects
+        .iter()
+        .any(|object| !filter.highlights(object).is_empty());
+    if has_words {
+        header.push("found");
+    }
     let rows = objects.iter().map(|object| {
         let mut row = vec![object.id().short(), object.type_name().to_string()];
         let properties = object.properties();
@@ -309,6 +367,9 @@ fn objects_text(objects: &[Object]) -> String {
         }));
         let conflicts: Vec<_> = object.all_conflicts().map(|c| c.0.to_string()).collect();
         row.push(conflicts.join(", "));
+        if has_words {
+            row.push(found_text(object, filter));
+        }
         row
     });
     let mut text = table(&header, rows);

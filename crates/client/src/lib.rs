@@ -121,10 +121,10 @@ pub use dxos_credentials::{
 pub use dxos_document::Text as TextContent;
 pub use dxos_document::{
     Anchor, Comparison, Conflict, Cursor, CursorError, Dangling, Deleted, Difference, Direction,
-    Expand, Filter, ForeignKey, Group, Key, Map, Meta, MetaError, Object, ObjectRef, Op, OpId,
+    Expand, Filter, ForeignKey, Group, Highlight, Key, Map, Meta, MetaError, Object, ObjectRef, Op, OpId,
     OrderBy, Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation,
     Retention, Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName,
-    Value,
+    Value, Words, WordsError,
 };
 pub use dxos_echo::{EpochPolicy, Usage};
 pub use dxos_feed::{Designation, FeedDescriptor};

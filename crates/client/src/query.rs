@@ -47,6 +47,13 @@ impl PendingQuery {
         self
     }
 
+    /// With what fits best what is searched for first; see [`Query::by_relevance`]. Where the
+    /// words are in a result, [`Filter::highlights`](dxos_document::Filter::highlights) tells.
+    pub fn by_relevance(mut self) -> Self {
+        self.query = self.query.by_relevance();
+        self
+    }
+
     /// With at most `limit` results.
     pub fn limit(mut self, limit: usize) -> Self {
         self.query = self.query.limit(limit);

@@ -44,6 +44,11 @@ impl<T: EchoObject> TypedQuery<T> {
         Self::new(self.query.descending(path))
     }
 
+    /// With what fits best what is searched for first.
+    pub fn by_relevance(self) -> Self {
+        Self::new(self.query.by_relevance())
+    }
+
     /// With at most `limit` results.
     pub fn limit(self, limit: usize) -> Self {
         Self::new(self.query.limit(limit))

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use data_encoding::BASE64;
 use dxos_client::{
-    Committed, ConnectionState, Contact, Departure, DeviceKind, DeviceReport, Identity,
+    Committed, ConnectionState, Contact, Departure, DeviceKind, DeviceReport, Filter, Identity,
     IdentityKey, Map, MemberReport, NetworkReport, Object, Profile, Role, SpaceCredential,
     SpaceKey, SpaceReport, SpaceState, Stamp, Topic, Value,
 };
@@ -19,9 +19,9 @@ use serde_json::Value as Json;
 
 use crate::protocol::{
     CommittedInfo, ConnectionInfo, ConnectionStateInfo, ContactInfo, CredentialInfo, DepartureInfo,
-    DeviceInfo, DeviceKindInfo, ErrorInfo, ForeignKeyInfo, ForkInfo, IdentityInfo, MemberInfo,
-    MetaInfo, MomentInfo, NetworkInfo, ObjectInfo, PipelineInfo, ProfileInfo, ProfileParams,
-    Properties, RoleInfo, SpaceInfo, SpaceStateInfo, SwarmInfo,
+    DeviceInfo, DeviceKindInfo, ErrorInfo, ForeignKeyInfo, ForkInfo, HighlightInfo, IdentityInfo,
+    MemberInfo, MetaInfo, MomentInfo, NetworkInfo, ObjectInfo, PipelineInfo, ProfileInfo,
+    ProfileParams, Properties, RoleInfo, SpaceInfo, SpaceStateInfo, SwarmInfo,
 };
 
 pub(crate) use care::{epoch, erasure, garbage, reason, stats, sync_status};
@@ -87,9 +87,32 @@ pub(crate) fn object(object: &Object) -> ObjectInfo {
             .all_conflicts()
             .map(|(path, _)| path.to_string())
             .collect(),
+        score: object.score(),
+        highlights: Vec::new(),
         created: moment(created.stamp, created.time_ms),
         updated: moment(updated.stamp, updated.time_ms),
     }
+}
+
+/// An object that a query found, with where the words are that the filter looks for.
+pub(crate) fn found(found: &Object, highlighter: Option<&Filter>) -> ObjectInfo {
+    let mut info = object(found);
+    let highlights = highlighter.map(|filter| filter.highlights(found));
+    for highlight in highlights.unwrap_or_default() {
+        let text = found.text_at(&highlight.path).unwrap_or_default();
+        let units = |end: usize| {
+            let before = text.get(..end).unwrap_or_default();
+            small(before.encode_utf16().count())
+        };
+        let ranges = highlight.ranges.iter();
+        info.highlights.push(HighlightInfo {
+            ranges: ranges
+                .map(|range| (units(range.start), units(range.end)))
+                .collect(),
+            path: highlight.path.to_string(),
+        });
+    }
+    info
 }
 
 fn meta(object: &Object) -> Option<MetaInfo> {

@@ -34,7 +34,8 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
             let at: QueryAt = params(given)?;
             let space = space_of(caller, &at.space).await?;
             let past = space.at(convert::to_timeframe(&at.timeframe)?);
-            json(&page(&past.query(at.query.to_query()).await?, at.from))
+            let found = past.query(at.query.to_query()).await?;
+            json(&page(&found, at.query.highlighter().as_ref(), at.from))
         }
         "echo.diff" => {
             let diff: Diff = params(given)?;

@@ -1,6 +1,6 @@
 //! Queries: run, read in pages, counted, explained.
 
-use dxos_client::{Cursor, Explanation, IndexReport, Object};
+use dxos_client::{Cursor, Explanation, Filter, IndexReport, Object};
 
 use super::{Answer, json, params, space_of, unknown};
 use crate::convert::{self, parse, small};
@@ -17,7 +17,7 @@ pub(super) async fn call(caller: &Caller, method: &str, given: serde_json::Value
             let run: RunQuery = params(given)?;
             let space = space_of(caller, &run.space).await?;
             let found = space.db().query(run.query.to_query()).run().await?;
-            json(&page(&found, run.from))
+            json(&page(&found, run.query.highlighter().as_ref(), run.from))
         }
         "echo.page" => read_page(caller, &params(given)?).await,
         "echo.count" => {
@@ -48,11 +48,14 @@ pub(super) async fn call(caller: &Caller, method: &str, given: serde_json::Value
 }
 
 /// As many of the objects as fit a page, one at least.
-fn fitting<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<ObjectInfo> {
+fn fitting<'a>(
+    objects: impl Iterator<Item = &'a Object>,
+    highlighter: Option<&Filter>,
+) -> Vec<ObjectInfo> {
     let mut infos = Vec::new();
     let mut bytes = 0;
     for object in objects.take(PAGE_OBJECTS_MAX) {
-        let info = convert::object(object);
+        let info = convert::found(object, highlighter);
         bytes += serde_json::to_string(&info).map_or(0, |text| text.len());
         if bytes > PAGE_BYTES_MAX && !infos.is_empty() {
             break;
@@ -63,9 +66,9 @@ fn fitting<'a>(objects: impl Iterator<Item = &'a Object>) -> Vec<ObjectInfo> {
 }
 
 /// A page of the answer to a query: as many objects as fit, one at least.
-pub(super) fn page(found: &[Object], from: u32) -> QueryPage {
+pub(super) fn page(found: &[Object], highlighter: Option<&Filter>, from: u32) -> QueryPage {
     let start = (from as usize).min(found.len());
-    let objects = fitting(found.iter().skip(start));
+    let objects = fitting(found.iter().skip(start), highlighter);
     let end = start + objects.len();
     QueryPage {
         objects,
@@ -83,7 +86,7 @@ async fn read_page(caller: &Caller, read: &ReadPage) -> Answer {
     }
     let size = (read.size as usize).clamp(1, PAGE_OBJECTS_MAX);
     let found = space.db().query(query.clone()).page(size).await?;
-    let objects = fitting(found.objects.iter());
+    let objects = fitting(found.objects.iter(), read.query.highlighter().as_ref());
     // One that is cut where bytes end goes on behind what it holds.
     let last = found.objects.get(objects.len().wrapping_sub(1));
     let next = match last {

@@ -32,11 +32,27 @@ wire! {
         /// `echo.conflicts`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub conflicts: Vec<String>,
+        /// How well it fits what was searched for, when the query orders by `@meta.relevance`: the
+        /// greater, the better.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub score: Option<f64>,
+        /// Where the words are that were searched for, when the query asks.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub highlights: Vec<HighlightInfo>,
         /// Its first creation.
         pub created: MomentInfo,
         /// Its latest change. Once its `lamport` is at or above that of a transaction that
         /// changed the object, the object shows what that transaction did.
         pub updated: MomentInfo,
+    }
+
+    /// Where words that were searched for are in one text of an object.
+    #[derive(Eq)]
+    pub struct HighlightInfo {
+        /// The property. Inside a list or a set the position, from 0, is a part of it.
+        pub path: String,
+        /// Where each begins and ends, in UTF-16 code units of the text, in order.
+        pub ranges: Vec<(u32, u32)>,
     }
 
     /// When something was done.
@@ -251,6 +267,10 @@ params! {
         #[cfg_attr(test, ts(optional, as = "Option<_>"))]
         #[serde(default)]
         pub deleted: DeletedSpec,
+        /// Whether objects tell where the words are in them that are searched for.
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub highlights: bool,
     }
 
     /// One key of an order.
@@ -343,6 +363,11 @@ kinds! {
 }
 
 impl QuerySpec {
+    /// What its objects tell of where words are.
+    pub(crate) fn highlighter(&self) -> Option<Filter> {
+        self.highlights.then(|| self.filter.clone())
+    }
+
     /// The query.
     pub fn to_query(&self) -> Query {
         let mut query = Query::new(self.filter.clone()).deleted(match self.deleted {

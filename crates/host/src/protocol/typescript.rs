@@ -43,6 +43,7 @@ export type EchoFilter =
   | { type_exact: string }
   | { type_any_version: string }
   | { tag: string }
+  | { text: { path?: string | null; words: string } }
   | { foreign_keys: { source: string; id: string }[] }
   | { child_of: string }
   | "has_parent"
@@ -91,7 +92,7 @@ fn generated() -> String {
         SpaceReasonInfo SpaceReasonKind SyncStatusInfo DeviceSyncInfo MissingRangeInfo
         EpochInfo EpochStateInfo TrimmedInfo ErasureInfo ErasureStateInfo SpaceStatsInfo SpaceBytesInfo GarbageInfo
         ReadSyncStatus CreateEpoch TrimSpace DeleteSpace
-        ObjectInfo MomentInfo MetaInfo ForeignKeyInfo QueryPart QueryChange PlacedInfo QueryPage
+        ObjectInfo HighlightInfo MomentInfo MetaInfo ForeignKeyInfo QueryPart QueryChange PlacedInfo QueryPage
         Applied CommittedInfo DanglingInfo SchemaInfo ResolvedRef
         ExplanationInfo IndexInfo CountInfo GroupInfo CursorPage
         ObjectParams QuerySpec OrderSpec DeletedSpec RunQuery AskQuery GroupCount ReadPage ResolveRef PutSchema

@@ -49,7 +49,7 @@ pub(crate) async fn open(caller: &Caller, topic: &Topic) -> Result<Opened, Error
         Topic::Query { space, query } => {
             let space = space_of(caller, space).await?;
             let live = space.db().query(query.to_query()).subscribe().await?;
-            Box::new(query::Rows::new(live))
+            Box::new(query::Rows::new(live, query.highlighter()))
         }
         Topic::Object { space, object } => {
             let space = space_of(caller, space).await?;

@@ -1,7 +1,7 @@
 //! Objects: the answer to a query, and one object.
 
 use async_trait::async_trait;
-use dxos_client::{Difference, LiveQuery, Object, Placed};
+use dxos_client::{Difference, Filter, LiveQuery, Object, Placed};
 use serde_json::{Value, json};
 
 use super::{Event, Source};
@@ -12,14 +12,17 @@ use crate::protocol::{PlacedInfo, QueryChange};
 /// The answer to a query, in parts, and then how it changes.
 pub(super) struct Rows {
     live: LiveQuery,
+    /// What its objects tell of where words are.
+    highlighter: Option<Filter>,
     /// Where the next part begins, while there is one.
     from: Option<usize>,
 }
 
 impl Rows {
-    pub(super) const fn new(live: LiveQuery) -> Self {
+    pub(super) const fn new(live: LiveQuery, highlighter: Option<Filter>) -> Self {
         Self {
             live,
+            highlighter,
             from: Some(0),
         }
     }
@@ -30,7 +33,7 @@ impl Rows {
         let mut objects = String::new();
         let mut end = from;
         for object in results.iter().skip(from).take(PART_OBJECTS_MAX) {
-            let text = text_of(object);
+            let text = text_of(object, self.highlighter.as_ref());
             if end > from && objects.len() + text.len() > PART_BYTES_MAX {
                 break;
             }
@@ -46,23 +49,24 @@ impl Rows {
     }
 }
 
-fn text_of(object: &Object) -> String {
-    json!(convert::object(object)).to_string()
+fn text_of(object: &Object, highlighter: Option<&Filter>) -> String {
+    json!(convert::found(object, highlighter)).to_string()
 }
 
-fn placed(placed: &Placed) -> PlacedInfo {
+fn placed(placed: &Placed, highlighter: Option<&Filter>) -> PlacedInfo {
     PlacedInfo {
         position: small(placed.position),
-        object: convert::object(&placed.object),
+        object: convert::found(&placed.object, highlighter),
     }
 }
 
 /// A change as JSON; `None` when it is so large that all of it is sent anew, in parts.
-fn change(difference: &Difference) -> Option<String> {
+fn change(difference: &Difference, highlighter: Option<&Filter>) -> Option<String> {
     let named = difference.added.len() + difference.updated.len();
     if named > PART_OBJECTS_MAX || difference.removed.len() > PART_OBJECTS_MAX * 16 {
         return None;
     }
+    let placed = |one| placed(one, highlighter);
     let change = QueryChange {
         added: difference.added.iter().map(placed).collect(),
         removed: difference.removed.iter().map(ToString::to_string).collect(),
@@ -89,7 +93,7 @@ impl Source for Rows {
             match self.live.next().await {
                 None => return Event::End(None),
                 Some(difference) if difference.is_empty() => {}
-                Some(difference) => match change(&difference) {
+                Some(difference) => match change(&difference, self.highlighter.as_ref()) {
                     Some(text) => return Event::Change(text),
                     None => self.from = Some(0),
                 },

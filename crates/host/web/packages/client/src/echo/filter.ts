@@ -61,7 +61,7 @@ function at(object: ObjectInfo, path: string): EchoValue | undefined {
 }
 
 /** What is known of an object besides its properties. */
-function about({ type, created, updated, meta }: ObjectInfo, name: string | undefined): EchoValue | undefined {
+function about({ type, created, updated, meta, score }: ObjectInfo, name: string | undefined): EchoValue | undefined {
   const reference = (target: string | null | undefined): EchoValue | undefined => (target == null ? undefined : { '@ref': target });
   switch (name) {
     case 'type':
@@ -70,6 +70,8 @@ function about({ type, created, updated, meta }: ObjectInfo, name: string | unde
       return { '@time': created.timeMs };
     case 'updated':
       return { '@time': updated.timeMs };
+    case 'relevance':
+      return score ?? undefined;
     case 'tags':
       return meta?.tags?.length ? { '@set': meta.tags } : undefined;
     case 'parent':
