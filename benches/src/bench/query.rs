@@ -66,7 +66,10 @@ async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
     figures.extend(filtered.figures("1% by a property", Duration::ZERO));
 
     let begin = Instant::now();
-    index(&space).await?;
+    let schema = serde_json::json!({"properties": {
+        "number": {"x-echo-index": true}, "tag": {"x-echo-index": true},
+    }});
+    index(&space, schema, 2).await?;
     figures.push(Figure::millis(
         "two declared indexes built",
         begin.elapsed(),
@@ -106,20 +109,56 @@ async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
         difference.record(begin.elapsed());
     }
     figures.extend(difference.figures("commit to difference of a live query", Duration::ZERO));
+    drop(live);
+    figures.extend(search(&space, size).await?);
     Ok(figures)
 }
 
-/// Declares indexes of two properties, and waits until they are built.
-async fn index(space: &Space) -> Result<()> {
-    let schema = serde_json::json!({"properties": {
-        "number": {"x-echo-index": true}, "tag": {"x-echo-index": true},
-    }});
+/// Words: one that is in a single object, one in every hundredth, one in all of them.
+async fn search(space: &Space, size: usize) -> Result<Vec<Figure>> {
+    let db = space.db();
+    let one = (size / 2).to_string();
+    let words = [
+        ("a word of one", one.as_str()),
+        ("a word of 1%", "\"tag 7\""),
+        ("a word of all", "object"),
+    ];
+    let best = |word: &str| {
+        let filter = Filter::type_name(TYPE).and(Filter::text(word));
+        db.query(filter).by_relevance().limit(20)
+    };
+    let mut figures = Vec::new();
+    let begin = Instant::now();
+    best(&one).run().await?;
+    figures.push(Figure::millis(
+        "the best 20 with a word of one",
+        begin.elapsed(),
+    ));
+    let begin = Instant::now();
+    let schema = serde_json::json!({"x-echo-text": true});
+    index(space, schema, 1).await?;
+    figures.push(Figure::millis("index of words built", begin.elapsed()));
+    for (name, word) in words {
+        let mut found = Latencies::new();
+        for _ in 0..TIMES {
+            let begin = Instant::now();
+            let best = best(word).run().await?;
+            found.record(begin.elapsed());
+            ensure!(!best.is_empty(), "nothing has {word}");
+        }
+        figures.extend(found.figures(&format!("the best 20 with {name}, indexed"), Duration::ZERO));
+    }
+    Ok(figures)
+}
+
+/// Declares indexes, and waits until they are built.
+async fn index(space: &Space, schema: serde_json::Value, declared: usize) -> Result<()> {
     let db = space.db();
     db.put_schema(TypeSchema::new(TYPE, schema)?).await?;
     let begin = Instant::now();
     loop {
         let indexes = db.indexes().await?;
-        if indexes.len() == 3 && indexes.iter().all(|index| index.is_ready) {
+        if indexes.len() == declared + 1 && indexes.iter().all(|index| index.is_ready) {
             return Ok(());
         }
         ensure!(begin.elapsed() < PATIENCE, "the indexes are never built");

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use dxos_document::{Direction, Object, Path, Query, Relevance, Weighing};
+use dxos_document::{Direction, Object, Path, Query, Relevance, Value, Weighing};
 use dxos_keys::ObjectId;
 use dxos_protocol::echo::EchoError;
 use dxos_store::Read;
@@ -95,7 +95,19 @@ impl Space {
         let mut found: Vec<Object> = Vec::new();
         let is_equal =
             |one: &(f64, ObjectId), two: &(f64, ObjectId)| one.0.total_cmp(&two.0).is_eq();
-        for together in candidates.scored.chunk_by(is_equal) {
+        // What stands before the cursor is not looked at.
+        let cursor = query
+            .after
+            .as_ref()
+            .and_then(|after| after.values().first());
+        let from = match cursor {
+            Some(Value::Float(from)) => {
+                (candidates.scored).partition_point(|(score, _)| score.total_cmp(from).is_gt())
+            }
+            _ => 0,
+        };
+        let scored = candidates.scored.get(from..).unwrap_or_default();
+        for together in scored.chunk_by(is_equal) {
             if found.len() >= limit {
                 break;
             }

@@ -94,7 +94,9 @@ impl Catalog {
         let what = "catalog of indexes";
         decode_row(what, row).or_else(|error| {
             // Without indexes of words, which are the last of it: an empty set is one zero.
-            decode_row(what, &[row, &[0]].concat()).map_err(|_| error)
+            let longer = decode_row::<Self>(what, &[row, &[0]].concat()).ok();
+            let longer = longer.filter(|catalog| catalog.texts.is_empty());
+            longer.ok_or(error)
         })
     }
 

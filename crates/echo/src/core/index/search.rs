@@ -18,7 +18,7 @@ use super::walk::{self, Range};
 use super::words::lengths;
 
 /// Rows of a word that are counted to find out which word is the rarest.
-const COUNTED_MAX: usize = if cfg!(test) { 4 } else { 1024 };
+const COUNTED_MAX: usize = if cfg!(test) { 8 } else { 1024 };
 
 /// Where everything is in which a word can be.
 struct Places {

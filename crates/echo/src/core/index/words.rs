@@ -139,7 +139,11 @@ impl Words {
         batch: &mut Batch,
     ) -> Result<(), EchoError> {
         if self.is_changed {
-            batch.put(INDEX, totals_key(number), encode_row(&self.totals)?);
+            if self.totals.is_empty() {
+                batch.delete(INDEX, totals_key(number));
+            } else {
+                batch.put(INDEX, totals_key(number), encode_row(&self.totals)?);
+            }
             self.is_changed = false;
         }
         Ok(())

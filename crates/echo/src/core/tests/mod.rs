@@ -13,6 +13,7 @@ mod erasures;
 mod forks;
 mod graph;
 mod hostile;
+mod index_steps;
 mod indexes;
 mod large;
 mod members;

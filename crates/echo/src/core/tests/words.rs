@@ -23,7 +23,9 @@ fn notes(texts: impl IntoIterator<Item = String>) -> Net {
         all.create(ObjectId::from_bytes(id), "note@1", [("body", body)])
     });
     net.edit(0, vec![schema.create()]);
-    net.edit(0, all.ops);
+    if !all.ops.is_empty() {
+        net.edit(0, all.ops);
+    }
     net.replicas[0].build_all();
     net
 }
@@ -98,7 +100,9 @@ fn typing_leaves_the_rows_of_words_until_they_are_put_right_at_once() {
     }
     assert!(!net.replicas[0].space.has_urgent_index_work());
     // Nothing is known but what the store has.
-    net.reopen(0, |disk| disk.crash(CrashPlan::power_loss(usize::MAX)));
+    net.reopen(0, |disk| {
+        disk.crash(CrashPlan::power_loss(usize::MAX));
+    });
     let replica = &mut net.replicas[0];
     replica.check(&search("x*"));
     replica.check(&search("three"));

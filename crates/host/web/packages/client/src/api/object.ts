@@ -80,11 +80,18 @@ export interface QueryInput {
   type?: string;
   /** Properties and what they have to be equal to, by path. */
   where?: Record<string, unknown>;
+  /**
+   * Words that all have to be in its texts: `'quick bro*'`. With `order: ['-@meta.relevance']` the
+   * best come first, and `object[META].info.score` tells how well each fits.
+   */
+  text?: string;
   /** Any further filter. */
   filter?: EchoFilter;
   order?: Array<string | OrderSpec>;
   limit?: number;
   deleted?: DeletedSpec;
+  /** Whether `object[META].info.highlights` tells where the words are. */
+  highlights?: boolean;
 }
 
 /** The answer to a query, kept up to date. Each change gives a new list; objects that did not change keep their identity. */

@@ -15,6 +15,7 @@ export function querySpec(input: QueryInput = {}): QuerySpec {
   const all: EchoFilter[] = [];
   if (input.type !== undefined) all.push(input.type.includes('@') ? { type_exact: input.type } : { type_any_version: input.type });
   for (const [path, value] of Object.entries(input.where ?? {})) all.push({ compare: { path, comparison: 'eq', value: encode(value) } });
+  if (input.text !== undefined) all.push({ text: { words: input.text } });
   if (input.filter !== undefined) all.push(input.filter);
   const order = input.order?.map((key): OrderSpec => {
     if (typeof key !== 'string') return key;
@@ -25,6 +26,7 @@ export function querySpec(input: QueryInput = {}): QuerySpec {
     ...(order ? { order } : {}),
     ...(input.limit === undefined ? {} : { limit: input.limit }),
     ...(input.deleted === undefined ? {} : { deleted: input.deleted }),
+    ...(input.highlights ? { highlights: true } : {}),
   };
 }
 
