@@ -63,7 +63,7 @@ async fn what_is_written_here_is_found_there_in_the_order_of_relevance() {
             db.query(Filter::text(words)).by_relevance()
         };
         let found = search("QUICK fo*").run().await.unwrap();
-        assert_eq!(titles(&found), ["Fox", "quick fox memo", "Dog"]);
+        assert_eq!(titles(&found), ["quick fox memo", "Fox", "Dog"]);
         assert!(found[0].score() > found[1].score());
         let notes = space.db().objects::<Note>();
         let found = notes.filter(Filter::text("fox")).by_relevance().limit(1);
@@ -107,13 +107,8 @@ async fn what_is_written_here_is_found_there_in_the_order_of_relevance() {
         .unwrap();
     assert_eq!(titles(&found), ["Dog"]);
     let highlights = Filter::text("zebra").highlights(&found[0]);
-    assert_eq!(
-        (
-            highlights[0].path.to_string().as_str(),
-            &highlights[0].ranges[..]
-        ),
-        ("body", &[2..7][..])
-    );
+    assert_eq!(highlights[0].path.to_string(), "body");
+    assert_eq!(highlights[0].ranges.first(), Some(&(2..7)));
     converge(&space, &theirs).await;
 
     // Also after the end of the process, at whatever place that comes.

@@ -316,7 +316,9 @@ fn found_json(object: &Object, filter: &Filter) -> serde_json::Value {
                 "ranges": ranges.collect::<Vec<_>>(),
             })
         });
-        json["highlights"] = highlights.collect();
+        if let Some(json) = json.as_object_mut() {
+            json.insert("highlights".to_owned(), highlights.collect());
+        }
     }
     json
 }

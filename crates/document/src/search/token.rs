@@ -55,9 +55,9 @@ const fn plain(character: char) -> Option<char> {
         | '\u{1ab0}'..='\u{1aff}'
         | '\u{1dc0}'..='\u{1dff}'
         | '\u{20d0}'..='\u{20ff}'
-        | '\u{fe20}'..='\u{fe2f}' => None,
+        | '\u{fe20}'..='\u{fe2f}'
         // What joins or parts characters and does not show.
-        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
+        | '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}' => None,
         '\u{2019}' => Some('\''),
         'ø' => Some('o'),
         'đ' => Some('d'),

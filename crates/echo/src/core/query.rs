@@ -157,7 +157,7 @@ impl Space {
         let asked = asked(query, ranking);
         let candidates = ranking.and_then(|ranking| ranking.candidates.as_ref());
         let candidates = match candidates {
-            Some(found) => self.prefers(found, &plan, query, store)?.then_some(found),
+            Some(found) => (found.are_preferred(&plan, query, store)?).then_some(found),
             None => None,
         };
         let found = match (candidates, &plan) {

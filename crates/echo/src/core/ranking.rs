@@ -38,6 +38,26 @@ impl Asked<'_> {
     }
 }
 
+impl Candidates {
+    /// Whether a query is answered by going through what an index of words found, the best first.
+    pub(super) fn are_preferred(
+        &self,
+        plan: &Plan,
+        query: &Query,
+        store: &dyn Read,
+    ) -> Result<bool, EchoError> {
+        let is_best_first = query.order.first().is_some_and(|first| {
+            first.path == Path::about("relevance") && first.direction == Direction::Descending
+        });
+        Ok(is_best_first
+            && match plan {
+                // Few that something else names.
+                Plan::All(access) => access.rows(self.scored.len(), store)? >= self.scored.len(),
+                _ => true,
+            })
+    }
+}
+
 impl Space {
     /// What decides the order of a query by relevance; `None` when it has another.
     pub(super) fn rank(
@@ -59,25 +79,6 @@ impl Space {
             relevance,
             candidates: None,
         }))
-    }
-
-    /// Whether a query is answered by going through what an index of words found, the best first.
-    pub(super) fn prefers(
-        &self,
-        found: &Candidates,
-        plan: &Plan,
-        query: &Query,
-        store: &dyn Read,
-    ) -> Result<bool, EchoError> {
-        let is_best_first = query.order.first().is_some_and(|first| {
-            first.path == Path::about("relevance") && first.direction == Direction::Descending
-        });
-        Ok(is_best_first
-            && match plan {
-                // Few that something else names.
-                Plan::All(access) => access.rows(found.scored.len(), store)? >= found.scored.len(),
-                _ => true,
-            })
     }
 
     /// Looks at what fits best, until there is enough.

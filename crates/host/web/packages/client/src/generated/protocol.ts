@@ -32,6 +32,7 @@ export type EchoFilter =
   | { type_exact: string }
   | { type_any_version: string }
   | { tag: string }
+  | { text: { path?: string | null; words: string } }
   | { foreign_keys: { source: string; id: string }[] }
   | { child_of: string }
   | "has_parent"
@@ -932,6 +933,13 @@ hidden?: boolean,
  * `echo.conflicts`.
  */
 conflicts?: Array<string>,
+/**
+ * How well it fits what was searched for, when the query orders by `@meta.relevance`: the
+ * greater, the better.
+ */
+score?: number | null,
+/** Where the words are that were searched for, when the query asks. */
+highlights?: Array<HighlightInfo>,
 /** Its first creation. */
 created: MomentInfo,
 /**
@@ -939,6 +947,13 @@ created: MomentInfo,
  * changed the object, the object shows what that transaction did.
  */
 updated: MomentInfo, };
+
+/** Where words that were searched for are in one text of an object. */
+export type HighlightInfo = {
+/** The property. Inside a list or a set the position, from 0, is a part of it. */
+path: string,
+/** Where each begins and ends, in UTF-16 code units of the text, in order. */
+ranges: Array<[number, number]>, };
 
 /** When something was done. */
 export type MomentInfo = {
@@ -1113,7 +1128,9 @@ order?: Array<OrderSpec>,
 /** How many at most. */
 limit?: number | null,
 /** Whether deleted ones are found. */
-deleted?: DeletedSpec, };
+deleted?: DeletedSpec,
+/** Whether objects tell where the words are in them that are searched for. */
+highlights?: boolean, };
 
 /** One key of an order. */
 export type OrderSpec = {
