@@ -121,8 +121,8 @@ pub use dxos_credentials::{
 pub use dxos_document::Text as TextContent;
 pub use dxos_document::{
     Anchor, Comparison, Conflict, Cursor, CursorError, Dangling, Deleted, Difference, Direction,
-    Expand, Filter, ForeignKey, Group, Highlight, Key, Map, Meta, MetaError, Object, ObjectRef, Op, OpId,
-    OrderBy, Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation,
+    Expand, Filter, ForeignKey, Group, Highlight, Key, Map, Meta, MetaError, Object, ObjectRef, Op,
+    OpId, OrderBy, Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation,
     Retention, Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName,
     Value, Words, WordsError,
 };
