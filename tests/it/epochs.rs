@@ -4,8 +4,8 @@
 use std::io::Cursor;
 
 use dxos_client::{
-    ArchiveProtection, ClientError, EchoError, EpochOptions, EpochState, Filter, RestoreAs,
-    RestoreOptions, Space, map,
+    ArchiveProtection, ClientError, EchoError, EpochOptions, EpochState, ErasureState, Filter,
+    RestoreAs, RestoreOptions, Space, map,
 };
 use dxos_keys::ObjectId;
 
@@ -114,6 +114,30 @@ async fn a_new_member_after_a_trim_gets_everything_and_loads_no_old_block() {
     for client in [ann, bob] {
         client.destroy().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_trim_and_a_gc_make_the_disk_smaller_and_history_before_is_gone() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(&home.path().join("a"), "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let first = note(&space, "first").await;
+    let early = space.timeframe().await.unwrap();
+    edit(&space, first, 600).await;
+    let with_history = ann.gc().await.unwrap().disk_bytes_after;
+    space.create_epoch(EpochOptions::new()).await.unwrap();
+    space.trim(false).await.unwrap();
+    tidied(&space).await;
+    let without = ann.gc().await.unwrap().disk_bytes_after;
+    assert!(
+        without + 600 * 200 < with_history,
+        "{with_history} bytes, then {without}"
+    );
+    assert!(matches!(
+        space.at(early).get(first).await,
+        Err(ClientError::Echo(EchoError::BeforeEpoch { number: 1 }))
+    ));
+    ann.destroy().await.unwrap();
 }
 
 #[tokio::test]
@@ -232,4 +256,73 @@ async fn a_space_that_dropped_old_blocks_is_archived_and_restored_by_who_was_awa
     pair.connect(dxos_client::ConnectionState::Online).await;
     until(&[space, theirs], async || notes(space).await == 4).await;
     converge(space, theirs).await;
+}
+
+async fn erased(space: &Space) {
+    within(async {
+        loop {
+            let report = space.erasure().await.unwrap();
+            if report.is_some_and(|report| report.state == ErasureState::Done) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Whether a text is in the files of a profile, as it is: objects are not sealed there.
+fn is_in_files(directory: &std::path::Path, text: &str) -> bool {
+    let entries = std::fs::read_dir(directory).unwrap();
+    entries.map(Result::unwrap).any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return is_in_files(&path, text);
+        }
+        // A file may go while the store cleans up.
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    })
+}
+
+#[tokio::test]
+async fn what_was_erased_is_in_no_file_of_any_device() {
+    const SECRET: &str = "nobody-is-to-read-this";
+    let pair = Pair::meet().await;
+    let (space, theirs) = (&pair.space, &pair.theirs);
+    note(space, "kept").await;
+    let gone = note(space, SECRET).await;
+    converge(space, theirs).await;
+    space.flush().await.unwrap();
+    theirs.flush().await.unwrap();
+    let profiles = [&pair.ann, &pair.bob].map(|client| client.config().unwrap().profile);
+    for profile in &profiles {
+        assert!(
+            is_in_files(profile, SECRET),
+            "objects are stored as they are"
+        );
+    }
+    space.db().remove(gone).await.unwrap();
+    converge(space, theirs).await;
+    let report = space.erase(EpochOptions::new()).await.unwrap();
+    assert!(report.keys >= 1 && report.recovery_keys.is_empty());
+    erased(space).await;
+    erased(theirs).await;
+    all_converge(&[space, theirs]).await;
+    assert_eq!((notes(space).await, notes(theirs).await), (1, 1));
+    // The files go as soon as nobody reads them any more.
+    for profile in &profiles {
+        within(async {
+            while is_in_files(profile, SECRET) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    // And both go on.
+    note(theirs, "after").await;
+    until(&[space, theirs], async || notes(space).await == 2).await;
+    all_converge(&[space, theirs]).await;
 }

@@ -8,6 +8,7 @@ mod check;
 mod disk;
 mod draw;
 mod dx;
+mod epochs;
 mod rounds;
 
 use std::{
@@ -24,7 +25,8 @@ use crate::forward;
 /// Kill real processes at random instants, and fill their disk.
 ///
 /// Two peers on loopback share a space. Every round one of them, or both, are ended by `kill -9`
-/// while they import, replicate, build an index or restore an archive; or the disk fills up, or
+/// while they import, replicate, build an index, restore an archive, create epochs, drop what those
+/// stand for or erase what was deleted; or the disk fills up, or
 /// is read-only. After each round nothing that was acknowledged is missing, queries by index give
 /// what a scan gives, the work that was cut off can be finished, and the peers come to be the
 /// same. The seed decides what happens and after how long; how far a process has got by then is

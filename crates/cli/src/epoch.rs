@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Subcommand;
-use dxos_client::{EpochOptions, EpochReport, EpochState};
+use dxos_client::{DeviceKey, EpochOptions, EpochReport, EpochState, ErasureReport, ErasureState};
 use serde_json::json;
 
 use crate::output::{Output, table};
@@ -12,6 +12,8 @@ use crate::session::{Session, end, find_space};
 
 /// How often it is looked whether all is deleted.
 const LOOK: Duration = Duration::from_millis(20);
+/// How long it is waited for what was erased to be destroyed on this device.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum EpochCommand {
@@ -22,6 +24,17 @@ pub(crate) enum EpochCommand {
         /// Let members who joined without the history read the state as it is now
         #[arg(long)]
         share_state: bool,
+    },
+    /// Have what was deleted destroyed on every device, with the keys that it was sealed with
+    Erase {
+        /// The space: its key, the beginning of its key, or its name
+        space: String,
+        /// Let members who joined without the history read the state as it is now
+        #[arg(long)]
+        share_state: bool,
+        /// Ask for nothing: say how far the last one is
+        #[arg(long, conflicts_with = "share_state")]
+        status: bool,
     },
     /// List the epochs of a space, the latest first
     List {
@@ -43,6 +56,11 @@ pub(crate) async fn run(session: &Session, command: EpochCommand, output: Output
         EpochCommand::Create { space, share_state } => {
             create(session, &space, share_state, output).await
         }
+        EpochCommand::Erase {
+            space,
+            share_state,
+            status,
+        } => erase(session, &space, (share_state, status), output).await,
         EpochCommand::List { space } => list(session, &space, output).await,
         EpochCommand::Trim { space, force } => trim(session, &space, force, output).await,
     }
@@ -61,6 +79,81 @@ async fn create(session: &Session, space: &str, share_state: bool, output: Outpu
     let report = created?;
     output.result(&json!(report), || text(std::slice::from_ref(&report)));
     Ok(())
+}
+
+async fn erase(
+    session: &Session,
+    space: &str,
+    (share_state, is_status): (bool, bool),
+    output: Output,
+) -> Result<()> {
+    let client = session.local().await?;
+    let erased = async {
+        let space = find_space(&client, space).await?;
+        if is_status {
+            return anyhow::Ok(space.erasure().await?);
+        }
+        let mut options = EpochOptions::new();
+        options.share_state = share_state;
+        let mut report = space.erase(options).await?;
+        // What waits for nobody is done bit by bit, while the client runs; a space that is closed
+        // may hold up the rest.
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while report.state == ErasureState::Erasing
+            && report.waits_for.is_empty()
+            && tokio::time::Instant::now() < until
+        {
+            tokio::time::sleep(LOOK).await;
+            report = space.erasure().await?.unwrap_or(report);
+        }
+        Ok(Some(report))
+    };
+    let erased = erased.await;
+    end(&client).await?;
+    let report = erased?;
+    output.result(&json!(report), || {
+        report.as_ref().map_or_else(
+            || "nothing was erased yet; `dx space epoch erase SPACE` does".to_owned(),
+            erasure_text,
+        )
+    });
+    Ok(())
+}
+
+fn erasure_text(report: &ErasureReport) -> String {
+    let devices = report.waits_for.iter().map(DeviceKey::short);
+    let devices: Vec<_> = devices.collect();
+    let text = match report.state {
+        ErasureState::Acknowledging => format!(
+            "waits until these devices have been online: {}; revoke those that are lost",
+            devices.join(", ")
+        ),
+        ErasureState::Requested => match report.missing_blocks {
+            0 => "all devices agreed; an admin's device creates the epoch next".to_owned(),
+            missing => format!("all devices agreed; {missing} blocks are still to come"),
+        },
+        ErasureState::Erasing if !devices.is_empty() => format!(
+            "the epoch is there; waits for devices of admins to agree: {}",
+            devices.join(", ")
+        ),
+        ErasureState::Erasing => {
+            "the epoch is there; this device is destroying what it has (a space that is closed here \
+             holds that up)"
+                .to_owned()
+        }
+        ErasureState::Done => format!(
+            "done on this device: what was deleted is gone, with {} keys",
+            report.keys
+        ),
+        _ => "unknown".to_owned(),
+    };
+    if report.recovery_keys.is_empty() {
+        return text;
+    }
+    let phrases = report.recovery_keys.len();
+    format!(
+        "{text}\nwhoever has one of {phrases} recovery phrases, and kept the blocks, can still read them"
+    )
 }
 
 async fn list(session: &Session, space: &str, output: Output) -> Result<()> {

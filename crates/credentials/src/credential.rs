@@ -228,6 +228,8 @@ pub enum Assertion {
         space: SpaceKey,
         /// The device's new encryption key.
         sealing: SealingKey,
+        /// Whether it has every content key that was sealed for it so far, by what it knows.
+        has_all: bool,
     },
 }
 

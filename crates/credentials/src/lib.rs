@@ -40,7 +40,7 @@ pub use chain::{ChainError, DeviceChain, LinkKind, VerifiedDevice};
 pub use credential::{Assertion, Credential, CredentialError, GuestProof, Issuer, Seen};
 pub use membership::{
     Authority, Change, ControlBlock, Delegated, Departure, Epoch, Erasure, Member, Membership,
-    Refused, Revocation,
+    Refused, Renewals, Revocation,
 };
 pub use presentation::{Presentation, PresentationError};
 pub use profile::{Profile, check_display_name};

@@ -83,7 +83,7 @@ use serde::{Deserialize, Serialize};
 
 use self::derived::Derived;
 pub use self::epoch::Epoch;
-pub use self::erasure::Erasure;
+pub use self::erasure::{Erasure, Renewals};
 use self::hope::Hope;
 use self::view::{Place, View};
 use crate::{Credential, CredentialError, DeviceChain, GuestProof, LinkKind, Profile, Right, Role};

@@ -320,8 +320,17 @@ impl Receive<UseAuthority> for EchoActor {
             return Answer::Now(Err(error));
         }
         if let Some(authority) = &mut self.authority {
-            *authority = message.authority;
-            return Answer::Now(Ok(()));
+            *authority = message.authority.clone();
+            let ports: Vec<Port<UseAuthority>> = self.spaces.values().map(Address::port).collect();
+            return Answer::later(async move {
+                for port in ports {
+                    // One that is ending opens with it when it is opened again.
+                    if let Err(error) = port.ask(message.clone()).await {
+                        tracing::warn!(%error, "a space does not know this device's secrets yet");
+                    }
+                }
+                Ok(())
+            });
         }
         let records = match self.stored_spaces() {
             Ok(records) => records,

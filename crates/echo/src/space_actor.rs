@@ -65,8 +65,8 @@ pub(crate) struct SpaceActor {
     aside: reopen::Aside,
     /// Whether the next part of what is to be done for indexes is due already.
     indexing: bool,
-    /// When it is looked next whether an epoch is due.
-    policy_ms: u64,
+    /// Where the upkeep of epochs stands.
+    epochs: epochs::Upkeep,
     /// When receipts that came are passed on next.
     spread_ms: u64,
 }
@@ -96,7 +96,7 @@ impl SpaceActor {
             waiting: durable::Waiting::default(),
             aside: reopen::Aside::default(),
             indexing: false,
-            policy_ms: 0,
+            epochs: epochs::Upkeep::default(),
             spread_ms: 0,
         }
     }

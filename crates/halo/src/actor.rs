@@ -5,8 +5,9 @@ use std::sync::Arc;
 use dxos_actors::{Answer, Behaviour, Context, Receive, Shutdown, ShutdownError};
 use dxos_credentials::Presentation;
 use dxos_protocol::halo::{
-    AdoptIdentity, Authority, ChangeProtection, CreateIdentity, DropRecoverySecret, GetAuthority,
-    GetIdentity, HaloError, Identity, KeepRecoverySecret, SetProfile, SignPresentation,
+    AdoptIdentity, Authority, ChangeProtection, CreateIdentity, DropFormerKey, DropRecoverySecret,
+    GetAuthority, GetIdentity, HaloError, Identity, KeepRecoverySecret, RenewSealingKey,
+    SetProfile, SignPresentation,
 };
 use dxos_store::{Batch, Durability, Store};
 use rand_chacha::ChaCha20Rng;
@@ -102,6 +103,20 @@ impl Receive<KeepRecoverySecret> for HaloActor {
         let KeepRecoverySecret { key, secret } = message;
         let kept = self.core.keep_recovery_secret(key, secret);
         Answer::Now(kept.and_then(|kept| self.store(kept)))
+    }
+}
+
+impl Receive<RenewSealingKey> for HaloActor {
+    fn receive(&mut self, _: RenewSealingKey, _: &Context<Self>) -> Answer<Result<(), HaloError>> {
+        let renewed = self.core.renew_sealing_key(&mut self.rng);
+        Answer::Now(renewed.and_then(|renewed| self.store(renewed)))
+    }
+}
+
+impl Receive<DropFormerKey> for HaloActor {
+    fn receive(&mut self, _: DropFormerKey, _: &Context<Self>) -> Answer<Result<(), HaloError>> {
+        let dropped = self.core.drop_former_key();
+        Answer::Now(dropped.and_then(|dropped| self.store(dropped)))
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dxos_actors::{Address, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_keys::{Protection, ProtectionKind, SealingKey, Signer};
 use dxos_protocol::halo::{
-    AdoptIdentity, ChangeProtection, CreateIdentity, DropRecoverySecret, GetAuthority, GetIdentity,
-    KeepRecoverySecret, SetProfile, SignPresentation,
+    AdoptIdentity, ChangeProtection, CreateIdentity, DropFormerKey, DropRecoverySecret,
+    GetAuthority, GetIdentity, KeepRecoverySecret, RenewSealingKey, SetProfile, SignPresentation,
 };
 use dxos_store::{Durability, Read, Store};
 
@@ -109,6 +109,16 @@ impl Halo {
 
     /// Where to have the secret of a recovery phrase erased.
     pub fn drop_recovery_secret(&self) -> Port<DropRecoverySecret> {
+        self.address.port()
+    }
+
+    /// Where to have another encryption key made.
+    pub fn renew_sealing_key(&self) -> Port<RenewSealingKey> {
+        self.address.port()
+    }
+
+    /// Where to have the one before destroyed.
+    pub fn drop_former_key(&self) -> Port<DropFormerKey> {
         self.address.port()
     }
 

@@ -247,6 +247,34 @@ impl HaloCore {
         rewrite(self.with_recovery(None), self.lock.clone())
     }
 
+    /// Makes another encryption key.
+    pub(crate) fn renew_sealing_key(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Change, Batch), HaloError> {
+        self.record()?;
+        if self.keyring.former.is_some() {
+            return Ok((Change::default(), Batch::new()));
+        }
+        let keyring = Keyring {
+            sealing: SealingSecret::generate(rng),
+            former: Some(self.keyring.sealing.clone()),
+            ..self.keyring.clone()
+        };
+        rewrite(keyring, self.lock.clone())
+    }
+
+    pub(crate) fn drop_former_key(&self) -> Result<(Change, Batch), HaloError> {
+        if self.keyring.former.is_none() {
+            return Ok((Change::default(), Batch::new()));
+        }
+        let keyring = Keyring {
+            former: None,
+            ..self.keyring.clone()
+        };
+        rewrite(keyring, self.lock.clone())
+    }
+
     /// The batch of a change is stored.
     pub(crate) fn apply(&mut self, change: Change) {
         let Change { keyring, identity } = change;
@@ -274,6 +302,7 @@ impl HaloCore {
             chain: chain.clone(),
             profile: profile.clone(),
             sealing: self.keyring.sealing.clone(),
+            former: self.keyring.former.clone(),
             recovery: self.keyring.recovery.clone(),
             signer: self.signer(),
         })

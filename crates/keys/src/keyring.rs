@@ -14,6 +14,8 @@ pub struct Keyring {
     pub device: DeviceSecret,
     /// Opens what others sealed for this device.
     pub sealing: SealingSecret,
+    /// The one before. Kept only until all that was sealed for it is kept otherwise.
+    pub former: Option<SealingSecret>,
     /// Opens what others sealed for the recovery phrase that brought the identity here, by the
     /// phrase's key. Kept only while something sealed for it is still to be opened.
     pub recovery: Option<(DeviceKey, SealingSecret)>,
@@ -144,8 +146,9 @@ pub enum KeyringError {
     WrongKey,
 }
 
-/// Format 1 knew no recovery and no place of a key.
-const FORMAT: u8 = 2;
+/// Format 2 knew no former encryption key, format 1 no recovery and no place of a key either.
+const FORMAT: u8 = 3;
+const FORMAT_2: u8 = 2;
 const FORMAT_1: u8 = 1;
 /// More than the secrets take when written down. A buffer that grows would leave copies behind.
 const SECRETS_BYTES_MAX: usize = 256;
@@ -202,6 +205,14 @@ struct Secrets {
     device: [u8; 32],
     sealing: [u8; 32],
     recovery: Option<([u8; 32], [u8; 32])>,
+    former: Option<[u8; 32]>,
+}
+
+#[derive(Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
+struct Secrets2 {
+    device: [u8; 32],
+    sealing: [u8; 32],
+    recovery: Option<([u8; 32], [u8; 32])>,
 }
 
 #[derive(Deserialize, Zeroize, ZeroizeOnDrop)]
@@ -216,6 +227,7 @@ impl Keyring {
         Self {
             device: DeviceSecret::generate(rng),
             sealing: SealingSecret::generate(rng),
+            former: None,
             recovery: None,
         }
     }
@@ -329,27 +341,39 @@ impl KeyringLock {
     /// [`KeyringError::Damaged`] if it cannot be written down, which does not happen.
     pub fn lock(&self, keyring: &Keyring) -> Result<Vec<u8>, KeyringError> {
         let recovery = keyring.recovery.as_ref();
-        let secrets = Secrets {
+        let secrets = Secrets2 {
             device: *keyring.device.to_seed(),
             sealing: *keyring.sealing.expose(),
             recovery: recovery.map(|(key, secret)| (*key.as_bytes(), *secret.expose())),
         };
         let mut plain = Zeroizing::new([0; SECRETS_BYTES_MAX]);
-        let plain = postcard::to_slice(&secrets, plain.as_mut_slice())
-            .map_err(|_| KeyringError::Damaged)?;
+        // An older program reads what has no former key.
+        let (format, plain) = match &keyring.former {
+            None => (FORMAT_2, postcard::to_slice(&secrets, plain.as_mut_slice())),
+            Some(former) => {
+                let secrets = Secrets {
+                    device: secrets.device,
+                    sealing: secrets.sealing,
+                    recovery: secrets.recovery,
+                    former: Some(*former.expose()),
+                };
+                (FORMAT, postcard::to_slice(&secrets, plain.as_mut_slice()))
+            }
+        };
+        let plain = plain.map_err(|_| KeyringError::Damaged)?;
         let stored = match &self.0 {
             Lock::Key(key, place) => Stored::Key {
                 place: *place,
-                sealed: key.seal(&[FORMAT], plain),
+                sealed: key.seal(&[format], plain),
             },
             Lock::None => Stored::None(plain.to_vec()),
             Lock::Passphrase { params, salt, key } => Stored::Passphrase {
                 params: *params,
                 salt: *salt,
-                sealed: key.seal(&[FORMAT], plain),
+                sealed: key.seal(&[format], plain),
             },
         };
-        let mut bytes = vec![FORMAT];
+        let mut bytes = vec![format];
         bytes.extend(postcard::to_allocvec(&stored).map_err(|_| KeyringError::Damaged)?);
         Ok(bytes)
     }
@@ -373,15 +397,26 @@ impl KeyringLock {
             }
         };
         let plain = Zeroizing::new(plain.map_err(|_| KeyringError::WrongKey)?);
-        let secrets = if format == FORMAT_1 {
-            let old: Secrets1 = decode_all(&plain)?;
-            Secrets {
-                device: old.device,
-                sealing: old.sealing,
-                recovery: None,
+        let secrets = match format {
+            FORMAT_1 => {
+                let old: Secrets1 = decode_all(&plain)?;
+                Secrets {
+                    device: old.device,
+                    sealing: old.sealing,
+                    recovery: None,
+                    former: None,
+                }
             }
-        } else {
-            decode_all(&plain)?
+            FORMAT_2 => {
+                let old: Secrets2 = decode_all(&plain)?;
+                Secrets {
+                    device: old.device,
+                    sealing: old.sealing,
+                    recovery: old.recovery,
+                    former: None,
+                }
+            }
+            _ => decode_all(&plain)?,
         };
         let recovery = secrets.recovery.map(|(key, secret)| {
             let key = DeviceKey::from_bytes(key);
@@ -390,6 +425,7 @@ impl KeyringLock {
         Ok(Keyring {
             device: DeviceSecret::from_seed(&secrets.device),
             sealing: SealingSecret::from_bytes(secrets.sealing),
+            former: secrets.former.map(SealingSecret::from_bytes),
             recovery,
         })
     }
@@ -413,7 +449,7 @@ impl Stored {
 
 fn decode_stored(bytes: &[u8]) -> Result<(u8, Stored), KeyringError> {
     match bytes.split_first() {
-        Some((&FORMAT, rest)) => Ok((FORMAT, decode_all(rest)?)),
+        Some((format @ (&FORMAT | &FORMAT_2), rest)) => Ok((*format, decode_all(rest)?)),
         Some((&FORMAT_1, rest)) => Ok((FORMAT_1, decode_all::<Stored1>(rest)?.into())),
         Some((&found, _)) if found > FORMAT => Err(KeyringError::Newer {
             found,

@@ -53,6 +53,16 @@ pub struct SetProfile {
 #[derive(Clone, Copy, Debug)]
 pub struct DropRecoverySecret;
 
+/// Makes another encryption key for this device, and keeps the secret of the one before until
+/// [`DropFormerKey`]. Does nothing while one is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct RenewSealingKey;
+
+/// Destroys the secret of the encryption key before, once nothing is left to open with it. Does
+/// nothing when there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct DropFormerKey;
+
 /// Encrypts the keyring in another way from now on. Until that is stored the old way holds.
 #[derive(Clone, Debug)]
 pub struct ChangeProtection {
@@ -89,6 +99,8 @@ pub struct Authority {
     pub profile: Profile,
     /// Opens what was sealed for this device.
     pub sealing: SealingSecret,
+    /// Opens what was sealed for it before it made that one, while there may be something left.
+    pub former: Option<SealingSecret>,
     /// Opens what was sealed for the recovery phrase that brought the identity to this device,
     /// while there is something left: the phrase's key and secret.
     pub recovery: Option<(DeviceKey, SealingSecret)>,
@@ -107,6 +119,7 @@ impl Authority {
             chain: DeviceChain::genesis(identity, device.device(), sealing.sealing_key()),
             profile,
             sealing,
+            former: None,
             recovery: None,
             signer: Arc::new(device),
         }
@@ -201,6 +214,8 @@ request! {
     ChangeProtection => Result<(), HaloError>,
     CreateIdentity => Result<Identity, HaloError>,
     DropRecoverySecret => Result<(), HaloError>,
+    DropFormerKey => Result<(), HaloError>,
+    RenewSealingKey => Result<(), HaloError>,
     KeepRecoverySecret => Result<(), HaloError>,
     GetIdentity => Option<Identity>,
     GetAuthority => Result<Authority, HaloError>,

@@ -21,7 +21,7 @@ use super::{
 
 /// Records that a round imports.
 const RECORDS: u64 = 4_000;
-const SPACE: &str = "Work";
+pub(super) const SPACE: &str = "Work";
 /// The id of the object that holds the schema of `entry@1`: `TypeSchema::id_of`.
 const SCHEMA_ID: &str = "8tzsoajqxp8hc4x4kjjqogb53o";
 
@@ -36,17 +36,23 @@ enum Kind {
     Index,
     /// A peer is killed while it restores an archive.
     Restore,
+    /// A peer is killed while it creates an epoch and drops what that stands for.
+    Epoch,
+    /// Peers are killed while they erase what was deleted.
+    Erase,
     /// The disk fills up during an import.
     Full,
     /// The disk is read-only for a while.
     ReadOnly,
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 8] = [
     Kind::Import,
     Kind::Replicate,
     Kind::Index,
     Kind::Restore,
+    Kind::Epoch,
+    Kind::Erase,
     Kind::Full,
     Kind::ReadOnly,
 ];
@@ -65,9 +71,9 @@ impl fmt::Display for Counts {
 pub(super) struct World {
     program: PathBuf,
     home: PathBuf,
-    draw: Draw,
-    ann: Dx,
-    bob: Dx,
+    pub(super) draw: Draw,
+    pub(super) ann: Dx,
+    pub(super) bob: Dx,
     /// Whether a disk can be mounted here that is then filled.
     can_mount: bool,
     /// What is still to be done before a kind of round comes again.
@@ -167,6 +173,8 @@ impl World {
             Kind::Replicate => self.replicate(round),
             Kind::Index => self.index(),
             Kind::Restore => self.restore(),
+            Kind::Epoch => self.epoch(),
+            Kind::Erase => self.erase(),
             Kind::Full => self.full(round),
             Kind::ReadOnly => self.read_only(round),
         }

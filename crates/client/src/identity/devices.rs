@@ -104,13 +104,16 @@ pub(super) fn gather(
 ) -> OwnDevices {
     let mut chains = BTreeMap::new();
     let (mut revoked, mut fallen) = (BTreeMap::new(), BTreeSet::new());
-    let mut settled = true;
+    let (mut settled, mut opens_destroyed) = (true, false);
+    let mut resealed = all.first().and_then(|(_, listed)| listed.resealed);
     for (space, listed) in all {
         if space == halo || Some(space) == former {
             revoked.extend(listed.revoked);
             fallen.extend(listed.fallen);
         }
         settled &= listed.settled;
+        opens_destroyed |= listed.opens_destroyed;
+        resealed = resealed.filter(|key| listed.resealed == Some(*key));
         for chain in listed.chains {
             chains.entry(chain.device().device).or_insert(chain);
         }
@@ -125,6 +128,8 @@ pub(super) fn gather(
         former,
         halos,
         settled,
+        opens_destroyed,
+        resealed,
     }
 }
 
@@ -435,6 +440,7 @@ mod tests {
             former: None,
             halos: BTreeSet::new(),
             settled: true,
+            ..OwnDevices::default()
         };
         let all = vec![
             (halo, knows(std::slice::from_ref(&chain), &[stolen])),

@@ -6,9 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dxos_keys::{DeviceKey, SpaceKey, Topic};
-use dxos_protocol::echo::{SetMemberProfile, SpaceReport, UseDevices, WatchSpace};
-use dxos_protocol::halo::{DropRecoverySecret, SetProfile};
+use dxos_protocol::echo::{OwnDevices, SetMemberProfile, SpaceReport, UseDevices, WatchSpace};
+use dxos_protocol::halo::{DropFormerKey, DropRecoverySecret, RenewSealingKey, SetProfile};
 use dxos_protocol::mesh::{AddPeer, NetworkStatus};
+use dxos_store::{Batch, Durability};
 
 use super::records::{self, Change, Records, SpaceRecord};
 use super::{ECHO, HALO, HALO_SPACE, Keeper, RECOVERED};
@@ -20,6 +21,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long what opens the keys that were sealed for a recovery phrase is kept at most.
 const SECRET_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+/// Where it is noted that a secret that was destroyed may still be in the files of the store.
+const TRACES: &[u8] = b"traces";
 /// How exactly it is kept when a device was last online.
 const SEEN_EVERY_MS: u64 = 10 * 60 * 1000;
 
@@ -97,6 +100,7 @@ impl Keeper {
                 .await;
             dropped.map_err(ClientError::unanswered(HALO))??;
         }
+        self.renew_sealing_key(&mut devices).await?;
         let told = UseDevices {
             devices,
             at_once: false,
@@ -118,6 +122,56 @@ impl Keeper {
         self.take_up_spaces(&records, &reports).await?;
         self.keep(halo, &records, &reports).await?;
         self.show_profile(&records, &reports).await
+    }
+
+    /// Makes another encryption key for this device when the one that it has opens what was to be
+    /// destroyed, and destroys that one as soon as no space needs it.
+    async fn renew_sealing_key(&self, devices: &mut OwnDevices) -> Result<(), ClientError> {
+        let opens_destroyed = std::mem::take(&mut devices.opens_destroyed);
+        let resealed = devices.resealed.take();
+        let authority = self.authority().await?;
+        if authority.former.is_some() {
+            if resealed != Some(authority.sealing.sealing_key()) {
+                return Ok(());
+            }
+            self.note_traces(true)?;
+            let dropped = self.halo.drop_former_key().ask(DropFormerKey).await;
+            dropped.map_err(ClientError::unanswered(HALO))??;
+            tracing::info!("the encryption key that this device had before is destroyed");
+        } else if opens_destroyed {
+            let renewed = self.halo.renew_sealing_key().ask(RenewSealingKey).await;
+            renewed.map_err(ClientError::unanswered(HALO))??;
+        } else {
+            return self.compact().await;
+        }
+        self.use_authority().await?;
+        self.nudge();
+        Ok(())
+    }
+
+    /// Notes whether the secret that was destroyed last may still be in the files of the store.
+    fn note_traces(&self, has_traces: bool) -> Result<(), ClientError> {
+        let mut batch = Batch::new();
+        if has_traces {
+            batch.put(HALO_SPACE, TRACES, vec![1]);
+        } else {
+            batch.delete(HALO_SPACE, TRACES);
+        }
+        let noted = self.store.commit(batch, Durability::Synced);
+        Ok(noted.map_err(crate::NodeError::from)?)
+    }
+
+    /// Has the store give up a secret that was destroyed: a row is deleted by writing that it is.
+    async fn compact(&self) -> Result<(), ClientError> {
+        let traces = self.store.contains(HALO_SPACE, TRACES);
+        if !traces.map_err(crate::NodeError::from)? {
+            return Ok(());
+        }
+        let store = Arc::clone(&self.store);
+        let compacted = self.spawner.blocking(move || store.compact()).await;
+        let compacted = compacted.map_err(crate::NodeError::from)?;
+        compacted.map_err(crate::NodeError::from)?;
+        self.note_traces(false)
     }
 
     /// Whether the phrase was used so long ago that what was not opened since is given up: its

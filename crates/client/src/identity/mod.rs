@@ -176,7 +176,7 @@ impl Keeper {
         Ok(created)
     }
 
-    async fn use_authority(&self) -> Result<(), ClientError> {
+    pub(super) async fn use_authority(&self) -> Result<(), ClientError> {
         let authority = self.authority().await?;
         let used = self
             .echo
@@ -308,15 +308,20 @@ impl Keeper {
             .chain([halo])
             .chain(former)
             .collect();
-        let mut all = Vec::new();
+        let (mut all, mut all_answered) = (Vec::new(), true);
         for SpaceReport { space, .. } in reports {
             let listed = self.echo.list_devices().ask(ListDevices { space }).await;
             if let Ok(mut listed) = listed.map_err(ClientError::unanswered(ECHO))? {
                 // With all devices lost nobody may have this one any more.
                 listed.settled |= Some(space) == self.former_space()?;
                 all.push((space, listed));
+            } else {
+                all_answered = false;
             }
         }
-        Ok(devices::gather(all, halo, former, halos))
+        let mut devices = devices::gather(all, halo, former, halos);
+        // One that is closed may need what was sealed for this device before.
+        devices.resealed = devices.resealed.filter(|_| all_answered);
+        Ok(devices)
     }
 }

@@ -383,7 +383,7 @@ impl Invitations {
     ) -> Result<super::record::StoredProof, ClientError> {
         let authority = self.authority.ask(GetAuthority).await;
         let authority = authority.map_err(ClientError::unanswered("HALO"))??;
-        let sealing = authority.chain.device().sealing;
+        let sealing = authority.sealing.sealing_key();
         let sealed = self.with_rng(|rng| proof.seal(id, &sealing, rng));
         let reason = "this device's own encryption key cannot be used";
         Ok(sealed.ok_or_else(|| InvitationError::Store {

@@ -26,6 +26,28 @@ pub struct Erasure {
     pub by: DeviceKey,
 }
 
+/// Where devices replaced their encryption keys, each time saying whether they had all content
+/// keys that were sealed for them by then.
+#[derive(Clone, Debug)]
+pub struct Renewals<'a>(BTreeMap<DeviceKey, Vec<(&'a ControlBlock, bool)>>);
+
+impl Renewals<'_> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a device has what a block sealed for it: the block was written in knowledge of each
+    /// replacement, or was known where the device said that it had all.
+    pub fn has(&self, device: &DeviceKey, block: &ControlBlock) -> bool {
+        let mut renewals = self.0.get(device).into_iter().flatten();
+        renewals.all(|(renewal, has_all)| {
+            covers(&block.past, &renewal.feed, renewal.seq)
+                || *has_all && covers(&renewal.past, &block.feed, block.seq)
+        })
+    }
+}
+
 impl Membership {
     fn requests(&self) -> impl Iterator<Item = &ControlBlock> {
         self.blocks().filter(|block| {
@@ -152,6 +174,18 @@ impl Membership {
             Some((block.descriptor.device, (block, *sealing)))
         });
         replaced.collect()
+    }
+
+    /// Where devices replaced their encryption keys.
+    pub fn renewals(&self) -> Renewals<'_> {
+        let mut renewals: BTreeMap<DeviceKey, Vec<(&ControlBlock, bool)>> = BTreeMap::new();
+        for block in self.blocks() {
+            if let Assertion::SealingKeyReplaced { has_all, .. } = block.credential.assertion() {
+                let of_device = renewals.entry(block.descriptor.device).or_default();
+                of_device.push((block, *has_all));
+            }
+        }
+        Renewals(renewals)
     }
 
     /// The keys to seal for devices: those that they have now.

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod devices;
+mod erasures;
 mod invitations;
 mod malice;
 mod properties;

@@ -243,6 +243,7 @@ impl Space {
             }
             row.get_or_insert_default().push((id, sealed));
             self.kept_keys.insert(id, key);
+            self.kept_now.insert(id);
         }
         let Some(row) = row else { return Ok(()) };
         let key = kept_keys_key(self.record.number);
@@ -278,16 +279,55 @@ impl Space {
         Ok(())
     }
 
-    /// The content keys that came from archives.
+    /// Keeps all content keys that this device has, sealed for its encryption key.
+    pub(super) fn keep_all(
+        &mut self,
+        rng: &mut dyn CryptoRng,
+        batch: &mut Batch,
+    ) -> Result<(), EchoError> {
+        let info = *self.key().as_bytes();
+        let own = self.authority.sealing.sealing_key();
+        // Also those that no credential has named yet.
+        for (id, key) in &self.keys {
+            self.kept_keys.entry(*id).or_insert_with(|| key.clone());
+        }
+        let mut row = Kept::new();
+        for (id, key) in &self.kept_keys {
+            let sealed = own.seal(&info, key, rng);
+            let sealed = sealed.map_err(|error| EchoError::Store {
+                reason: error.to_string(),
+            })?;
+            row.push((*id, sealed));
+        }
+        batch.put(
+            TALLIES,
+            kept_keys_key(self.record.number),
+            encode_row(&row)?,
+        );
+        let kept = row.into_iter().map(|(id, _)| id).collect();
+        self.note_kept(kept);
+        Ok(())
+    }
+
+    /// The content keys that came from archives, or were sealed for this device before it replaced
+    /// its encryption key.
     pub(super) fn load_kept_keys(&mut self, store: &dyn Read) -> Result<(), EchoError> {
         let info = *self.key().as_bytes();
+        let mut now = BTreeSet::new();
         for (id, sealed) in stored(self.record.number, store)? {
             // One that was sealed for secrets that this device has no more is of no use.
             let opened = self.authority.sealing.open(&info, &sealed).ok();
+            if opened.as_ref().is_some_and(|key| key.id() == id) {
+                now.insert(id);
+            }
+            let former = self.authority.former.as_ref();
+            let opened =
+                opened.or_else(|| former.and_then(|former| former.open(&info, &sealed).ok()));
             if let Some(key) = opened.filter(|key| key.id() == id) {
                 self.kept_keys.insert(id, key);
             }
         }
+        self.note_kept(now);
         Ok(())
     }
 }

@@ -99,11 +99,13 @@ impl Space {
             return self.keys.insert(*key, kept.clone()).is_none();
         }
         let info = self.key();
-        let own = [(self.device(), &self.authority.sealing)];
+        let device = self.device();
+        let own = [&self.authority.sealing].into_iter();
+        let own = own.chain(&self.authority.former);
         let on_paper = self.authority.recovery.iter();
         let on_paper = on_paper.map(|(device, sealing)| (*device, sealing));
         let opened = own
-            .into_iter()
+            .map(|sealing| (device, sealing))
             .chain(on_paper)
             .find_map(|(device, sealing)| {
                 recipients

@@ -40,6 +40,8 @@ impl Space {
             former: None,
             halos: BTreeSet::new(),
             settled: self.has_nothing_to_open() || self.is_settled(),
+            opens_destroyed: self.opens_destroyed(),
+            resealed: self.resealed(),
         }
     }
 
@@ -291,6 +293,7 @@ impl Space {
     /// To whom each content key was given, by admins or by devices of this identity.
     fn given_keys(&self) -> BTreeMap<ContentKeyId, Given> {
         let mut given: BTreeMap<ContentKeyId, Given> = BTreeMap::new();
+        let renewals = self.membership.renewals();
         let own = self.identity();
         for (place, block) in self.membership.blocks().enumerate() {
             let Assertion::ContentKey {
@@ -306,6 +309,7 @@ impl Space {
             };
             if authority.identity == own || self.makes_keys(block) {
                 let devices = recipients.iter().map(|(device, _)| *device);
+                let devices = devices.filter(|device| renewals.has(device, block));
                 let given = given.entry(*key).or_insert_with(|| Given {
                     first: place,
                     to: BTreeSet::new(),

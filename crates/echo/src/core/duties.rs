@@ -269,6 +269,8 @@ impl Space {
         }
         self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
         self.pay(&mut room, now_ms, (store, &mut *rng), outcome)?;
+        let lacking = self.keys_given_in_vain();
+        self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
         let lacking = self.keys_to_hand_on();
         self.seal_some(lacking, &mut room, now_ms, (store, rng), outcome)?;
         Ok(room == 0)
@@ -345,6 +347,21 @@ impl Space {
         self.due() != Due::default()
     }
 
+    /// What is due, for whoever wonders why it is never done.
+    #[cfg(test)]
+    pub(crate) fn duties_text(&self) -> String {
+        format!(
+            "{:?}, erasure {:?}, epoch {:?}, in vain {}, owed {}, stale {}, writing again {}",
+            self.due(),
+            self.erasure_to_acknowledge(),
+            self.epoch_to_acknowledge(),
+            self.keys_given_in_vain().len(),
+            self.owed.len(),
+            self.stale,
+            self.is_writing_again(),
+        )
+    }
+
     fn due(&self) -> Due {
         let Some(role) = self.role() else {
             return Due::default();
@@ -364,8 +381,7 @@ impl Space {
         };
         let current = self.membership.content_key();
         let has_key = current.is_some_and(|key| self.keys.contains_key(&key));
-        let of_admins =
-            || role.allows(Right::Admit) && has_key && !self.readers_without_key().is_empty();
+        let of_admins = || role.allows(Right::Admit) && has_key && self.is_somebody_without_key();
         let rest = if restores {
             Some(Whose::Identity)
         } else if self.membership.author(&device).is_none()

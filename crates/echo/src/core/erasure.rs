@@ -210,7 +210,10 @@ impl Space {
             None => self.unacknowledged(&erasure),
             Some(epoch) => self.membership.may_contest(&epoch),
         };
-        let is_destroyed = retired.is_subset(&self.epochs.destroyed);
+        let is_destroyed = retired.is_subset(&self.epochs.destroyed)
+            && !self.has_traces()
+            && !self.opens_destroyed()
+            && self.authority.former.is_none();
         let state = match epoch {
             None if !waits_for.is_empty() => ErasureState::Acknowledging,
             None => ErasureState::Requested,

@@ -124,6 +124,8 @@ impl Space {
         let next = current.map_or_else(|| self.next_graft(store), |graft| Ok(Some(graft)));
         let Some(mut graft) = next? else {
             self.grafts.is_due = false;
+            // An erasure may have waited for this.
+            self.duties.look_again();
             return Ok(None);
         };
         let mut outcome = Outcome::default();

@@ -87,6 +87,12 @@ pub(crate) fn destroyed_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"destroyed keys")
 }
 
+/// The key, among the tallies, of the mark that something was erased, and may still be in the files
+/// of the store.
+pub(crate) fn traces_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"traces")
+}
+
 /// The number that a profile gave a space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SpaceNumber(pub(crate) u32);

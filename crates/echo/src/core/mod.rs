@@ -42,6 +42,7 @@ mod receipts;
 mod receive;
 mod refs;
 mod report;
+mod resealing;
 mod roles;
 mod schema;
 mod serve;

@@ -48,6 +48,8 @@ pub(crate) struct Space {
     pub(super) keys: BTreeMap<ContentKeyId, ContentKey>,
     /// Those that came from archives.
     pub(super) kept_keys: BTreeMap<ContentKeyId, ContentKey>,
+    /// Those that are kept for the encryption key that this device has now.
+    pub(super) kept_now: BTreeSet<ContentKeyId>,
     /// Where admins made content keys, whether or not they were sealed for this device.
     pub(super) made_keys: BTreeMap<ContentKeyId, BTreeSet<(FeedId, u64)>>,
     /// The devices of this device's identity.
@@ -139,6 +141,7 @@ impl Space {
             membership,
             keys: BTreeMap::new(),
             kept_keys: BTreeMap::new(),
+            kept_now: BTreeSet::new(),
             made_keys: BTreeMap::new(),
             own: OwnDevices::default(),
             duties: Duties::default(),
@@ -189,6 +192,7 @@ impl Space {
         created.begin_write(now_ms, &mut outcome)?;
         created.append_control(genesis, now_ms, store, &mut outcome)?;
         created.present(now_ms, store, &mut outcome)?;
+        created.publish_key(now_ms, store, &mut outcome)?;
         created.show_name(now_ms, store, &mut outcome)?;
         created.rotate_key(now_ms, (store, rng), &mut outcome)?;
         created.flush(&mut outcome.batch)?;

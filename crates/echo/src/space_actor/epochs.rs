@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dxos_actors::{Answer, Context, Receive};
 use dxos_protocol::echo::{
     CreateEpoch, EchoError, EpochReport, EraseSpace, ErasureReport, GetErasure, ListEpochs,
-    TrimSpace,
+    TrimSpace, UseAuthority,
 };
 use dxos_store::Store as _;
 
@@ -13,6 +13,15 @@ use super::SpaceActor;
 
 /// How often it is looked whether an epoch is due.
 const LOOK_MS: u64 = 1_000;
+
+/// Where the upkeep of epochs stands.
+#[derive(Default)]
+pub(super) struct Upkeep {
+    /// When it is looked again.
+    look_ms: u64,
+    /// The store is giving up what was erased.
+    is_compacting: bool,
+}
 
 impl SpaceActor {
     /// Gets on with deleting what nobody needs any more.
@@ -31,11 +40,11 @@ impl SpaceActor {
     /// something is to be erased.
     pub(super) fn follow_policy(&mut self, now_ms: u64, ctx: &Context<Self>) {
         // Unless the clock was set back.
-        let wait_ms = self.policy_ms.saturating_sub(now_ms);
+        let wait_ms = self.epochs.look_ms.saturating_sub(now_ms);
         if wait_ms > 0 && wait_ms <= LOOK_MS {
             return;
         }
-        self.policy_ms = now_ms.saturating_add(LOOK_MS);
+        self.epochs.look_ms = now_ms.saturating_add(LOOK_MS);
         if let Err(error) = self.follow(now_ms, ctx) {
             tracing::warn!(%error, space = %self.key.short(), "an epoch that is due is not there yet");
         }
@@ -43,6 +52,7 @@ impl SpaceActor {
 
     fn follow(&mut self, now_ms: u64, ctx: &Context<Self>) -> Result<(), EchoError> {
         let policy = self.shared.epochs;
+        self.reseal(now_ms, ctx)?;
         let Ok(space) = &self.space else {
             return Ok(());
         };
@@ -58,10 +68,21 @@ impl SpaceActor {
         } else if drops && space.has_blocks_to_drop() {
             let trimmed = self.step(ctx, |space, _, _| space.trim(false));
             trimmed.map(drop)
-        } else if drops {
-            self.destroy_keys(ctx)
         } else {
-            Ok(())
+            self.destroy_keys(ctx)
+        }
+    }
+
+    /// Goes over to another encryption key of this device, where there is one.
+    fn reseal(&mut self, now_ms: u64, ctx: &Context<Self>) -> Result<(), EchoError> {
+        let store = Arc::clone(&self.shared.store);
+        let Ok(space) = &mut self.space else {
+            return Ok(());
+        };
+        match space.reseal(now_ms, (&store, &mut self.rng)) {
+            Ok(Some(outcome)) => self.carry_out(outcome, ctx),
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.begin_again(&error, ctx)),
         }
     }
 
@@ -87,17 +108,31 @@ impl SpaceActor {
         let Ok(space) = &mut self.space else {
             return Ok(());
         };
-        let Some(outcome) = space.destroy_keys(&store)? else {
+        if let Some(outcome) = space.destroy_keys(&store)? {
+            self.carry_out(outcome, ctx)?;
+        }
+        let has_traces = self.space.as_ref().is_ok_and(|space| space.has_traces());
+        if !has_traces || self.epochs.is_compacting {
             return Ok(());
-        };
-        self.carry_out(outcome, ctx)?;
-        let (spawner, space) = (ctx.spawner().clone(), self.key);
-        ctx.spawn(async move {
-            let compacted = spawner.blocking(move || store.compact()).await;
-            if let Ok(Err(error)) = compacted {
+        }
+        self.epochs.is_compacting = true;
+        let spawner = ctx.spawner().clone();
+        let compacted = async move { spawner.blocking(move || store.compact()).await };
+        ctx.spawn_then(compacted, |actor, compacted, _| {
+            actor.epochs.is_compacting = false;
+            let noted = match (compacted, &mut actor.space) {
+                (Ok(Ok(())), Ok(space)) if !actor.ended => {
+                    let batch = space.note_no_traces();
+                    actor.write(batch, false)
+                }
+                (Ok(Err(error)), _) => Err(crate::core::space::store_failed(&error)),
+                _ => Ok(()),
+            };
+            if let Err(error) = noted {
+                // It is tried again, also after a restart.
                 tracing::warn!(
-                    %error, space = %space.short(),
-                    "what was erased may still be in the files of the store; `dx gc` tries again"
+                    %error, space = %actor.key.short(),
+                    "what was erased may still be in the files of the store"
                 );
             }
         });
@@ -165,5 +200,25 @@ impl Receive<GetErasure> for SpaceActor {
         _: &Context<Self>,
     ) -> Answer<Result<Option<ErasureReport>, EchoError>> {
         Answer::Now(self.space().map(|space| space.report_erasure()))
+    }
+}
+
+impl Receive<UseAuthority> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: UseAuthority,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<(), EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        let used = match &mut self.space {
+            Ok(space) => space.use_authority(message.authority, &store),
+            Err(_) => {
+                self.aside.use_authority(message.authority);
+                Ok(())
+            }
+        };
+        // What is to be done is done soon, so that what it does away with is gone soon.
+        self.epochs.look_ms = 0;
+        Answer::Now(used.map_err(|error| self.begin_again(&error, ctx)))
     }
 }

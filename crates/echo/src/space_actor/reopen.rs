@@ -34,6 +34,17 @@ pub(super) struct Aside {
     until: Duration,
 }
 
+impl Aside {
+    /// Opens with these secrets when it is tried again.
+    pub(super) fn use_authority(&mut self, authority: Authority) {
+        match &mut self.closed {
+            Some(Closed::Stored(_, stored)) => **stored = authority,
+            Some(Closed::Before(space)) => space.take_authority(authority),
+            None => {}
+        }
+    }
+}
+
 impl SpaceActor {
     /// Opens the space for the first time.
     pub(super) fn open(&mut self) {

@@ -230,6 +230,34 @@ fn the_secret_of_a_phrase_is_kept_until_it_is_dropped() {
 }
 
 #[test]
+fn an_encryption_key_is_renewed_and_the_one_before_kept_until_it_is_dropped() {
+    let (mut core, store) = fresh(3, &key(1));
+    assert!(matches!(
+        core.renew_sealing_key(&mut rng()),
+        Err(HaloError::NoIdentity)
+    ));
+    let created = core.create_identity(Profile::named("Ann"), &mut rng());
+    commit(&mut core, &store, created.unwrap());
+    let before = core.authority().unwrap().sealing;
+    let renewed = core.renew_sealing_key(&mut rng()).unwrap();
+    commit(&mut core, &store, renewed);
+    let mut again = reopened(&store, &key(1));
+    let authority = again.authority().unwrap();
+    assert_eq!(authority.former.as_ref(), Some(&before));
+    assert_ne!(authority.sealing, before);
+    assert_eq!(authority.chain.device().sealing, before.sealing_key());
+    // Not before the one before is dropped.
+    let (_, batch) = again.renew_sealing_key(&mut rng()).unwrap();
+    assert!(batch.is_empty());
+    let dropped = again.drop_former_key().unwrap();
+    commit(&mut again, &store, dropped);
+    let last = reopened(&store, &key(1)).authority().unwrap();
+    assert_eq!((last.former, last.sealing), (None, authority.sealing));
+    let (_, batch) = again.drop_former_key().unwrap();
+    assert!(batch.is_empty());
+}
+
+#[test]
 fn the_secret_of_another_phrase_is_not_taken() {
     let (laptop, chain) = laptop();
     let paper = RecoveryPhrase::generate(&mut rng()).keys();

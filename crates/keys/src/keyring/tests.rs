@@ -20,6 +20,7 @@ fn opens_with_what_locked_it_only() {
             DeviceKey::from_bytes([9; 32]),
             SealingSecret::generate(&mut rng),
         )),
+        former: Some(SealingSecret::generate(&mut rng)),
         ..Keyring::generate(&mut rng)
     };
     let key = |byte| Protection::Key(ContentKey::from_bytes([byte; 32]), KeyPlace::Elsewhere);
@@ -40,6 +41,7 @@ fn opens_with_what_locked_it_only() {
             *keyring.device.to_seed(),
             *keyring.sealing.expose(),
             *recovery.1.expose(),
+            *keyring.former.as_ref().unwrap().expose(),
         ];
         for secret in secrets {
             assert!(!bytes.windows(32).any(|window| window == secret));
@@ -64,7 +66,7 @@ fn damage_is_an_error_wherever_it_is() {
     }
     assert_eq!(
         Keyring::unlock(&[9, 0], &protection),
-        Err(KeyringError::Newer { found: 9, known: 2 })
+        Err(KeyringError::Newer { found: 9, known: 3 })
     );
 }
 
@@ -79,6 +81,7 @@ fn golden(recovery: bool) -> Keyring {
     Keyring {
         device: DeviceSecret::from_seed(&[1; 32]),
         sealing: SealingSecret::from_bytes([2; 32]),
+        former: None,
         recovery: recovery.then(phrase),
     }
 }

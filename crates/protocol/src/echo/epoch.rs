@@ -61,9 +61,10 @@ pub enum ErasureState {
     Acknowledging,
     /// All have; a device of an admin that has all blocks creates the epoch next.
     Requested,
-    /// The epoch is there; blocks and keys are not all destroyed on this device yet.
+    /// The epoch is there; blocks and keys are not all destroyed on this device yet, or the
+    /// encryption key for which the latter were sealed: that waits for spaces that are closed.
     Erasing,
-    /// They are, on this device.
+    /// They are, on this device: nothing that it has opens what was erased.
     Done,
 }
 

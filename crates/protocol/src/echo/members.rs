@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dxos_credentials::{Credential, Delegated, DeviceChain, GuestProof, Profile, Role};
-use dxos_keys::{ContentKey, DeviceKey, IdentityKey, InvitationId, SealedKey, SpaceKey};
+use dxos_keys::{
+    ContentKey, DeviceKey, IdentityKey, InvitationId, SealedKey, SealingKey, SpaceKey,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{AdmissionTicket, EchoError, SpaceReport};
@@ -81,6 +83,12 @@ pub struct OwnDevices {
     pub halos: BTreeSet<SpaceKey>,
     /// Of the answer to [`ListDevices`]: whether nothing is left to be done for them in the space.
     pub settled: bool,
+    /// Of the answer to [`ListDevices`]: whether a content key that was destroyed in the space can
+    /// be opened with this device's encryption key, as others once sealed it for that.
+    pub opens_destroyed: bool,
+    /// Of the same: the encryption key of this device for which all content keys of the space are
+    /// kept, so that those before it are not needed.
+    pub resealed: Option<SealingKey>,
 }
 
 /// Has every space know these devices: those that belong to the identity are shown and get the

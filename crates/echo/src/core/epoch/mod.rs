@@ -77,6 +77,8 @@ pub(super) struct Epochs {
     retired: BTreeSet<ContentKeyId>,
     /// Those that were destroyed on this device.
     pub(super) destroyed: BTreeSet<ContentKeyId>,
+    /// Whether what was erased may still be in the files of the store.
+    has_traces: bool,
     /// Blocks, or parts of snapshots, may be left in the store that nobody needs.
     untidy: bool,
 }

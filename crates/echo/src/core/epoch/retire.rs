@@ -9,7 +9,7 @@ use dxos_keys::ContentKeyId;
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Read};
 
-use crate::core::layout::{TALLIES, destroyed_key};
+use crate::core::layout::{TALLIES, destroyed_key, traces_key};
 use crate::core::space::{Outcome, Space, decode_row, encode_row, store_failed};
 
 impl Space {
@@ -31,6 +31,8 @@ impl Space {
         if let Some(row) = row.map_err(|error| store_failed(&error))? {
             self.epochs.destroyed = decode_row("list of destroyed keys", &row)?;
         }
+        let traces = store.contains(TALLIES, &traces_key(self.record.number));
+        self.epochs.has_traces = traces.map_err(|error| store_failed(&error))?;
         Ok(())
     }
 
@@ -62,6 +64,8 @@ impl Space {
         self.epochs.destroyed.extend(&retired);
         let key = destroyed_key(self.record.number);
         batch.put(TALLIES, key, encode_row(&self.epochs.destroyed)?);
+        batch.put(TALLIES, traces_key(self.record.number), vec![1]);
+        self.epochs.has_traces = true;
         self.forget_kept(&retired, store, &mut batch)?;
         self.keys.retain(|key, _| !retired.contains(key));
         for key in &retired {
@@ -79,5 +83,19 @@ impl Space {
             synced: true,
             effects: crate::core::Effects::default(),
         }))
+    }
+
+    /// Whether the store is to give up what it may still hold of what was erased: rows are deleted
+    /// by writing that they are.
+    pub(crate) fn has_traces(&self) -> bool {
+        self.epochs.has_traces
+    }
+
+    /// It has.
+    pub(crate) fn note_no_traces(&mut self) -> Batch {
+        self.epochs.has_traces = false;
+        let mut batch = Batch::new();
+        batch.delete(TALLIES, traces_key(self.record.number));
+        batch
     }
 }

@@ -119,6 +119,7 @@ impl Net {
                     chain: chain.unwrap(),
                     profile: Profile::default(),
                     sealing,
+                    former: None,
                     recovery: None,
                     signer: Arc::new(device),
                 };

@@ -22,6 +22,7 @@ pub(super) fn another(of: &Authority, seed: u8) -> Authority {
         chain: chain.unwrap(),
         profile: of.profile.clone(),
         sealing,
+        former: None,
         recovery: None,
         signer: Arc::new(device),
     }
@@ -39,6 +40,7 @@ pub(super) fn own(chains: &[&DeviceChain], revoked: &[DeviceKey]) -> OwnDevices 
         former: None,
         halos: BTreeSet::new(),
         settled: false,
+        ..OwnDevices::default()
     }
 }
 

@@ -1,5 +1,5 @@
-//! Random histories with epochs, trims, late writers, removals and losses of power: all come to
-//! the same as one that keeps every block.
+//! Random histories with epochs, trims, erasures, late writers, removals and losses of power: all
+//! come to the same as one that keeps every block until something is erased.
 
 use dxos_credentials::Role;
 use dxos_document::{Op, Text, Transaction, Value};
@@ -15,9 +15,12 @@ const KEEPER: usize = 3;
 #[derive(Clone, Debug)]
 enum Act {
     Edit(usize, Vec<Op>),
+    Count(usize),
     Type(usize, usize, String),
     Epoch(usize),
     Trim(usize),
+    Erase(usize),
+    Follow(usize),
     Link(usize, usize),
     Remove,
     Crash(usize, usize),
@@ -29,9 +32,12 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         8 => (0..4_usize, ops()).prop_map(|(by, ops)| Act::Edit(by, ops)),
+        3 => (0..4_usize).prop_map(Act::Count),
         4 => (0..4_usize, 0..40_usize, "[a-z]{1,4}").prop_map(|(by, at, text)| Act::Type(by, at, text)),
         3 => (0..2_usize).prop_map(Act::Epoch),
         3 => (0..3_usize).prop_map(Act::Trim),
+        1 => (0..2_usize).prop_map(Act::Erase),
+        3 => (0..4_usize).prop_map(Act::Follow),
         5 => (0..4_usize, 1..4_usize).prop_map(|(one, by)| Act::Link(one, (one + by) % 4)),
         1 => Just(Act::Remove),
         1 => (0..3_usize, 0..6_usize).prop_map(|(of, survivors)| Act::Crash(of, survivors)),
@@ -63,9 +69,22 @@ impl Net {
     fn act(&mut self, act: Act) {
         match act {
             Act::Edit(by, ops) if self.may_write(by) => self.edit(by, ops),
+            Act::Count(by) if self.may_write(by) => {
+                let (object, path) = (object(78), "count".into());
+                self.edit(
+                    by,
+                    vec![Op::Increment {
+                        object,
+                        path,
+                        by: 1,
+                    }],
+                );
+            }
             Act::Type(by, at, text) if self.may_write(by) => self.type_text(by, at, text),
             Act::Epoch(by) => drop(self.try_epoch(by)),
             Act::Trim(by) => drop(self.try_trim(by, false)),
+            Act::Erase(by) => drop(self.try_request(by)),
+            Act::Follow(by) => _ = self.follow_erasures(by),
             Act::Link(one, two) => {
                 if self.links.contains_key(&(one, two)) {
                     self.disconnect(one, two);
@@ -104,11 +123,16 @@ proptest! {
         let mut net = Net::of(seed, &[Role::Admin, Role::Editor, Role::Editor]);
         let body = Value::Text(Text::new("abc"));
         net.edit(0, Transaction::new().create(object(77), "page", [("body", body)]).ops);
+        net.edit(0, Transaction::new().create(object(78), "count", [("count", 0)]).ops);
         for other in 1..4 {
             net.connect(0, other);
         }
         net.settle_duties();
+        let may_lose = |act: &Act| matches!(act, Act::Remove | Act::Crash(..));
+        let loses = acts.iter().any(|(act, _)| may_lose(act));
+        let mut counted = 0;
         for (act, steps) in acts {
+            counted += i64::from(matches!(act, Act::Count(by) if net.may_write(by)));
             net.act(act);
             for _ in 0..steps {
                 net.step();
@@ -138,11 +162,16 @@ proptest! {
                 }
             }
         }
-        net.settle_duties();
+        net.settle_erasures();
         net.ended.clear();
         prop_assert!(members.contains(&KEEPER) || !reads_all(&net, KEEPER));
         let states: Vec<_> = members.iter().map(|number| net.epoch_state(*number)).collect();
         prop_assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{:?}", states);
         net.assert_same(&members);
+        if !loses {
+            let objects = net.replicas[members[0]].objects();
+            let count = objects.iter().find(|found| found.id() == object(78)).unwrap();
+            prop_assert_eq!(count.get("count"), Some(&Value::Int(counted)), "nothing is lost");
+        }
     }
 }

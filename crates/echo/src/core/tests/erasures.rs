@@ -1,14 +1,18 @@
 //! Erasures: what was deleted is gone on every device, and nothing else is.
 
-use dxos_credentials::Role;
+use std::collections::BTreeMap;
+
+use dxos_credentials::{Assertion, Role};
 use dxos_document::{Op, Path, Text, Transaction, Value};
+use dxos_keys::{ContentKeyId, SealedKey, SealingSecret};
 use dxos_protocol::echo::{EchoError, ErasureState};
 use dxos_store::{Direction, KeyRange, Read};
 
 use super::super::apply::{Fresh, open_body};
-use super::super::layout::{BLOCKS, split_block};
+use super::super::layout::{BLOCKS, TALLIES, kept_keys_key, split_block};
 use super::super::purge::OF_SPACE;
-use super::{Net, object};
+use super::super::space::decode_row;
+use super::{Net, Outcome, object};
 
 impl Net {
     pub(super) fn try_request(&mut self, number: usize) -> Result<(), EchoError> {
@@ -39,7 +43,79 @@ impl Net {
             self.carry_out(number, outcome);
             any = true;
         }
+        let replica = &mut self.replicas[number];
+        if replica.space.has_traces() {
+            let batch = replica.space.note_no_traces();
+            let outcome = Outcome {
+                batch,
+                ..Outcome::default()
+            };
+            self.carry_out(number, outcome);
+        }
+        any | self.follow_sealing_key(number)
+    }
+
+    /// What HALO and an actor do about this device's encryption key.
+    fn follow_sealing_key(&mut self, number: usize) -> bool {
+        let mut any = false;
+        self.now_ms += 1;
+        let replica = &mut self.replicas[number];
+        let parts = (&replica.store as _, &mut self.rng as _);
+        if let Some(outcome) = replica.space.reseal(self.now_ms, parts).unwrap() {
+            self.carry_out(number, outcome);
+            any = true;
+        }
+        let replica = &mut self.replicas[number];
+        let own = &mut replica.authority;
+        if own.former.is_some() {
+            if replica.space.resealed() == Some(own.sealing.sealing_key()) {
+                own.former = None;
+                any = true;
+            }
+        } else if replica.space.opens_destroyed() {
+            let new = SealingSecret::generate(&mut self.rng);
+            own.former = Some(std::mem::replace(&mut own.sealing, new));
+            any = true;
+        }
+        let (own, store) = (own.clone(), replica.store.clone());
+        replica.space.use_authority(own, &store).unwrap();
         any
+    }
+
+    /// How many of these blocks open with anything that a replica's disk and secrets give.
+    fn opens_ever(&self, number: usize, kept: &[Fresh]) -> usize {
+        let replica = &self.replicas[number];
+        let (space, own) = (&replica.space, &replica.authority);
+        let info = self.key;
+        let mut keys = BTreeMap::new();
+        let mut open = |sealed: &SealedKey| {
+            let former = own.former.iter();
+            let secrets = [&own.sealing].into_iter().chain(former);
+            for secret in secrets {
+                if let Ok(key) = secret.open(info.as_bytes(), sealed) {
+                    keys.insert(key.id(), key);
+                }
+            }
+        };
+        for block in space.membership.blocks() {
+            if let Assertion::ContentKey { recipients, .. } = block.credential.assertion() {
+                for (_, sealed) in recipients {
+                    open(sealed);
+                }
+            }
+        }
+        let row = replica.store.get(TALLIES, &kept_keys_key(super::NUMBER));
+        if let Some(row) = row.unwrap() {
+            let stored: Vec<(ContentKeyId, SealedKey)> = decode_row("keys", &row).unwrap();
+            for (_, sealed) in &stored {
+                open(sealed);
+            }
+        }
+        assert!(!keys.is_empty(), "what is written now can be read");
+        let opened = kept
+            .iter()
+            .filter(|block| open_body(&keys, block).is_some());
+        opened.count()
     }
 
     /// Lets time pass until nobody has anything to do for an erasure.
@@ -143,6 +219,7 @@ fn what_was_deleted_is_gone_on_every_device_and_nothing_else_is() {
     let kept = net.sealed_blocks(0);
     let open = net.opens(0, &kept);
     assert!(open >= 6 && net.holds(3, "secret"));
+    assert_eq!(net.opens_ever(3, &kept), open);
     net.try_request(0).unwrap();
     assert_eq!(net.erasure_state(0), Some(ErasureState::Acknowledging));
     net.settle_erasures();
@@ -150,6 +227,7 @@ fn what_was_deleted_is_gone_on_every_device_and_nothing_else_is() {
         assert!(net.is_erased(number), "replica {number}");
         assert!(!net.holds(number, "secret"), "replica {number}");
         assert_eq!(net.opens(number, &kept), 0, "replica {number}");
+        assert_eq!(net.opens_ever(number, &kept), 0, "replica {number}");
         let objects = net.replicas[number].objects();
         assert_eq!(objects.len(), 1);
         assert_eq!(objects[0].get("text"), Some(&Value::from("kept")));
@@ -175,14 +253,14 @@ fn a_space_of_one_device_is_erased_at_once() {
     net.edit(0, note(1, "a secret"));
     net.edit(0, delete(1));
     net.try_request(0).unwrap();
-    net.follow_erasures(0);
+    net.settle_erasures();
     assert!(net.is_erased(0) && !net.holds(0, "secret"));
     net.assert_same(&[0]);
     // Again, with what came since.
     net.edit(0, note(2, "a second secret"));
     net.edit(0, delete(2));
     net.try_request(0).unwrap();
-    net.follow_erasures(0);
+    net.settle_erasures();
     assert!(net.is_erased(0) && !net.holds(0, "secret"));
     assert_eq!(net.replicas[0].space.list_epochs().len(), 2);
     net.assert_same(&[0]);
@@ -403,4 +481,111 @@ fn an_erasure_that_was_cut_off_at_any_time_goes_on() {
         }
         net.assert_same(&[0, 1, 2]);
     }
+}
+
+#[test]
+fn a_device_with_another_encryption_key_is_given_again_what_was_sealed_for_the_one_before() {
+    let mut net = Net::of(12, &[Role::Admin, Role::Editor]);
+    for other in 1..3 {
+        net.connect(0, other);
+    }
+    net.edit(0, note(1, "kept"));
+    net.edit(0, note(2, "a secret"));
+    net.edit(0, delete(2));
+    net.settle_duties();
+    net.try_request(0).unwrap();
+    net.settle_erasures();
+    assert!(net.replicas[2].authority.former.is_none());
+    let renewed = net.replicas[2].authority.sealing.sealing_key();
+    assert_ne!(net.replicas[2].authority.chain.device().sealing, renewed);
+    // Somebody that was not there makes another key, for the encryption key that it knows.
+    net.disconnect(0, 1);
+    net.disconnect(0, 2);
+    net.replicas[2].authority.former = None;
+    net.replicas[2].authority.sealing = SealingSecret::generate(&mut net.rng);
+    let own = net.replicas[2].authority.clone();
+    let keys = net.replicas[2].space.keys.clone();
+    let store = net.replicas[2].store.clone();
+    net.replicas[2].space.use_authority(own, &store).unwrap();
+    drop(store);
+    // They are in memory still, and are kept before the secret is gone.
+    net.replicas[2].space.keys = keys;
+    net.follow_sealing_key(2);
+    net.control(1, |space, now_ms, (store, rng)| {
+        let mut outcome = space.begin_control(now_ms, store)?;
+        space.rotate_key(now_ms, (store, rng), &mut outcome)?;
+        Ok(((), space.end_control(now_ms, store, outcome)?))
+    })
+    .unwrap();
+    net.edit(1, note(3, "sealed with it"));
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.settle_erasures();
+    net.reopen(2, |_| {});
+    net.connect(0, 2);
+    net.settle_erasures();
+    assert!(net.replicas[2].has(3));
+    net.assert_same(&[0, 1, 2]);
+}
+
+#[test]
+fn whoever_joins_with_another_encryption_key_than_its_chain_names_reads_all() {
+    let mut net = Net::of(13, &[]);
+    net.edit(0, note(1, "before"));
+    let mut guest = super::authority(9);
+    guest.sealing = SealingSecret::generate(&mut net.rng);
+    let ticket = net.admit(0, &guest, Role::Editor);
+    let joined = net.take_up(&guest, ticket);
+    net.connect(0, joined);
+    net.settle_erasures();
+    net.edit(joined, note(2, "after"));
+    net.settle_erasures();
+    assert_eq!(net.replicas[joined].objects().len(), 2);
+    net.reopen(joined, |_| {});
+    net.assert_same(&[0, joined]);
+}
+
+#[test]
+fn a_member_that_lies_about_what_it_knows_holds_it_up_until_it_is_removed() {
+    let mut net = Net::of(14, &[Role::Editor]);
+    net.connect(0, 1);
+    net.edit(0, note(1, "a secret"));
+    net.edit(1, note(2, "kept"));
+    net.edit(0, delete(1));
+    net.settle_duties();
+    net.disconnect(0, 1);
+    net.try_request(0).unwrap();
+    net.connect(0, 1);
+    net.settle();
+    let request = net.replicas[1].space.open_erasure().unwrap().request;
+    let feed = *net.replicas[1].space.dag.feeds().next().unwrap().0;
+    let space = net.key;
+    net.control(1, |liar, now_ms, (store, _)| {
+        let lie = Assertion::ErasureAcknowledged {
+            space,
+            request,
+            known: [(feed, 1_000_000)].into(),
+        };
+        let mut outcome = liar.begin_control(now_ms, store)?;
+        liar.issue(lie, now_ms, store, &mut outcome)?;
+        Ok(((), liar.end_control(now_ms, store, outcome)?))
+    })
+    .unwrap();
+    net.settle_erasures();
+    let report = net.replicas[0].space.report_erasure().unwrap();
+    assert_eq!(report.state, ErasureState::Requested);
+    assert!(report.missing_blocks > 900_000);
+    net.edit(1, note(3, "everything goes on"));
+    net.settle_duties();
+    assert!(net.replicas[0].has(3));
+    let liar = net.replicas[1].space.identity();
+    net.control(0, |space, now_ms, parts| {
+        space.remove_member(liar, now_ms, parts)
+    })
+    .unwrap();
+    net.ended.clear();
+    net.settle_erasures();
+    net.ended.clear();
+    assert!(net.is_erased(0) && net.replicas[0].has(3));
+    net.assert_same(&[0]);
 }

@@ -410,7 +410,9 @@ impl Net {
                 return;
             }
         }
-        panic!("the replicas find ever more to do");
+        let spaces = self.replicas.iter().map(|replica| &replica.space);
+        let due: Vec<_> = spaces.map(Space::duties_text).collect();
+        panic!("the replicas find ever more to do: {due:#?}");
     }
 
     /// What an actor does from time to time; `true` when something was due.
