@@ -72,7 +72,8 @@ impl Node {
         &mut self.rare.get_or_insert_default().children
     }
 
-    fn tidy(&mut self) {
+    /// Keeps no room for a set and children that are not there.
+    pub(crate) fn tidy(&mut self) {
         if self
             .rare
             .as_ref()
@@ -145,7 +146,8 @@ impl Node {
     /// lists that are not there lead nowhere.
     fn descend(&mut self, path: &[Key], seen: &Seen<'_>, change: &mut dyn FnMut(&mut Self)) {
         let Some((first, rest)) = path.split_first() else {
-            return change(self);
+            change(self);
+            return self.tidy();
         };
         if let Some(item) = first.as_item() {
             for write in self.register.iter_mut() {
@@ -322,7 +324,10 @@ fn visit(branch: &mut Branch, path: &[Key], seen: &Seen<'_>, change: &mut dyn Fn
 impl Node {
     fn visit(&mut self, path: &[Key], seen: &Seen<'_>, change: &mut dyn FnMut(&mut Self)) {
         match path.first().map(Key::as_item) {
-            None => change(self),
+            None => {
+                change(self);
+                self.tidy();
+            }
             Some(None) => {
                 if let Some(rare) = &mut self.rare {
                     visit(&mut rare.children, path, seen, change);

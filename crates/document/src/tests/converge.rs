@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{KEYS, Replica, Sent, any_lie, any_op, id, model};
-use crate::{Expand, Key, ObjectState, Op, Path, Text, Tx, TxError, Value};
+use crate::{ElementId, Expand, Key, ObjectState, Op, Path, Text, Tx, TxError, Value};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -362,5 +362,62 @@ proptest! {
             }
         }
         prop_assert_eq!(once.bytes(), twice.bytes());
+    }
+}
+
+/// What becomes empty in the middle of concurrent changes is gone in every order: those that find
+/// nothing there leave no trace, and take none away.
+#[test]
+fn a_place_that_became_empty_leaves_no_trace_in_any_order() {
+    let object = id(1);
+    let (path, below) = (Path::from("a"), Path::from("a").child("b"));
+    let feed = Replica::new(7).feed;
+    let item = below.child(Key::item(ElementId { feed, n: 0 }));
+    let value = || vec![Value::Int(1)];
+    let set = |path: &Path| Op::Set {
+        object,
+        path: path.clone(),
+        value: Value::Null,
+    };
+    let made_and_emptied = [
+        (
+            Op::SetAdd {
+                object,
+                path: path.clone(),
+                values: value(),
+            },
+            Op::SetRemove {
+                object,
+                path: path.clone(),
+                values: value(),
+            },
+        ),
+        // The item is of no list, so that its list's place is left without anything.
+        (set(&path), set(&item)),
+    ];
+    let finds_nothing = [
+        Op::Unset {
+            object,
+            path: path.clone(),
+        },
+        Op::Increment {
+            object,
+            path,
+            by: 1,
+        },
+    ];
+    for (made, emptied) in made_and_emptied {
+        for nothing in &finds_nothing {
+            let (mut first, mut other) = (Replica::new(1), Replica::new(2));
+            let made = first.commit(vec![made.clone()]);
+            let emptied = first.commit(vec![emptied.clone()]);
+            let nothing = other.commit(vec![nothing.clone()]);
+            let mut orders = [Replica::new(3), Replica::new(4)];
+            orders[0].apply_all([&made, &emptied, &nothing]);
+            orders[1].apply_all([&made, &nothing, &emptied]);
+            other.apply_all([&made, &emptied]);
+            assert_eq!(orders[0].bytes(), orders[1].bytes(), "{nothing:?}");
+            assert_eq!(orders[0].bytes(), other.bytes(), "{nothing:?}");
+        }
     }
 }

@@ -53,7 +53,7 @@ pub(crate) const TIPS: Keyspace = TALLIES;
 
 /// The form of what is derived from blocks. What another program left in another form is made
 /// anew when the space is opened.
-pub(crate) const DERIVED_VERSION: u8 = 5;
+pub(crate) const DERIVED_VERSION: u8 = 6;
 /// The form in which there were no indexes: they are built while the space is in use.
 pub(crate) const WITHOUT_INDEXES: u8 = 3;
 
