@@ -17,10 +17,10 @@ const RECOVERY_KEYS_MAX: usize = 8;
 
 /// What became of a content key.
 #[derive(Debug, Default)]
-struct Given {
+pub(super) struct Given {
     /// Where among all control blocks it was first given to somebody.
     first: usize,
-    to: BTreeSet<DeviceKey>,
+    pub(super) to: BTreeSet<DeviceKey>,
 }
 
 impl Space {
@@ -291,7 +291,7 @@ impl Space {
     }
 
     /// To whom each content key was given, by admins or by devices of this identity.
-    fn given_keys(&self) -> BTreeMap<ContentKeyId, Given> {
+    pub(super) fn given_keys(&self) -> BTreeMap<ContentKeyId, Given> {
         let mut given: BTreeMap<ContentKeyId, Given> = BTreeMap::new();
         let renewals = self.membership.renewals();
         let own = self.identity();

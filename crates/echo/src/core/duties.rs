@@ -254,7 +254,7 @@ impl Space {
     }
 
     /// Gives keys to those who may have them and were not given them: as an admin's device the one
-    /// in use to all, then what it owes, then to other devices of the identity. `true` when some
+    /// in use to all, then what it owes and what nobody else does, then to other devices of the identity. `true` when some
     /// may be left for another step.
     fn hand_keys_on(
         &mut self,
@@ -269,6 +269,8 @@ impl Space {
         }
         self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
         self.pay(&mut room, now_ms, (store, &mut *rng), outcome)?;
+        let lacking = self.keys_made_beside();
+        self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
         let lacking = self.keys_given_in_vain();
         self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
         let lacking = self.keys_to_hand_on();

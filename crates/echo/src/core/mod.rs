@@ -7,6 +7,7 @@ mod apply;
 mod archive;
 mod asked;
 mod at;
+mod beside;
 mod body;
 mod branches;
 mod cache;

@@ -187,7 +187,9 @@ impl Space {
 
     /// Whether an admin's device has a key to give to somebody who lacks it.
     pub(super) fn is_somebody_without_key(&self) -> bool {
-        !self.readers_without_key().is_empty() || !self.keys_given_in_vain().is_empty()
+        !self.readers_without_key().is_empty()
+            || !self.keys_given_in_vain().is_empty()
+            || !self.keys_made_beside().is_empty()
     }
 
     /// Whether what a block gives is not rubbish: its writer is a member still, and might.

@@ -197,6 +197,16 @@ impl Net {
     }
 
     pub(super) fn admit(&mut self, host: usize, guest: &Authority, role: Role) -> AdmissionTicket {
+        self.admit_to((host, true), guest, role)
+    }
+
+    /// A ticket for a guest of `host`, who may read the history or not.
+    pub(super) fn admit_to(
+        &mut self,
+        (host, history): (usize, bool),
+        guest: &Authority,
+        role: Role,
+    ) -> AdmissionTicket {
         self.now_ms += 1;
         let replica = &mut self.replicas[host];
         let guest = Guest {
@@ -204,7 +214,7 @@ impl Net {
             role,
             profile: Profile::default(),
             invitation: None,
-            history: true,
+            history,
         };
         let (ticket, outcome) = replica
             .space

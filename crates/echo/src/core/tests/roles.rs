@@ -5,7 +5,7 @@ use dxos_protocol::auth::Judgement;
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::replicate::SessionError;
 
-use super::{Net, task};
+use super::{Net, authority, task};
 
 /// A creator, an editor and an admin, all connected, with one object of each.
 fn space(seed: u64) -> Net {
@@ -273,4 +273,39 @@ fn a_profile_is_shown_to_others() {
     let identity = net.replicas[1].space.identity();
     let shown = net.replicas[0].space.membership.profile(&identity).cloned();
     assert_eq!(shown, Some(profile));
+}
+
+#[test]
+fn a_key_made_beside_an_admission_and_replaced_reaches_the_guest() {
+    for history in [true, false] {
+        let mut net = Net::of(13, &[Role::Editor, Role::Admin, Role::Editor]);
+        for other in 1..4 {
+            net.connect(0, other);
+        }
+        net.edit(0, task(1, 1));
+        net.settle_duties();
+        for other in 1..4 {
+            net.disconnect(0, other);
+        }
+        let guest = authority(6);
+        let ticket = net.admit_to((0, history), &guest, Role::Editor);
+        let guest = net.take_up(&guest, ticket);
+        // Nobody here knows of the guest: one key is made beside its admission, and another one.
+        remove(&mut net, 2, 1).unwrap();
+        net.edit(2, task(2, 1));
+        remove(&mut net, 2, 3).unwrap();
+        net.edit(2, task(3, 1));
+        net.settle_duties();
+        net.connect(0, guest);
+        net.connect(0, 2);
+        net.settle_duties();
+        net.edit(2, task(4, 1));
+        net.settle_duties();
+        let reader = &net.replicas[guest];
+        assert!(reader.has(4), "{history}");
+        assert_eq!(reader.space.missing_keys().is_empty(), history);
+        for before in [1, 2, 3] {
+            assert_eq!(reader.has(before), history || before == 3, "{before}");
+        }
+    }
 }
