@@ -1,8 +1,10 @@
 //! The actor that keeps the spaces of a profile and passes requests on to the one concerned.
 
+mod authority;
 mod care;
 mod devices;
 mod life;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use dxos_actors::{
 use dxos_credentials::{Credential, Delegated};
 use dxos_document::{Op, Transaction};
 use dxos_keys::{ContentKey, SpaceKey, SpaceSecret, Topic};
-use dxos_protocol::auth::{JudgeEvidence, Judgement, NoEvidence, PresentEvidence, SwarmSecret};
+use dxos_protocol::auth::SwarmSecret;
 #[allow(
     clippy::wildcard_imports,
     reason = "this is where all requests of ECHO are answered"
@@ -27,9 +29,7 @@ use dxos_protocol::history::{
     ListFeeds, Loser, ReadHistory, RunQueryAt, Undo, Undone,
 };
 use dxos_protocol::mesh::JoinSwarm;
-use dxos_protocol::replicate::{
-    CloseSession, OpenSession, Produce, Receive as ReceiveMessage, SessionError, SessionId,
-};
+use dxos_protocol::replicate::SessionId;
 use dxos_store::{Direction, Durability as StoreDurability, KeyRange, Read, Store};
 use rand_chacha::ChaCha20Rng;
 use tokio::sync::watch;
@@ -37,7 +37,7 @@ use tokio::sync::watch;
 use crate::api::MeshPorts;
 use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
 use crate::core::space::{decode_row, store_failed};
-use crate::core::{DeletedRecord, EpochPolicy, Space, is_closed};
+use crate::core::{EpochPolicy, Space};
 use crate::space_actor::{SpaceActor, Start};
 
 /// How long a space may take to answer what was passed on to it.
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     /// Turns to read the past; see [`crate::space_actor::READS_MAX`].
     pub(crate) reads: Arc<tokio::sync::Semaphore>,
     pub(crate) epochs: EpochPolicy,
+    /// Counts how often a space destroyed content keys, or went over to another encryption key.
+    pub(crate) sealing: watch::Sender<u64>,
 }
 
 pub(crate) struct EchoActor {
@@ -310,61 +312,6 @@ impl Behaviour for EchoActor {
     }
 }
 
-impl Receive<UseAuthority> for EchoActor {
-    fn receive(
-        &mut self,
-        message: UseAuthority,
-        ctx: &Context<Self>,
-    ) -> Answer<Result<(), EchoError>> {
-        if let Err(error) = self.running() {
-            return Answer::Now(Err(error));
-        }
-        if let Some(authority) = &mut self.authority {
-            *authority = message.authority.clone();
-            let ports: Vec<Port<UseAuthority>> = self.spaces.values().map(Address::port).collect();
-            return Answer::later(async move {
-                for port in ports {
-                    // One that is ending opens with it when it is opened again.
-                    if let Err(error) = port.ask(message.clone()).await {
-                        tracing::warn!(%error, "a space does not know this device's secrets yet");
-                    }
-                }
-                Ok(())
-            });
-        }
-        let records = match self.stored_spaces() {
-            Ok(records) => records,
-            Err(error) => return Answer::Now(Err(error)),
-        };
-        let deleted = match DeletedRecord::all(&self.shared.store) {
-            Ok(deleted) => deleted,
-            Err(error) => return Answer::Now(Err(error)),
-        };
-        self.authority = Some(message.authority.clone());
-        for deleted in deleted {
-            self.next_number = self.next_number.max(deleted.was.number.0 + 1);
-            if !deleted.purged {
-                self.purge(deleted, None, ctx);
-            }
-        }
-        for record in records {
-            self.next_number = self.next_number.max(record.number.0 + 1);
-            let space = record.space;
-            match is_closed(record.number, &self.shared.store) {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.lay_down(record);
-                    continue;
-                }
-                Err(error) => return Answer::Now(Err(error)),
-            }
-            let authority = message.authority.clone();
-            self.start(space, Start::Stored(record, Box::new(authority)), ctx);
-        }
-        Answer::Now(Ok(()))
-    }
-}
-
 impl Receive<CreateSpace> for EchoActor {
     fn receive(
         &mut self,
@@ -513,106 +460,6 @@ pass_to_space! {
     TrimSpace => u64,
     Undo => Undone,
     WatchText => Option<TextWatch>,
-}
-
-impl Receive<OpenSession> for EchoActor {
-    fn receive(
-        &mut self,
-        message: OpenSession,
-        _: &Context<Self>,
-    ) -> Answer<Result<(), SessionError>> {
-        let space = self.topics.get(&message.topic);
-        let Some((space, address)) =
-            space.and_then(|space| Some((*space, self.spaces.get(space)?)))
-        else {
-            let reason = "it is not open".to_owned();
-            return Answer::Now(Err(SessionError::SpaceClosed { reason }));
-        };
-        self.sessions.insert(message.session, space);
-        let port: Port<OpenSession> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(e))) })
-    }
-}
-
-fn closed(error: dxos_actors::PortError) -> SessionError {
-    SessionError::SpaceClosed {
-        reason: error.to_string(),
-    }
-}
-
-impl Receive<ReceiveMessage> for EchoActor {
-    fn receive(
-        &mut self,
-        message: ReceiveMessage,
-        _: &Context<Self>,
-    ) -> Answer<Result<(), SessionError>> {
-        let Some(address) = self.session(message.session) else {
-            return Answer::Now(Err(SessionError::Unknown));
-        };
-        let port: Port<ReceiveMessage> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(e))) })
-    }
-}
-
-impl Receive<Produce> for EchoActor {
-    fn receive(
-        &mut self,
-        message: Produce,
-        _: &Context<Self>,
-    ) -> Answer<Result<dxos_protocol::replicate::Produced, SessionError>> {
-        let Some(address) = self.session(message.session) else {
-            return Answer::Now(Err(SessionError::Unknown));
-        };
-        let port: Port<Produce> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or_else(|e| Err(closed(e))) })
-    }
-}
-
-impl Receive<CloseSession> for EchoActor {
-    fn receive(&mut self, message: CloseSession, _: &Context<Self>) -> Answer<()> {
-        let Some(address) = self.session(message.session) else {
-            return Answer::Now(());
-        };
-        let port: Port<CloseSession> = address.port();
-        self.sessions.remove(&message.session);
-        Answer::later(async move {
-            if let Err(error) = port.ask(message).await {
-                tracing::debug!(%error, "session of a space that has stopped");
-            }
-        })
-    }
-}
-
-impl Receive<PresentEvidence> for EchoActor {
-    fn receive(
-        &mut self,
-        message: PresentEvidence,
-        _: &Context<Self>,
-    ) -> Answer<Result<dxos_protocol::auth::Presented, NoEvidence>> {
-        let space = self
-            .topics
-            .get(&message.topic)
-            .and_then(|space| self.spaces.get(space));
-        let Some(address) = space else {
-            return Answer::Now(Err(NoEvidence));
-        };
-        let port: Port<PresentEvidence> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or(Err(NoEvidence)) })
-    }
-}
-
-impl Receive<JudgeEvidence> for EchoActor {
-    fn receive(&mut self, message: JudgeEvidence, _: &Context<Self>) -> Answer<Judgement> {
-        let space = self
-            .topics
-            .get(&message.topic)
-            .and_then(|space| self.spaces.get(space));
-        let Some(address) = space else {
-            return Answer::Now(Judgement::Refused);
-        };
-        let port: Port<JudgeEvidence> = address.port();
-        Answer::later(async move { port.ask(message).await.unwrap_or(Judgement::Refused) })
-    }
 }
 
 impl Receive<Shutdown> for EchoActor {

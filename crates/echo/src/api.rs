@@ -15,7 +15,7 @@ use dxos_protocol::echo::{
     ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace, QueryCredentials, ReadBlocks, ReadItems,
     ReadObjects, ReadPart, ReadQueue, RemoveMember, RestoreDevice, RestoreSpace, RevokeDevice,
     RunQuery, SealMessage, SetMemberProfile, SetRetention, SetRole, Subscribe, Transact, TrimSpace,
-    UseAuthority, UseDevices, WatchQueue, WatchSpace, WatchSpaces, WatchText,
+    UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
@@ -95,6 +95,7 @@ impl Echo {
             unsynced: Arc::new(AtomicBool::new(false)),
             epochs: config.epochs,
             reads: Arc::new(tokio::sync::Semaphore::new(READS_MAX)),
+            sealing: tokio::sync::watch::Sender::new(0),
         };
         let rng = seeds.rng_of("echo");
         let address = spawner.start(move || EchoActor::new(shared, rng, config.sync_interval));
@@ -163,6 +164,8 @@ ports! {
     list_spaces: ListSpaces,
     /// Follows which there are.
     watch_spaces: WatchSpaces,
+    /// Follows what becomes of keys that are sealed for this device.
+    watch_sealing: WatchSealing,
     /// Reports on one space.
     get_space: GetSpace,
     /// Follows the report on one space.

@@ -43,7 +43,7 @@ pub use self::members::{
     AdoptSpace, CancelDelegated, DelegateInvitation, DelegatedProof, FindRecovery, GetTicket,
     LeaveSpace, ListDelegated, ListDevices, ListRecoveryKeys, OwnDevices, QueryCredentials,
     Recovery, RemoveMember, RestoreDevice, RevokeDevice, SetMemberProfile, SetRole,
-    SpaceCredential, UseDevices,
+    SpaceCredential, UseDevices, WatchSealing,
 };
 pub use self::message::{MessageContext, OpenMessage, SealMessage};
 pub use self::properties::{PROPERTIES_TYPE, properties_object};

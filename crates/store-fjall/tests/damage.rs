@@ -4,8 +4,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    process::{self, Command},
 };
 
 use bytes::Bytes;
@@ -13,6 +14,9 @@ use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store, 
 use dxos_store_fjall::{FjallOptions, FjallStore};
 
 const KEYSPACES: [Keyspace; 2] = [Keyspace::new("one"), Keyspace::new("two")];
+
+/// Where the process that is killed has its store.
+const HOME: &str = "DXOS_STORE_DAMAGE_HOME";
 
 type Rows = BTreeMap<Bytes, Bytes>;
 
@@ -51,13 +55,26 @@ fn stores(home: &Path) -> [(PathBuf, Rows); 2] {
     fill(&store, &mut rows);
     store.close().unwrap();
     copy(&closed, &killed);
-    let store = open(&killed).unwrap();
-    let closed_rows = rows.clone();
-    fill(&store, &mut rows);
-    let copied = home.join("killed copy");
-    copy(&killed, &copied);
-    assert!(fs::metadata(copied.join("db/0.jnl")).unwrap().len() > 100_000);
-    [(closed, closed_rows), (copied, rows)]
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["child", "--exact"])
+        .env(HOME, &killed)
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{child:?}");
+    assert!(fs::metadata(killed.join("db/0.jnl")).unwrap().len() > 100_000);
+    // The process wrote the same once more.
+    [(closed, rows.clone()), (killed, rows)]
+}
+
+/// Not a test: a process that writes and ends without closing its store.
+#[test]
+fn child() {
+    let Some(home) = env::var_os(HOME) else {
+        return;
+    };
+    let store = open(Path::new(&home)).unwrap();
+    fill(&store, &mut Rows::new());
+    process::exit(0);
 }
 
 fn copy(from: &Path, to: &Path) {

@@ -6,10 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dxos_keys::{DeviceKey, SpaceKey, Topic};
-use dxos_protocol::echo::{OwnDevices, SetMemberProfile, SpaceReport, UseDevices, WatchSpace};
+use dxos_protocol::echo::{
+    OwnDevices, SetMemberProfile, SpaceReport, UseDevices, WatchSealing, WatchSpace,
+};
 use dxos_protocol::halo::{DropFormerKey, DropRecoverySecret, RenewSealingKey, SetProfile};
 use dxos_protocol::mesh::{AddPeer, NetworkStatus};
 use dxos_store::{Batch, Durability};
+use tokio::sync::watch;
 
 use super::records::{self, Change, Records, SpaceRecord};
 use super::{ECHO, HALO, HALO_SPACE, Keeper, RECOVERED};
@@ -41,16 +44,20 @@ impl Keeper {
     }
 
     async fn run(self: Arc<Self>) {
+        let mut sealing = self.echo.watch_sealing().ask(WatchSealing).await.ok();
         while !self.is_closed() {
+            if let Some(sealing) = &mut sealing {
+                sealing.mark_unchanged();
+            }
             if let Err(error) = self.step().await {
                 tracing::debug!(%error, "the identity's space was not followed");
             }
-            self.wait().await;
+            self.wait(sealing.as_mut()).await;
         }
     }
 
     /// Waits until something may have changed.
-    async fn wait(&self) {
+    async fn wait(&self, sealing: Option<&mut watch::Receiver<u64>>) {
         let halo = self.halo_space();
         let watched = match halo {
             Some(space) => self.echo.watch_space().ask(WatchSpace { space }).await.ok(),
@@ -73,9 +80,16 @@ impl Keeper {
                 _ => std::future::pending().await,
             }
         };
+        let sealing = async {
+            match sealing {
+                Some(sealing) => drop(sealing.changed().await),
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = self.changed.notified() => {}
+            () = sealing => {}
             () = news => {}
             () = met => {}
             () = self.clock.sleep(INTERVAL) => {}

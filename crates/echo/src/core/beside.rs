@@ -10,18 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_credentials::{Assertion, ControlBlock, Role};
 use dxos_keys::{ContentKeyId, DeviceKey, IdentityKey, SealingKey};
 
+use super::devices::GivenKeys;
 use super::space::Space;
 
 impl Space {
     /// Keys that readers lack although they were let read the history: those that whoever
     /// admitted them had not heard of.
-    pub(super) fn keys_made_beside(&self) -> Vec<(ContentKeyId, BTreeMap<DeviceKey, SealingKey>)> {
+    pub(super) fn keys_made_beside(
+        &self,
+        given: &GivenKeys,
+    ) -> Vec<(ContentKeyId, BTreeMap<DeviceKey, SealingKey>)> {
         if self.role() != Some(Role::Admin) || self.made_keys.len() < 2 {
             return Vec::new();
         }
         let mut readers = self.membership.readers();
         readers.retain(|device, _| !self.duties.is_hopeless(device));
-        let given = self.given_keys();
         let held = self.made_keys.keys();
         let held = held.filter(|key| self.keys.contains_key(key) && !self.is_retired(key));
         let lacks = |key: &ContentKeyId, device: &DeviceKey| {

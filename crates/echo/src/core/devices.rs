@@ -15,6 +15,9 @@ const HINTS_MAX: usize = 4;
 /// Recovery keys of one member for which others are found.
 const RECOVERY_KEYS_MAX: usize = 8;
 
+/// What became of each content key.
+pub(super) type GivenKeys = BTreeMap<ContentKeyId, Given>;
+
 /// What became of a content key.
 #[derive(Debug, Default)]
 pub(super) struct Given {
@@ -249,7 +252,10 @@ impl Space {
 
     /// Content keys that this device has and other devices of the identity were not given, the
     /// one made last first.
-    pub(super) fn keys_to_hand_on(&self) -> Vec<(ContentKeyId, BTreeMap<DeviceKey, SealingKey>)> {
+    pub(super) fn keys_to_hand_on(
+        &self,
+        given: &GivenKeys,
+    ) -> Vec<(ContentKeyId, BTreeMap<DeviceKey, SealingKey>)> {
         let may_read = self.role().is_some_and(|role| role.allows(Right::Read));
         let Some(member) = self.membership.member(&self.identity()) else {
             return Vec::new();
@@ -261,7 +267,6 @@ impl Space {
         if others.is_empty() || !may_read {
             return Vec::new();
         }
-        let given = self.given_keys();
         let mut lacking = Vec::new();
         for key in self.keys.keys() {
             let given = given.get(key);
@@ -280,19 +285,20 @@ impl Space {
     }
 
     /// Members' devices that were not given the key that seals what is written now.
-    pub(super) fn readers_without_key(&self) -> BTreeMap<DeviceKey, SealingKey> {
+    pub(super) fn readers_without_key(&self, given: &GivenKeys) -> BTreeMap<DeviceKey, SealingKey> {
         let Some(current) = self.membership.content_key() else {
             return BTreeMap::new();
         };
-        let given = self.given_keys().remove(&current).unwrap_or_default();
+        let given = given.get(&current);
+        let has = |device: &DeviceKey| given.is_some_and(|given| given.to.contains(device));
         let mut readers = self.membership.readers();
-        readers.retain(|device, _| !given.to.contains(device) && !self.duties.is_hopeless(device));
+        readers.retain(|device, _| !has(device) && !self.duties.is_hopeless(device));
         readers
     }
 
     /// To whom each content key was given, by admins or by devices of this identity.
-    pub(super) fn given_keys(&self) -> BTreeMap<ContentKeyId, Given> {
-        let mut given: BTreeMap<ContentKeyId, Given> = BTreeMap::new();
+    pub(super) fn given_keys(&self) -> GivenKeys {
+        let mut given = GivenKeys::new();
         let renewals = self.membership.renewals();
         let own = self.identity();
         for (place, block) in self.membership.blocks().enumerate() {

@@ -9,6 +9,7 @@
 //! and a step does a part of what is much. A removal is followed by another key at once, or in
 //! bad times after [`LATEST_MS`], together with all others by then.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dxos_credentials::{Right, Role};
@@ -265,15 +266,15 @@ impl Space {
         let mut room = STEP_MAX;
         let mut lacking = Vec::new();
         if let (Some(Role::Admin), Some(current)) = (self.role(), self.membership.content_key()) {
-            lacking.push((current, self.readers_without_key()));
+            lacking.push((current, self.readers_without_key(&self.given_keys())));
         }
         self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
         self.pay(&mut room, now_ms, (store, &mut *rng), outcome)?;
-        let lacking = self.keys_made_beside();
+        let lacking = self.keys_made_beside(&self.given_keys());
         self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
         let lacking = self.keys_given_in_vain();
         self.seal_some(lacking, &mut room, now_ms, (store, &mut *rng), outcome)?;
-        let lacking = self.keys_to_hand_on();
+        let lacking = self.keys_to_hand_on(&self.given_keys());
         self.seal_some(lacking, &mut room, now_ms, (store, rng), outcome)?;
         Ok(room == 0)
     }
@@ -376,14 +377,17 @@ impl Space {
                 rest: restores.then_some(Whose::Identity),
             };
         }
+        // Every sealed key is gone through for it, so once.
+        let given = LazyCell::new(|| self.given_keys());
         let of_identity = || {
             !self.devices_to_show().is_empty()
                 || !self.devices_to_revoke().is_empty()
-                || !self.keys_to_hand_on().is_empty()
+                || !self.keys_to_hand_on(&given).is_empty()
         };
         let current = self.membership.content_key();
         let has_key = current.is_some_and(|key| self.keys.contains_key(&key));
-        let of_admins = || role.allows(Right::Admit) && has_key && self.is_somebody_without_key();
+        let of_admins =
+            || role.allows(Right::Admit) && has_key && self.is_somebody_without_key(&given);
         let rest = if restores {
             Some(Whose::Identity)
         } else if self.membership.author(&device).is_none()

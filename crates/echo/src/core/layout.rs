@@ -82,6 +82,22 @@ pub(crate) fn base_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"base")
 }
 
+/// The key, among the tallies, of what is known of the block before the first one of a feed that
+/// ever was here.
+pub(crate) fn root_key(number: SpaceNumber, feed: &FeedId) -> Vec<u8> {
+    let mut key = in_space(number, b"root");
+    key.extend_from_slice(feed.as_bytes());
+    key
+}
+
+/// The block before the first one of a feed that ever was here, of which a snapshot told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Root {
+    pub(crate) seq: u64,
+    pub(crate) hash: BlockHash,
+    pub(crate) lamport: u64,
+}
+
 /// The key, among the tallies, of the content keys of a space that were destroyed here.
 pub(crate) fn destroyed_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"destroyed keys")
@@ -235,16 +251,33 @@ impl StoredBlocks<'_> {
     }
 }
 
+impl StoredBlocks<'_> {
+    fn root(&self, feed: &FeedId) -> Result<Option<Root>, IndexError> {
+        let row = self.store.get(TALLIES, &root_key(self.number, feed));
+        let row = row.map_err(|error| index_error(&error))?;
+        let root = row.map(|row| dxos_wire::decode(1, &row));
+        root.transpose().map_err(|error| {
+            IndexError(format!(
+                "what is stored of the beginning of feed {feed} is damaged: {error}"
+            ))
+        })
+    }
+}
+
 fn damaged(feed: &FeedId, seq: u64) -> IndexError {
     IndexError(format!("stored block {seq} of feed {feed} is damaged"))
 }
 
 impl BlockIndex for StoredBlocks<'_> {
     fn entry(&self, feed: &FeedId, seq: u64) -> Result<Option<Entry>, IndexError> {
-        let found = self.load(feed, seq)?;
-        Ok(found.map(|(hash, block)| Entry {
-            hash,
-            lamport: block.lamport,
+        if let Some((hash, block)) = self.load(feed, seq)? {
+            let lamport = block.lamport;
+            return Ok(Some(Entry { hash, lamport }));
+        }
+        let root = self.root(feed)?.filter(|root| root.seq == seq);
+        Ok(root.map(|root| Entry {
+            hash: root.hash,
+            lamport: root.lamport,
         }))
     }
 

@@ -14,6 +14,7 @@ use dxos_protocol::halo::Authority;
 use dxos_store::Read;
 use rand_core::CryptoRng;
 
+use super::devices::GivenKeys;
 use super::space::{Outcome, Space};
 
 impl Space {
@@ -186,10 +187,10 @@ impl Space {
     }
 
     /// Whether an admin's device has a key to give to somebody who lacks it.
-    pub(super) fn is_somebody_without_key(&self) -> bool {
-        !self.readers_without_key().is_empty()
+    pub(super) fn is_somebody_without_key(&self, given: &GivenKeys) -> bool {
+        !self.readers_without_key(given).is_empty()
             || !self.keys_given_in_vain().is_empty()
-            || !self.keys_made_beside().is_empty()
+            || !self.keys_made_beside(given).is_empty()
     }
 
     /// Whether what a block gives is not rubbish: its writer is a member still, and might.

@@ -39,8 +39,8 @@ pub(crate) struct Sync {
     pub(super) branches_ms: u64,
     /// The first block of each feed that is here, where it is not block 0.
     starts: BTreeMap<FeedId, u64>,
-    /// The snapshot of an epoch that is here.
-    snapshot: Option<StateHash>,
+    /// The snapshots of epochs that are here.
+    snapshots: Vec<StateHash>,
     /// The one that is being fetched.
     fetch: Option<Fetch>,
     /// Whether everybody may be asked for something else now.
@@ -82,10 +82,10 @@ pub(super) struct Session {
     offences: u32,
     /// When the session ends, of a peer that is no member any more.
     pub(super) dismissed_ms: Option<u64>,
-    /// The snapshot that the peer has.
-    has_snapshot: Option<StateHash>,
+    /// The snapshots that the peer has.
+    has_snapshots: VecDeque<StateHash>,
     /// Whether the peer is to hear which one is here.
-    tells_snapshot: bool,
+    tells_snapshots: bool,
     /// Parts of snapshots that it asked for.
     parts: VecDeque<(StateHash, u32)>,
     /// The first block of each feed that it still has, where it said so.
@@ -150,8 +150,8 @@ impl Sync {
                 outbox: VecDeque::new(),
                 offences: 0,
                 dismissed_ms: None,
-                has_snapshot: None,
-                tells_snapshot: true,
+                has_snapshots: VecDeque::new(),
+                tells_snapshots: true,
                 parts: VecDeque::new(),
                 trimmed: BTreeMap::new(),
             },

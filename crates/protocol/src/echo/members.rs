@@ -8,6 +8,7 @@ use dxos_keys::{
     ContentKey, DeviceKey, IdentityKey, InvitationId, SealedKey, SealingKey, SpaceKey,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::{AdmissionTicket, EchoError, SpaceReport};
 use crate::request;
@@ -90,6 +91,11 @@ pub struct OwnDevices {
     /// kept, so that those before it are not needed.
     pub resealed: Option<SealingKey>,
 }
+
+/// Follows what [`OwnDevices::opens_destroyed`] and [`OwnDevices::resealed`] say: a number that
+/// changes whenever one of them may have changed in a space.
+#[derive(Clone, Copy, Debug)]
+pub struct WatchSealing;
 
 /// Has every space know these devices: those that belong to the identity are shown and get the
 /// content keys that this device has, those that were revoked are revoked there too.
@@ -227,6 +233,7 @@ request! {
     SetMemberProfile => Result<(), EchoError>,
     GetTicket => Result<AdmissionTicket, EchoError>,
     ListDevices => Result<OwnDevices, EchoError>,
+    WatchSealing => watch::Receiver<u64>,
     UseDevices => Result<(), EchoError>,
     RevokeDevice => Result<(), EchoError>,
     RestoreDevice => Result<(), EchoError>,

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use dxos_credentials::{Epoch, Right};
-use dxos_feed::{SettleError, Settled};
+use dxos_feed::{BlockIndex as _, SettleError, Settled};
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Durability, Read, Store};
 
@@ -12,8 +12,8 @@ use super::Base;
 use super::snapshot::Snapshot;
 use super::stream::{self, Entry, ReadError};
 use super::verify::Verdict;
-use crate::core::layout::{self, BLOCKS};
-use crate::core::space::{Outcome, Space, store_failed};
+use crate::core::layout::{self, BLOCKS, Root, TALLIES, root_key};
+use crate::core::space::{Outcome, Space, encode_row, store_failed};
 use crate::core::sync::Effects;
 
 impl Space {
@@ -147,7 +147,6 @@ impl Space {
         self.look_at_retired();
         self.stale |= how.rebuild || jumped || epoch.erases;
         self.duties.look_again();
-        let mut effects = self.sync.has_snapshot(snapshot.name);
         self.sync.ask_anew();
         self.put_base(&mut outcome.batch)?;
         self.flush(&mut outcome.batch)?;
@@ -157,8 +156,9 @@ impl Space {
             space = %self.key().short(), number = epoch.number, blocks = snapshot.blocks(),
             objects = snapshot.objects, "an epoch stands for what was written before it"
         );
-        effects.merge(outcome.effects);
-        Ok(effects)
+        // It may be the ground, on which another one stands.
+        self.choose_epoch(store)?;
+        Ok(outcome.effects)
     }
 
     /// Gives feeds the floors of a snapshot, in place of those that they have. `true` when blocks
@@ -192,7 +192,11 @@ impl Space {
             })?;
             let Settled::Jumped { length, differs } = settled else {
                 if let Some(start) = starts.get_mut(feed)
-                    && !has_block(feed, start.saturating_sub(1), store)?
+                    && let Some(before) = start.checked_sub(1)
+                    && index
+                        .entry(feed, before)
+                        .map_err(|error| failed(&error))?
+                        .is_none()
                 {
                     // Nobody could be shown that what is here goes on from there.
                     *start = floor.length;
@@ -201,6 +205,13 @@ impl Space {
             };
             any_jumped = true;
             starts.insert(*feed, floor.length);
+            if let Some(seq) = floor.length.checked_sub(1) {
+                // Others are shown that what comes goes on from there.
+                let (hash, lamport) = (floor.head, floor.lamport);
+                let root = encode_row(&Root { seq, hash, lamport })?;
+                let key = root_key(self.record.number, feed);
+                outcome.batch.put(TALLIES, key, root);
+            }
             let left = length.saturating_sub(floor.length);
             if differs {
                 self.set_aside((*feed, floor.length, length), store, outcome)?;
@@ -254,7 +265,7 @@ impl Space {
         for feed in base.snapshot.floors.keys() {
             self.dag.unsettle(feed);
         }
-        self.sync.has_no_snapshot();
+        self.tell_snapshots();
         self.look_at_retired();
         self.epochs.untidy = true;
         self.stale = true;
@@ -323,9 +334,4 @@ fn failed(error: &dxos_feed::IndexError) -> EchoError {
     EchoError::Store {
         reason: error.to_string(),
     }
-}
-
-fn has_block(feed: &dxos_keys::FeedId, seq: u64, store: &dyn Read) -> Result<bool, EchoError> {
-    let here = store.contains(BLOCKS, &layout::block_key(feed, seq));
-    here.map_err(|error| store_failed(&error))
 }

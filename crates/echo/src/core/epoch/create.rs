@@ -69,7 +69,6 @@ impl Space {
         };
         let is_verified = self.is_base_verified();
         self.take_floors(&snapshot, read, &mut outcome)?;
-        outcome.effects.merge(self.sync.has_snapshot(snapshot.name));
         self.epochs.base = Some(Base {
             epoch: epoch.hash,
             number: epoch.number,
@@ -77,6 +76,7 @@ impl Space {
             is_verified,
         });
         self.epochs.untidy = true;
+        self.tell_snapshots();
         self.look_at_retired();
         // What was deleted is left out of the state here too.
         self.stale |= erases;

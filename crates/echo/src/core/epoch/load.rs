@@ -120,18 +120,32 @@ impl Space {
             return Ok(());
         };
         let has_key = !reads || self.keys.contains_key(&snapshot.key);
+        let is_contestable = wanted.is_contestable;
         let reached = self
             .has_all_of(&snapshot, store)
             .map_err(|error| EchoError::Store {
                 reason: error.to_string(),
             })?;
         let is_verifiable = reads && reached && !wanted.is_unverifiable;
+        if !reached
+            && is_contestable
+            && self.is_gone_everywhere(&snapshot)
+            && self.begins_with_ground()
+        {
+            if let Some(ground) = &mut self.epochs.ground {
+                ground.is_wanted = true;
+            }
+            return self.choose_epoch(store);
+        }
+        let Some(wanted) = &self.epochs.wanted else {
+            return Ok(());
+        };
         let fetches = if reached {
             !is_verifiable
         } else {
             let is_slow = wanted.waiting == Waiting::InVain || self.is_much_missing(&snapshot);
             wanted.waiting == Waiting::No
-                || !wanted.is_contestable && is_slow
+                || !is_contestable && is_slow
                 || self.is_gone_everywhere(&snapshot)
         };
         let fetch = (fetches && !wanted.missing.is_empty()).then(|| {
@@ -214,6 +228,17 @@ impl Space {
             Waiting::Since(ms) if now_ms.saturating_sub(ms) >= PATIENCE_MS => Waiting::InVain,
             waiting => waiting,
         };
+        let is_vain = wanted.waiting == Waiting::InVain && !self.sync.is_fetching();
+        let waits_for = wanted.epoch.hash;
+        if let Some(ground) = &mut self.epochs.ground
+            && ground.is_wanted
+            && ground.epoch.hash == waits_for
+            && is_vain
+        {
+            // Nobody who is there has it: peers that were made to drop what may be contested.
+            (ground.is_wanted, ground.in_vain) = (false, true);
+            return self.choose_epoch(store);
+        }
         self.look_at_wanted(store)
     }
 

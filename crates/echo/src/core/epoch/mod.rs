@@ -8,10 +8,12 @@
 //!
 //! [`choose`](Space::choose_epoch) finds out which epoch is to be the base; its snapshot is made
 //! here if all blocks are (`verify`), and else fetched from peers (`load`); `adopt` makes it the
-//! base; `trim` drops what it stands for. `docs/decisions/0015` says why it is so.
+//! base; `trim` drops what it stands for; `ground` is what one begins with while the current epoch
+//! may be contested. `docs/decisions/0015` says why it is so.
 
 mod adopt;
 mod create;
+mod ground;
 mod load;
 mod policy;
 mod report;
@@ -33,10 +35,12 @@ use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Read};
 use serde::{Deserialize, Serialize};
 
+use self::ground::Ground;
 use self::load::Wanted;
 pub use self::policy::EpochPolicy;
 use self::snapshot::Snapshot;
 pub(super) use self::stream::Entry;
+use self::stream::part_key;
 use super::layout::{SNAPSHOTS, SpaceNumber, TALLIES, base_key};
 use super::space::{Space, decode_row, encode_row, store_failed};
 
@@ -71,6 +75,8 @@ pub(super) struct Epochs {
     wanted: Option<Wanted>,
     /// Epochs whose snapshots are not what they claim to be.
     refused: BTreeSet<BlockHash>,
+    /// The ground below the current epoch.
+    ground: Option<Ground>,
     /// The base is none any more, and all blocks are here.
     drops_base: bool,
     /// Content keys that the base has retired.
@@ -147,7 +153,7 @@ impl Epochs {
             return Ok(None);
         };
         let record: BaseRecord = decode_row("epoch", &row)?;
-        let list = store.get(SNAPSHOTS, &stream::part_key(number, &record.snapshot));
+        let list = store.get(SNAPSHOTS, &part_key(number, &record.snapshot));
         let list = list.map_err(|error| store_failed(&error))?;
         let list = list.ok_or("it is missing");
         let snapshot = list.and_then(|list| Snapshot::read(&space, &list));
@@ -173,7 +179,6 @@ impl Space {
                 self.dag.restore_floor(feed, floor.clone());
             }
             self.sync.set_starts(starts);
-            self.sync.has_snapshot(base.snapshot.name);
             self.epochs.base = Some(base);
         }
         self.load_destroyed(store)?;
@@ -214,7 +219,14 @@ impl Space {
         let mut usable = epochs
             .into_iter()
             .filter(|epoch| !self.epochs.refused.contains(&epoch.hash));
-        let winner = usable.next();
+        let mut winner = usable.next();
+        let is_contestable = |epoch: &Epoch| !self.membership.may_contest(epoch).is_empty();
+        let ground = winner.filter(is_contestable);
+        let ground = ground.and_then(|_| usable.find(|epoch| !is_contestable(epoch)));
+        self.stand_on(ground, store)?;
+        if let Some(ground) = self.epochs.ground.as_ref().filter(|g| g.is_wanted) {
+            winner = Some(ground.epoch);
+        }
         self.epochs.drops_base = false;
         let is_base = |epoch: &Epoch| {
             let base = self.epochs.base.as_ref();

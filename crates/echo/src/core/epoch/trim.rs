@@ -107,6 +107,7 @@ impl Space {
             let list = wanted.snapshot.as_ref();
             kept.extend(list.into_iter().flat_map(|list| &list.chunks));
         }
+        kept.extend(self.parts_of_ground(store)?);
         let prefix = in_space(self.record.number, b"");
         for row in store.scan(SNAPSHOTS, KeyRange::prefix(&prefix), Direction::Forward) {
             let (key, _) = row.map_err(|error| store_failed(&error))?;
@@ -145,6 +146,8 @@ impl Space {
             space: self.key(),
             epoch: epoch.hash,
         };
+        // A loss of power must not take what others then rely on.
+        outcome.synced = true;
         self.issue(assertion, now_ms, store, outcome)
     }
 }

@@ -7,13 +7,16 @@ use dxos_feed::{Dag, Designation};
 use dxos_keys::{FeedId, StateHash};
 use dxos_protocol::replicate::{Message, SessionError, SessionId};
 
-use super::{Effects, REQUEST_PATIENCE_MS, Session, Sync};
+use super::{REQUEST_PATIENCE_MS, Session, Sync};
 use crate::core::serve::Blocks;
 
 /// Parts that are asked of a peer and did not come yet.
 const ASKED_MAX: usize = 4;
 /// Parts that a peer may have asked for before it reads the first.
 const QUEUED_MAX: usize = 16;
+
+/// Snapshots that a peer has, the last that it named.
+const SNAPSHOTS_MAX: usize = 4;
 
 /// The snapshot that is being fetched.
 #[derive(Debug)]
@@ -91,21 +94,16 @@ impl Sync {
         self.requested.clear();
     }
 
-    /// All of a snapshot is here: peers are told.
-    pub(in crate::core) fn has_snapshot(&mut self, snapshot: StateHash) -> Effects {
-        self.snapshot = Some(snapshot);
+    /// All of these snapshots is here: peers are told.
+    pub(in crate::core) fn has_snapshots(&mut self, snapshots: Vec<StateHash>) {
+        if self.snapshots == snapshots {
+            return;
+        }
+        self.snapshots = snapshots;
         for state in self.sessions.values_mut() {
-            state.tells_snapshot = true;
+            state.tells_snapshots = true;
         }
-        Effects {
-            wake: self.sessions.keys().copied().collect(),
-            ..Effects::default()
-        }
-    }
-
-    /// No snapshot is here any more.
-    pub(in crate::core) fn has_no_snapshot(&mut self) {
-        self.snapshot = None;
+        self.asks_all = true;
     }
 
     /// Fetches a snapshot, or none any more. Peers are asked when they are sent to next.
@@ -131,25 +129,30 @@ impl Sync {
     }
 
     /// Whether a peer has what is being fetched.
-    pub(super) fn is_fetching(&self) -> bool {
+    pub(in crate::core) fn is_fetching(&self) -> bool {
         let Some(fetch) = &self.fetch else {
             return false;
         };
         let mut sessions = self.sessions.values();
-        sessions.any(|state| state.has_snapshot == Some(fetch.snapshot))
+        sessions.any(|state| state.has_snapshots.contains(&fetch.snapshot))
     }
 
     /// A peer says that it has a snapshot.
     pub(in crate::core) fn peer_has(&mut self, session: SessionId, snapshot: StateHash) {
         if let Some(state) = self.sessions.get_mut(&session) {
-            state.has_snapshot = Some(snapshot);
+            state.has_snapshots.retain(|known| *known != snapshot);
+            state.has_snapshots.push_back(snapshot);
+            if state.has_snapshots.len() > SNAPSHOTS_MAX {
+                state.has_snapshots.pop_front();
+            }
         }
     }
 
-    /// A peer does not have the snapshot that it said it had.
+    /// A peer does not have the snapshot that is being fetched, though it said so.
     pub(in crate::core) fn has_none(&mut self, session: SessionId) {
+        let snapshot = self.fetch.as_ref().map(|fetch| fetch.snapshot);
         if let Some(state) = self.sessions.get_mut(&session) {
-            state.has_snapshot = None;
+            state.has_snapshots.retain(|known| Some(*known) != snapshot);
         }
         self.asks_all = true;
     }
@@ -266,14 +269,12 @@ impl Sync {
 }
 
 impl Session {
-    /// Says which snapshot is here.
-    pub(super) fn tell_snapshot(&mut self, own: Option<StateHash>, messages: &mut Vec<Message>) {
+    /// Says which snapshots are here.
+    pub(super) fn tell_snapshots(&mut self, own: &[StateHash], messages: &mut Vec<Message>) {
         let tells = self.dismissed_ms.is_none() && self.greeting.is_none();
-        if tells
-            && std::mem::take(&mut self.tells_snapshot)
-            && let Some(snapshot) = own
-        {
-            messages.push(Message::HasSnapshot { snapshot });
+        if tells && std::mem::take(&mut self.tells_snapshots) {
+            let own = own.iter().copied();
+            messages.extend(own.map(|snapshot| Message::HasSnapshot { snapshot }));
         }
     }
 
@@ -285,7 +286,7 @@ impl Session {
         now_ms: u64,
         messages: &mut Vec<Message>,
     ) {
-        let Some(fetch) = fetch.filter(|fetch| self.has_snapshot == Some(fetch.snapshot)) else {
+        let Some(fetch) = fetch.filter(|fetch| self.has_snapshots.contains(&fetch.snapshot)) else {
             return;
         };
         let mut asked = fetch

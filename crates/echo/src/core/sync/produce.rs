@@ -25,7 +25,7 @@ impl Sync {
             requested,
             blocked,
             fetch,
-            snapshot,
+            snapshots,
             ..
         } = self;
         let state = sessions.get_mut(&session).ok_or(SessionError::Unknown)?;
@@ -44,7 +44,7 @@ impl Sync {
             }
         }
         state.announce(dag, &mut messages);
-        state.tell_snapshot(*snapshot, &mut messages);
+        state.tell_snapshots(snapshots, &mut messages);
         state.ask_parts(session, fetch.as_mut(), now_ms, &mut messages);
         let held_back = fetch.as_ref().filter(|_| is_fetching);
         let asked = (requested, &*blocked, held_back);

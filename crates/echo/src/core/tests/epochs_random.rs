@@ -55,6 +55,37 @@ impl Net {
             && !space.membership.is_revoked(&space.device())
     }
 
+    /// Has everybody meet everybody, those who are thrown out too, and returns those who may
+    /// write then, all connected and with every key that they are due.
+    pub(super) fn bring_together(&mut self) -> Vec<usize> {
+        let all = 0..self.replicas.len();
+        let pairs = all
+            .clone()
+            .flat_map(|one| (0..one).map(move |two| (one, two)));
+        let pairs: Vec<_> = pairs.collect();
+        for (one, two) in &pairs {
+            self.disconnect(*one, *two);
+        }
+        for (one, two) in &pairs {
+            self.meet(*one, *two);
+        }
+        self.settle_duties();
+        // What crossed a removal is told by another meeting.
+        let members: Vec<_> = all.filter(|number| self.may_write(*number)).collect();
+        for (one, two) in pairs {
+            if members.contains(&one) && members.contains(&two) {
+                self.disconnect(one, two);
+                assert!(self.meet(one, two), "{one} and {two} are members");
+            }
+        }
+        self.settle_duties();
+        for number in &members {
+            let missing = self.replicas[*number].space.missing_keys();
+            assert!(missing.is_empty(), "{number} lacks {missing:?}");
+        }
+        members
+    }
+
     fn type_text(&mut self, by: usize, at: usize, text: String) {
         self.transact(by, move |tx| {
             if tx.get(object(77))?.is_none_or(|page| page.is_deleted()) {
@@ -138,28 +169,7 @@ proptest! {
                 net.step();
             }
         }
-        for one in 0..net.replicas.len() {
-            for two in 0..one {
-                net.disconnect(one, two);
-            }
-        }
-        for one in 0..net.replicas.len() {
-            for two in 0..one {
-                net.meet(one, two);
-            }
-        }
-        net.settle_duties();
-        // What crossed a removal is told by another meeting.
-        let members = (0..net.replicas.len()).filter(|number| net.may_write(*number));
-        let members: Vec<_> = members.collect();
-        for one in &members {
-            for two in &members {
-                if one < two {
-                    net.disconnect(*one, *two);
-                    prop_assert!(net.meet(*one, *two));
-                }
-            }
-        }
+        let members = net.bring_together();
         net.settle_erasures();
         net.ended.clear();
         prop_assert!(members.contains(&KEEPER));

@@ -12,6 +12,7 @@ mod epochs_random;
 mod erasures;
 mod forks;
 mod graph;
+mod grounds;
 mod hostile;
 mod index_steps;
 mod indexes;

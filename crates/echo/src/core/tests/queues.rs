@@ -211,28 +211,7 @@ proptest! {
             }
         }
         let World { mut net, drops, mut readers } = world;
-        for one in 0..net.replicas.len() {
-            for two in 0..one {
-                net.disconnect(one, two);
-            }
-        }
-        for one in 0..net.replicas.len() {
-            for two in 0..one {
-                net.meet(one, two);
-            }
-        }
-        net.settle_duties();
-        let members = (0..net.replicas.len()).filter(|number| net.may_write(*number));
-        let members: Vec<_> = members.collect();
-        for one in &members {
-            for two in &members {
-                if one < two {
-                    net.disconnect(*one, *two);
-                    prop_assert!(net.meet(*one, *two));
-                }
-            }
-        }
-        net.settle_duties();
+        let members = net.bring_together();
         net.ended.clear();
         let first = net.replicas[members[0]].latest();
         prop_assert!(first.windows(2).all(|pair| pair[0].position > pair[1].position));
