@@ -87,13 +87,73 @@ async fn receipts_prove_what_others_have_stored_and_never_more() {
     }
 
     // A restart forgets nothing of that.
+    until(&[&at_carl], async || status(&at_carl).await.is_complete()).await;
     let mesh = carl.mesh();
     mesh.set_connection_state(ConnectionState::Offline)
         .await
         .unwrap();
-    until(&[&at_carl], async || status(&at_carl).await.is_complete()).await;
     carl.destroy().await.unwrap();
     let carl = start(&path("carl"), "Carl").await;
     let at_carl = carl.echo().space(key).await.unwrap();
     assert!(status(&at_carl).await.is_complete());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_hear_of_a_deletion_before_anything_is_deleted() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let ann = start(&path("ann"), "Ann").await;
+    let bob = start(&path("bob"), "Bob").await;
+    let carl = start(&path("carl"), "Carl").await;
+    let at_ann = ann.echo().create_space(map! {}).await.unwrap();
+    let at_bob = join(&at_ann, &bob).await;
+    let at_carl = join(&at_ann, &carl).await;
+    let note = write(&at_bob, "first").await;
+    let all = [&at_ann, &at_bob, &at_carl];
+    until(&all, async || {
+        for space in all {
+            if !status(space).await.is_complete() {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+    let device = bob.mesh().device().unwrap();
+    let of = |status: SyncStatus| {
+        let found = status.devices.into_iter().find(|of| of.device == device);
+        found.unwrap()
+    };
+    let before = of(status(&at_carl).await);
+    assert!(before.has_signed_all() && before.signed_at_ms.is_some());
+
+    at_bob.delete().await.unwrap();
+    // Whom he was connected to knows it by now; others hear it from them.
+    let told = [of(status(&at_ann).await), of(status(&at_carl).await)];
+    assert!(told.iter().any(|of| of.withdrawn), "{told:?}");
+    until(&[&at_ann, &at_carl], async || {
+        of(status(&at_ann).await).withdrawn && of(status(&at_carl).await).withdrawn
+    })
+    .await;
+    for space in [&at_ann, &at_carl] {
+        let status = space.object_sync_status(note).await.unwrap();
+        assert!(!status.is_complete());
+        assert_eq!(of(status).stored, 0);
+    }
+    // It is on the readers' disks.
+    carl.destroy().await.unwrap();
+    let carl = start(&path("carl"), "Carl").await;
+    let at_carl = carl.echo().space(at_ann.key()).await.unwrap();
+    let at_carls = status(&at_carl).await;
+    assert!(of(at_carls.clone()).withdrawn, "{at_carls:#?}");
+
+    // He joins once more, with the same device.
+    let identity = bob.halo().identity().await.unwrap().unwrap().identity;
+    at_ann.remove_member(identity).await.unwrap();
+    let at_bob = join(&at_ann, &bob).await;
+    until(&[&at_ann, &at_bob, &at_carl], async || {
+        status(&at_ann).await.is_complete() && status(&at_carl).await.is_complete()
+    })
+    .await;
+    assert!(at_bob.db().get(note).await.unwrap().is_some());
 }

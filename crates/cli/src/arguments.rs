@@ -141,7 +141,8 @@ pub(crate) enum SpaceCommand {
     /// Snapshots that stand for what was written before
     #[command(subcommand)]
     Epoch(EpochCommand),
-    /// Delete a space on this device: its blocks, objects and keys. Nobody else is told
+    /// Delete a space on this device: its blocks, objects and keys. The identity stays a member;
+    /// only peers that are connected are told
     Delete(DeleteOptions),
     /// Invite somebody to a space, and wait for them
     Invite(InviteOptions),

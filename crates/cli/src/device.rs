@@ -145,7 +145,7 @@ fn devices_text(devices: &[DeviceReport]) -> String {
 }
 
 /// How long ago a time was, in milliseconds since 1970.
-fn time_text(ms: u64) -> String {
+pub(crate) fn time_text(ms: u64) -> String {
     let then = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(ms));
     let ago = then.and_then(|then| SystemTime::now().duration_since(then).ok());
     match ago {

@@ -6,6 +6,7 @@ use anyhow::Result;
 use dxos_client::{DeviceSync, IdentityKey, ObjectId, SyncStatus};
 use serde_json::json;
 
+use crate::device::time_text;
 use crate::output::{Output, printable, table};
 use crate::session::{Session, end, find_space};
 
@@ -48,17 +49,25 @@ fn text(status: &SyncStatus, names: &BTreeMap<IdentityKey, String>) -> String {
                 .map(|name| printable(name))
                 .unwrap_or_default(),
             said(device),
+            device.signed_at_ms.map(time_text).unwrap_or_default(),
             device.stored.to_string(),
             device.missing.to_string(),
         ]
     });
     let table = table(
-        &["device", "member", "receipt", "stored", "not proven"],
+        &[
+            "device",
+            "member",
+            "receipt",
+            "signed",
+            "stored",
+            "not proven",
+        ],
         rows,
     );
     let elsewhere = status.stored_elsewhere().count();
     format!(
-        "{table}\n\n{} blocks; {elsewhere} other devices have signed that they stored all of them",
+        "{table}\n\n{} blocks; {elsewhere} other devices have signed that they had stored all of them",
         status.blocks
     )
 }
@@ -66,6 +75,9 @@ fn text(status: &SyncStatus, names: &BTreeMap<IdentityKey, String>) -> String {
 fn said(device: &DeviceSync) -> String {
     let number = device.receipt.map(|number| number.to_string());
     let number = number.unwrap_or_else(|| "none yet".to_owned());
+    if device.withdrawn {
+        return format!("{number} (deleted the space)");
+    }
     if device.is_own {
         format!("{number} (this device)")
     } else {

@@ -128,7 +128,9 @@ impl Space {
     /// hosts to it, and where its devices were met. Returns when all of it is removed; after a
     /// kill in the middle the rest is removed when the client is started again.
     ///
-    /// Nobody else is told: the identity stays a member, and other devices keep what they have.
+    /// Peers that are connected hear, for their [`Space::sync_status`], that this device stores
+    /// nothing of it any more; that is waited for, at most five seconds. Nobody else is told: the
+    /// identity stays a member, and other devices keep what they have.
     /// See [`Space::leave`] to end that first. This device does not take the space up again by
     /// itself; an invitation or an archive brings it back.
     ///

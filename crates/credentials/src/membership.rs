@@ -414,6 +414,20 @@ impl Membership {
         (!revoked).then_some(Authority { identity, role })
     }
 
+    /// Where the effective removals of a device's identity, and revocations of the device itself,
+    /// stand: by feed and sequence number. Whoever was thrown out and is a member again knows them.
+    pub fn restrictions_of(&self, device: &DeviceKey) -> impl Iterator<Item = (FeedId, u64)> {
+        let identity = self.derived.acting(device, View::all());
+        let limits = identity.and_then(|identity| self.derived.limits.get(&identity));
+        let removals = limits.into_iter().flat_map(BTreeMap::iter);
+        let removals = removals.filter(|(_, limit)| limit.role.is_none());
+        let revoked = identity.map(|identity| (identity, *device));
+        let revocations = revoked.and_then(|place| self.derived.revocations.get(&place));
+        let revocations = revocations.into_iter().flat_map(BTreeMap::keys);
+        let orders = removals.map(|(order, _)| order).chain(revocations);
+        orders.map(|(_, feed, seq)| (*feed, *seq))
+    }
+
     /// Whether a device, or one that its authority comes from, was revoked, so that nothing new of
     /// it counts.
     pub fn is_revoked(&self, device: &DeviceKey) -> bool {

@@ -6,7 +6,7 @@ mod devices;
 mod life;
 mod sessions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -69,6 +69,8 @@ pub(crate) struct EchoActor {
     spaces: BTreeMap<SpaceKey, Address<SpaceActor>>,
     /// Those that are not: closed, or about to be.
     asleep: BTreeMap<SpaceKey, life::Asleep>,
+    /// Those that are open and about to be deleted.
+    leaving: BTreeSet<SpaceKey>,
     /// What is said of each, for those who watch.
     reports: BTreeMap<SpaceKey, watch::Sender<SpaceReport>>,
     /// Their keys, for those who watch.
@@ -89,6 +91,7 @@ impl EchoActor {
             devices: OwnDevices::default(),
             spaces: BTreeMap::new(),
             asleep: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             reports: BTreeMap::new(),
             listed: watch::Sender::default(),
             topics: BTreeMap::new(),

@@ -32,6 +32,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::watch;
 
 pub(crate) use self::past::READS_MAX;
+pub(crate) use self::receipts::Withdraw;
 use crate::actor::Shared;
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;
@@ -69,6 +70,8 @@ pub(crate) struct SpaceActor {
     epochs: epochs::Upkeep,
     /// When receipts that came are passed on next.
     spread_ms: u64,
+    /// Set when the space is about to be deleted.
+    withdrawal: Option<receipts::Withdrawal>,
 }
 
 impl SpaceActor {
@@ -98,6 +101,7 @@ impl SpaceActor {
             indexing: false,
             epochs: epochs::Upkeep::default(),
             spread_ms: 0,
+            withdrawal: None,
         }
     }
 
@@ -344,10 +348,13 @@ impl Behaviour for SpaceActor {
 impl Receive<Shutdown> for SpaceActor {
     fn receive(&mut self, _: Shutdown, _: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
         let batch = match &mut self.space {
-            Ok(space) => space.close(),
-            Err(_) => None,
+            Ok(space) => {
+                let mut batch = space.close().unwrap_or_default();
+                space.keep_receipts(&mut batch).map(|()| batch)
+            }
+            Err(_) => Ok(Batch::new()),
         };
-        let written = batch.map_or(Ok(()), |batch| self.write(batch, false));
+        let written = batch.and_then(|batch| self.write(batch, false));
         let reason = "it is shutting down".to_owned();
         self.space = Err(EchoError::Stopped { reason });
         self.ended = true;

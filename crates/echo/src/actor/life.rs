@@ -20,7 +20,7 @@ use super::{EchoActor, PASS_DEADLINE, pass, sync};
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;
 use crate::core::{DeletedRecord, closed_report, note_closed, purge};
-use crate::space_actor::Start;
+use crate::space_actor::{Start, Withdraw};
 
 /// How long the actor of a space may take to write what it has not written.
 const END_DEADLINE: Duration = Duration::from_secs(60);
@@ -67,6 +67,12 @@ impl EchoActor {
 
     /// Refuses a space that is not here, or that something is being done to.
     pub(super) fn idle(&self, space: &SpaceKey) -> Result<(), EchoError> {
+        if self.leaving.contains(space) {
+            return Err(EchoError::SpaceBusy {
+                space: *space,
+                doing: "deleted",
+            });
+        }
         let is_busy = |asleep: &Asleep| asleep.doing.is_some();
         if !self.is_here(space) || self.asleep.get(space).is_some_and(is_busy) {
             return Err(self.not_open(*space));
@@ -223,7 +229,33 @@ impl EchoActor {
     ) -> Result<(), EchoError> {
         self.running()?;
         self.idle(&space)?;
-        let record = self.stored_record(&space)?;
+        let Some(address) = self.spaces.get(&space) else {
+            self.delete_told(space, waiter, ctx);
+            return Ok(());
+        };
+        // Its peers are told before, so that none of them counts on this device any more.
+        let withdraw: Port<Withdraw> = address.port().with_deadline(PASS_DEADLINE);
+        self.leaving.insert(space);
+        let withdrawn = async move { withdraw.ask(Withdraw).await };
+        ctx.spawn_then(withdrawn, move |actor, told, ctx| {
+            if let Err(error) = told {
+                tracing::warn!(%error, space = %space.short(), "peers do not know of the deletion");
+            }
+            actor.leaving.remove(&space);
+            actor.delete_told(space, waiter, ctx);
+        });
+        Ok(())
+    }
+
+    fn delete_told(&mut self, space: SpaceKey, waiter: Waiter, ctx: &Context<Self>) {
+        let idle = self.running().and_then(|()| self.idle(&space));
+        let record = match idle.and_then(|()| self.stored_record(&space)) {
+            Ok(record) => record,
+            Err(error) => {
+                drop(waiter.send(Err(error)));
+                return;
+            }
+        };
         self.put_to_sleep(record, "deleted", ctx, move |actor, ended, ctx| {
             let begun = ended.and_then(|()| {
                 // With the incarnation that its actor had come to.
@@ -240,7 +272,6 @@ impl EchoActor {
                 }
             }
         });
-        Ok(())
     }
 
     /// Removes everything of a space whose deletion has begun.
@@ -300,6 +331,9 @@ impl Receive<CloseSpace> for EchoActor {
         ctx: &Context<Self>,
     ) -> Answer<Result<(), EchoError>> {
         match self.space(&space).map(drop) {
+            Ok(()) if self.leaving.contains(&space) => {
+                return Answer::Now(self.idle(&space));
+            }
             Ok(()) => {}
             Err(EchoError::SpaceClosed { .. }) => return Answer::Now(Ok(())),
             Err(error) => return Answer::Now(Err(error)),

@@ -49,6 +49,7 @@ mod schema;
 mod serve;
 pub(crate) mod space;
 mod sync;
+mod sync_status;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,7 @@ mod texts;
 mod transact;
 mod tree;
 mod undo;
+mod withdrawal;
 
 pub(crate) use admit::Guest;
 pub(crate) use doctor::check;

@@ -12,6 +12,13 @@ impl Sync {
         self.sessions.get(&session).map(|state| state.device)
     }
 
+    /// The sessions with peers that are members.
+    pub(crate) fn served(&self) -> impl Iterator<Item = SessionId> {
+        let served = self.sessions.iter();
+        let served = served.filter(|(_, state)| state.dismissed_ms.is_none());
+        served.map(|(id, _)| *id)
+    }
+
     /// Passes a receipt on to everybody but whom it came from. Returns whom to wake.
     pub(crate) fn spread_receipt(
         &mut self,

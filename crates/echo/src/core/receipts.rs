@@ -1,17 +1,20 @@
 //! Receipts: what this device has stored durably, and what the others say to have.
 //!
+//! What they prove is worked out in [`super::sync_status`], and how they are taken back in
+//! [`super::withdrawal`].
+//!
 //! A device signs what it has after a sync that began when it had that. Receipts are passed on
 //! from device to device, the latest of each, at a bounded pace. A device whose disk was restored
 //! from a backup would sign numbers again that it had signed before, for less: it hears of its own
 //! later receipts from whoever has them, and signs a later one then. Until it does, two receipts
 //! of it are held against each other, and only what both say counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dxos_credentials::Right;
-use dxos_feed::{Designation, Receipt};
-use dxos_keys::{BlockHash, DeviceKey, FeedId, ObjectId};
-use dxos_protocol::echo::{DeviceSync, EchoError, MISSING_RANGES_MAX, MissingRange, SyncStatus};
+use dxos_feed::Receipt;
+use dxos_keys::{BlockHash, DeviceKey, FeedId};
+use dxos_protocol::echo::EchoError;
 use dxos_protocol::replicate::{Message, SessionError, SessionId};
 use dxos_store::{Batch, Direction, KeyRange, Read};
 use dxos_wire::limits::RECEIPT_FEEDS_MAX;
@@ -19,7 +22,6 @@ use serde::{Deserialize, Serialize};
 
 use super::layout::{SpaceNumber, TALLIES, in_space};
 use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
-use super::sync::failed;
 
 /// Entries of all receipts together that are kept.
 const ENTRIES_MAX: usize = 262_144;
@@ -31,7 +33,7 @@ const PACE_PER_FEED_MS: u64 = 10;
 /// Longer is not waited.
 const PACE_MAX_MS: u64 = PACE_MS + PACE_PER_FEED_MS * RECEIPT_FEEDS_MAX as u64;
 
-type Heads = BTreeMap<FeedId, (u64, BlockHash)>;
+pub(super) type Heads = BTreeMap<FeedId, (u64, BlockHash)>;
 
 /// The receipts of one space.
 #[derive(Debug, Default)]
@@ -45,17 +47,19 @@ pub(super) struct Receipts {
     is_signing: bool,
     /// The version of the feeds when there was last nothing to sign.
     said: Option<u64>,
-    /// How often feeds were cut.
+    /// How often feeds were cut, or receipts taken back.
     cuts: u64,
+    /// The peers that are known to have stored the withdrawal of this device.
+    heard: BTreeSet<SessionId>,
     /// How often any of this changed.
     version: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
-    receipt: Receipt,
+pub(super) struct Known {
+    pub(super) receipt: Receipt,
     /// Another one that does not go together with it.
-    other: Option<Receipt>,
+    pub(super) other: Option<Receipt>,
     /// Whether it is to be stored and passed on.
     #[serde(skip)]
     is_fresh: bool,
@@ -76,17 +80,30 @@ impl Known {
         self.receipt.heads.len() + self.other.as_ref().map_or(0, |other| other.heads.len())
     }
 
+    fn all(&self) -> impl Iterator<Item = &Receipt> {
+        std::iter::once(&self.receipt).chain(&self.other)
+    }
+
+    /// When the older of them was signed.
+    pub(super) fn signed_at_ms(&self) -> Option<u64> {
+        self.all().map(|receipt| receipt.signed_at_ms).min()
+    }
+
+    /// Whether the device took back what it had said.
+    pub(super) fn is_withdrawn(&self) -> bool {
+        self.all().all(Receipt::is_withdrawal)
+    }
+
     /// Blocks of a feed that it says are stored: the numbers that all receipts agree on.
-    fn heads(&self, feed: &FeedId) -> Vec<Option<(u64, BlockHash)>> {
-        let receipts = std::iter::once(&self.receipt).chain(&self.other);
-        receipts
-            .map(|receipt| receipt.heads.get(feed).copied())
-            .collect()
+    pub(super) fn heads(&self, feed: &FeedId) -> Vec<Option<(u64, BlockHash)>> {
+        let heads = self.all().map(|receipt| receipt.heads.get(feed));
+        heads.map(Option::<&_>::copied).collect()
     }
 }
 
 fn key(number: SpaceNumber, device: &[u8]) -> Vec<u8> {
-    let mut key = in_space(number, b"receipt");
+    // Rows of "receipt", of an earlier form, are not read: receipts come again.
+    let mut key = in_space(number, b"signed");
     key.extend_from_slice(device);
     key
 }
@@ -104,9 +121,27 @@ impl Receipts {
         Ok(opened)
     }
 
-    /// A feed was cut: what is being signed may not be so any more.
+    /// A feed was cut, or everything is about to be deleted: what is being signed may not be so any
+    /// more.
     pub(super) fn cut(&mut self) {
         self.cuts += 1;
+    }
+
+    pub(super) fn of(&self, device: &DeviceKey) -> Option<&Known> {
+        self.known.get(device)
+    }
+
+    /// Whether this device signed something before that it does not know any more.
+    pub(super) const fn has_forgotten(&self) -> bool {
+        self.forgotten > 0
+    }
+
+    pub(super) fn note_heard(&mut self, session: SessionId) {
+        self.heard.insert(session);
+    }
+
+    pub(super) fn is_heard_by(&self, session: SessionId) -> bool {
+        self.heard.contains(&session)
     }
 
     pub(super) const fn version(&self) -> u64 {
@@ -188,19 +223,32 @@ impl Space {
         }
         let feeds = candidate.heads.len() as u64;
         self.receipts.next_ms = now_ms.saturating_add(PACE_MS + PACE_PER_FEED_MS * feeds);
+        self.say(candidate.heads, now_ms);
+        self.spread_receipts(&mut outcome)?;
+        Ok(outcome)
+    }
+
+    /// Signs the next receipt of this device.
+    pub(super) fn say(&mut self, heads: Heads, now_ms: u64) {
         let known = self.receipts.known.get(&self.device());
         let number = known.map_or(0, |known| known.receipt.number);
         let number = number.max(self.receipts.forgotten).saturating_add(1);
         let signer = &*self.authority.signer;
-        let receipt = Receipt::sign(self.key(), number, candidate.heads, signer);
+        let receipt = Receipt::sign(self.key(), number, now_ms, heads, signer);
+        self.receipts.heard.clear();
         self.receipts.put(Known {
             receipt,
             other: None,
             is_fresh: true,
             from: None,
         });
-        self.spread_receipts(&mut outcome)?;
-        Ok(outcome)
+    }
+
+    /// Stores what came and is not stored yet: the space ends.
+    pub(crate) fn keep_receipts(&self, batch: &mut Batch) -> Result<(), EchoError> {
+        let known = self.receipts.known.values();
+        let mut fresh = known.filter(|known| known.is_fresh);
+        fresh.try_for_each(|known| put_known(self.record.number, known, batch))
     }
 
     /// Stores what came, and passes it on.
@@ -210,7 +258,9 @@ impl Space {
         for (device, known) in &mut self.receipts.known {
             if std::mem::take(&mut known.is_fresh) {
                 put_known(number, known, &mut outcome.batch)?;
-                fresh.push((*device, known.from));
+                // Who takes something back is to know that it was heard.
+                let from = known.from.filter(|_| !known.receipt.is_withdrawal());
+                fresh.push((*device, from));
             }
         }
         for (device, from) in fresh {
@@ -230,10 +280,12 @@ impl Space {
         session: SessionId,
         receipt: Receipt,
     ) -> Result<(), SessionError> {
-        let is_late = (self.receipts.known.get(&receipt.device)).is_some_and(|known| {
-            known.receipt == receipt || known.other.as_ref() == Some(&receipt)
-        });
-        if is_late {
+        if let Some(known) = self.receipts.known.get(&receipt.device)
+            && (known.receipt == receipt || known.other.as_ref() == Some(&receipt))
+        {
+            if receipt.is_withdrawal() {
+                self.hear_withdrawal_again(session, known.receipt.device, known.is_fresh);
+            }
             return Ok(());
         }
         if receipt.heads.len() > RECEIPT_FEEDS_MAX
@@ -303,116 +355,6 @@ impl Space {
             }
         }
         self.sync.has_receipts(session)
-    }
-
-    /// Which devices have signed that they stored what.
-    pub(crate) fn sync_status(
-        &self,
-        object: Option<ObjectId>,
-        store: &dyn Read,
-    ) -> Result<SyncStatus, EchoError> {
-        let wanted = self.wanted(object, store)?;
-        let mut status = SyncStatus {
-            blocks: wanted.values().sum(),
-            devices: Vec::new(),
-        };
-        for (identity, member) in self.membership.members() {
-            for device in member.devices.into_keys() {
-                let known = self.receipts.known.get(&device);
-                let mut of_device = DeviceSync {
-                    device,
-                    identity,
-                    is_own: device == self.device(),
-                    receipt: known.map(|known| known.receipt.number),
-                    stored: 0,
-                    missing: 0,
-                    missing_ranges: Vec::new(),
-                };
-                for (feed, until) in &wanted {
-                    let proven = known.map_or(Ok(0), |known| self.proven(known, feed, store))?;
-                    let stored = proven.min(*until);
-                    of_device.stored += stored;
-                    of_device.missing += until - stored;
-                    if stored < *until && of_device.missing_ranges.len() < MISSING_RANGES_MAX {
-                        of_device.missing_ranges.push(MissingRange {
-                            feed: *feed,
-                            from: stored,
-                            until: *until,
-                        });
-                    }
-                }
-                status.devices.push(of_device);
-            }
-        }
-        Ok(status)
-    }
-
-    /// The blocks in question, by their number in each feed.
-    fn wanted(
-        &self,
-        object: Option<ObjectId>,
-        store: &dyn Read,
-    ) -> Result<BTreeMap<FeedId, u64>, EchoError> {
-        let feeds = self.dag.feeds().filter(|(_, state)| state.length > 0);
-        let Some(object) = object else {
-            return Ok(feeds.map(|(feed, state)| (*feed, state.length)).collect());
-        };
-        let Some(found) = self.object(&object, store)? else {
-            return Ok(BTreeMap::new());
-        };
-        // Nothing that was written later than its last change is in it.
-        let last = found.updated().stamp.lamport;
-        let index = self.blocks(store);
-        let mut wanted = BTreeMap::new();
-        for (feed, state) in feeds {
-            if state.descriptor.designation != Designation::Data {
-                continue;
-            }
-            let (mut from, mut until) = (0, state.length);
-            if state.lamport <= last {
-                from = until;
-            }
-            while from < until {
-                let middle = from + (until - from) / 2;
-                let entry = dxos_feed::BlockIndex::entry(&index, feed, middle);
-                let entry = entry.map_err(|error| EchoError::Store {
-                    reason: error.to_string(),
-                })?;
-                // Of what an epoch stands for, nothing is known but that it is older than what is here.
-                if entry.is_none_or(|entry| entry.lamport <= last) {
-                    from = middle + 1;
-                } else {
-                    until = middle;
-                }
-            }
-            if from > 0 {
-                wanted.insert(*feed, from);
-            }
-        }
-        Ok(wanted)
-    }
-
-    /// How many blocks of a feed receipts prove: those up to one that is here, too.
-    fn proven(&self, known: &Known, feed: &FeedId, store: &dyn Read) -> Result<u64, EchoError> {
-        let index = self.blocks(store);
-        let mut proven = u64::MAX;
-        for head in known.heads(feed) {
-            let Some((length, hash)) = head else {
-                return Ok(0);
-            };
-            let Some(last) = length.checked_sub(1) else {
-                return Ok(0);
-            };
-            let here = self.dag.hash_at(feed, last, &index);
-            let here = here.map_err(|error| EchoError::Store {
-                reason: failed(&error).to_string(),
-            })?;
-            if here != Some(hash) {
-                return Ok(0);
-            }
-            proven = proven.min(length);
-        }
-        Ok(proven)
     }
 }
 

@@ -45,6 +45,8 @@ fn device(device: &DeviceSync) -> DeviceSyncInfo {
         identity: device.identity.to_string(),
         own: device.is_own,
         receipt: device.receipt,
+        signed_at_ms: device.signed_at_ms,
+        withdrawn: device.withdrawn,
         stored: device.stored,
         missing: device.missing,
         missing_ranges: device

@@ -32,7 +32,13 @@ wire! {
         /// The number of its latest receipt; none when it has signed none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub receipt: Option<u64>,
-        /// Blocks, of those in question, that its receipt proves.
+        /// When it signed that, in milliseconds since 1970 by its own clock; none when it has
+        /// signed none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub signed_at_ms: Option<u64>,
+        /// Whether it has said that it stores the space no more: it deleted it.
+        pub withdrawn: bool,
+        /// Blocks, of those in question, that its receipt proves that it had when it signed.
         pub stored: u64,
         /// Blocks, of those in question, that it is not known to have stored.
         pub missing: u64,

@@ -17,9 +17,17 @@ pub struct GetSyncStatus {
 
 /// Which devices have signed that they stored what durably, as far as their receipts prove it.
 ///
-/// A receipt proves what its device had on its disk when it signed it, and only what this device
-/// can check: blocks that it has itself, by their hashes. Of what a device stored since, or lost
-/// since without having met anybody, nothing is known here.
+/// A receipt proves what its device had on its disk when it signed it, at
+/// [`DeviceSync::signed_at_ms`], and only what this device can check: blocks that it has itself, by
+/// their hashes. A block that an epoch stands for counts as stored by whoever stored it or the
+/// snapshot in its place.
+///
+/// What a device lost since is known when it, or somebody who met it, says so: one that deletes the
+/// space tells the peers that it is connected to and is [`withdrawn`](DeviceSync::withdrawn); one
+/// whose disk was restored from a backup signs anew once it meets somebody; one that was removed or
+/// revoked, and admitted again, is believed what it signs after that. Of a device that was lost or
+/// wiped, or deleted the space while nobody was there to hear it, the last receipt stands: it says
+/// what was so then, and not what is so now.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SyncStatus {
     /// The blocks in question: those of the space that are here; for an object, those that were
@@ -40,7 +48,12 @@ pub struct DeviceSync {
     pub is_own: bool,
     /// The number of its latest receipt; `None` when there is none.
     pub receipt: Option<u64>,
-    /// Blocks, of those in question, that its receipt proves.
+    /// When it signed that, in milliseconds since 1970 by its own clock: what is `stored` was on
+    /// its disk then. `None` when there is no receipt.
+    pub signed_at_ms: Option<u64>,
+    /// Whether the device has said that it stores the space no more: it deleted it.
+    pub withdrawn: bool,
+    /// Blocks, of those in question, that its receipt proves that it had when it signed.
     pub stored: u64,
     /// Blocks, of those in question, that it is not known to have stored.
     pub missing: u64,
@@ -60,14 +73,24 @@ pub struct MissingRange {
 }
 
 impl SyncStatus {
-    /// Whether every device of every member has signed that it stored all of it.
+    /// Whether every device of every member has signed that it stored all of it. It is not while
+    /// one has [`withdrawn`](DeviceSync::withdrawn).
     pub fn is_complete(&self) -> bool {
-        self.devices.iter().all(|device| device.missing == 0)
+        self.devices
+            .iter()
+            .all(|device| device.has_signed_all() || self.blocks == 0)
     }
 
     /// The other devices that have signed that they stored all of it.
     pub fn stored_elsewhere(&self) -> impl Iterator<Item = &DeviceSync> {
         let others = self.devices.iter().filter(|device| !device.is_own);
-        others.filter(|device| device.receipt.is_some() && device.missing == 0)
+        others.filter(|device| device.has_signed_all())
+    }
+}
+
+impl DeviceSync {
+    /// Whether it has signed that it stored all that is in question, and did not take that back.
+    pub const fn has_signed_all(&self) -> bool {
+        self.receipt.is_some() && !self.withdrawn && self.missing == 0
     }
 }

@@ -153,7 +153,7 @@ fn receipts_that_are_forged_or_of_strangers_are_not_believed() {
             .collect::<BTreeMap<_, _>>()
     };
     let stranger = super::authority(99);
-    let strange = Receipt::sign(net.key, 9, heads(&net), &*stranger.signer);
+    let strange = Receipt::sign(net.key, 9, 1, heads(&net), &*stranger.signer);
     let mut forged = strange.clone();
     forged.device = net.replicas[1].space.device();
     for receipt in [strange, forged] {
@@ -162,6 +162,90 @@ fn receipts_that_are_forged_or_of_strangers_are_not_believed() {
     let status = net.status(0);
     assert_eq!(status.devices.len(), 2);
     assert_eq!(status.stored_elsewhere().count(), 0);
+}
+
+#[test]
+fn a_device_that_deletes_a_space_takes_back_what_it_signed() {
+    let mut net = Net::of(4, &[Role::Editor, Role::Editor]);
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.edit(1, task(1, 1));
+    net.settle();
+    net.all_receipts();
+    assert!(net.status(1).is_complete());
+    let candidate = {
+        net.edit(2, task(2, 1));
+        net.now_ms += 60_000;
+        let space = &mut net.replicas[2].space;
+        space.receipt_candidate(net.now_ms).unwrap()
+    };
+    let withdrawn_ms = net.now_ms;
+    let withdrawn = net.replicas[2].space.withdraw_receipts(net.now_ms).unwrap();
+    net.carry_out(2, withdrawn);
+    // A sync that was under way says nothing any more.
+    let signed = net.replicas[2].space.sign_receipt(candidate, net.now_ms);
+    net.carry_out(2, signed.unwrap());
+    net.settle();
+    // Its peer has it in memory alone, and could forget it.
+    assert!(!net.replicas[2].space.is_withdrawal_heard());
+    net.receipts(0);
+    net.settle();
+    assert!(net.replicas[2].space.is_withdrawal_heard());
+    net.receipts(1);
+    let device = net.replicas[2].space.device();
+    for number in 0..2 {
+        net.reopen(number, |_| {});
+        let status = net.status(number);
+        let of = status
+            .devices
+            .iter()
+            .find(|of| of.device == device)
+            .unwrap();
+        assert!(of.withdrawn, "{number}: {of:?}");
+        assert_eq!(of.signed_at_ms, Some(withdrawn_ms));
+        assert_eq!((of.stored, of.missing), (0, status.blocks));
+        assert!(!status.is_complete() && status.stored_elsewhere().all(|of| of.device != device));
+    }
+    // It has the space again, and says so.
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.all_receipts();
+    assert!(net.status(1).is_complete() && net.status(2).is_complete());
+}
+
+#[test]
+fn what_was_signed_before_a_removal_does_not_count_after_a_new_admission() {
+    let mut net = Net::of(5, &[Role::Editor, Role::Editor]);
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.edit(1, task(1, 1));
+    net.settle();
+    net.all_receipts();
+    net.disconnect(0, 2);
+    let identity = net.replicas[2].authority.chain.device().identity;
+    net.control(0, |space, now_ms, parts| {
+        space.remove_member(identity, now_ms, parts)
+    })
+    .unwrap();
+    net.settle();
+    let guest = net.replicas[2].authority.clone();
+    net.admit(0, &guest, Role::Editor);
+    net.settle();
+    net.all_receipts();
+    let device = guest.chain.device().device;
+    for number in 0..2 {
+        let status = net.status(number);
+        let of = status
+            .devices
+            .iter()
+            .find(|of| of.device == device)
+            .unwrap();
+        assert_eq!((of.receipt, of.stored), (None, 0), "{number}");
+    }
+    net.connect(0, 2);
+    net.settle();
+    net.all_receipts();
+    assert!(net.status(1).is_complete(), "{:?}", net.status(1));
 }
 
 proptest! {

@@ -760,7 +760,14 @@ identity: string,
 own: boolean,
 /** The number of its latest receipt; none when it has signed none. */
 receipt?: number | null,
-/** Blocks, of those in question, that its receipt proves. */
+/**
+ * When it signed that, in milliseconds since 1970 by its own clock; none when it has
+ * signed none.
+ */
+signedAtMs?: number | null,
+/** Whether it has said that it stores the space no more: it deleted it. */
+withdrawn: boolean,
+/** Blocks, of those in question, that its receipt proves that it had when it signed. */
 stored: number,
 /** Blocks, of those in question, that it is not known to have stored. */
 missing: number,
