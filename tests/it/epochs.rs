@@ -326,3 +326,27 @@ async fn what_was_erased_is_in_no_file_of_any_device() {
     until(&[space, theirs], async || notes(space).await == 2).await;
     all_converge(&[space, theirs]).await;
 }
+
+#[tokio::test]
+async fn an_erasure_does_not_wait_for_spaces_that_are_closed() {
+    let pair = Pair::meet().await;
+    let (ann, bob) = (&pair.ann, &pair.bob);
+    let drawer = ann.echo().create_space(map! {}).await.unwrap();
+    note(&drawer, "in the drawer").await;
+    let theirs = join(&drawer, bob).await;
+    converge(&drawer, &theirs).await;
+    drawer.close().await.unwrap();
+    let gone = note(&pair.space, "secret").await;
+    converge(&pair.space, &pair.theirs).await;
+    pair.space.db().remove(gone).await.unwrap();
+    pair.space.erase(EpochOptions::new()).await.unwrap();
+    // Devices destroy the encryption key that opened what was erased, closed spaces or not.
+    erased(&pair.space).await;
+    erased(&pair.theirs).await;
+    drawer.open().await.unwrap();
+    assert_eq!(notes(&drawer).await, 1);
+    // It goes on with the key that replaced the other one.
+    note(&theirs, "put there later").await;
+    until(&[&drawer, &theirs], async || notes(&drawer).await == 2).await;
+    all_converge(&[&drawer, &theirs]).await;
+}

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
-use dxos_client::{DeviceKey, EpochOptions, EpochReport, EpochState, ErasureReport, ErasureState};
+use dxos_client::{
+    DeviceKey, EpochOptions, EpochReport, EpochState, ErasureReport, ErasureState, Space,
+};
 use serde_json::json;
 
 use crate::output::{Output, table};
@@ -96,8 +98,7 @@ async fn erase(
         let mut options = EpochOptions::new();
         options.share_state = share_state;
         let mut report = space.erase(options).await?;
-        // What waits for nobody is done bit by bit, while the client runs; a space that is closed
-        // may hold up the rest.
+        // What waits for nobody is done bit by bit, while the client runs.
         let until = tokio::time::Instant::now() + PATIENCE;
         while report.state == ErasureState::Erasing
             && report.waits_for.is_empty()
@@ -137,9 +138,7 @@ fn erasure_text(report: &ErasureReport) -> String {
             devices.join(", ")
         ),
         ErasureState::Erasing => {
-            "the epoch is there; this device is destroying what it has (a space that is closed here \
-             holds that up)"
-                .to_owned()
+            "the epoch is there; this device is destroying what it has".to_owned()
         }
         ErasureState::Done => format!(
             "done on this device: what was deleted is gone, with {} keys",
@@ -174,10 +173,7 @@ async fn trim(session: &Session, space: &str, force: bool, output: Output) -> Re
     let trimmed = async {
         let space = find_space(&client, space).await?;
         let blocks = space.trim(force).await?;
-        // They are deleted bit by bit, while the client runs.
-        while space.epochs().await?.iter().any(|epoch| epoch.is_tidying) {
-            tokio::time::sleep(LOOK).await;
-        }
+        deleted(&space).await?;
         anyhow::Ok(blocks)
     };
     let trimmed = trimmed.await;
@@ -186,6 +182,28 @@ async fn trim(session: &Session, space: &str, force: bool, output: Output) -> Re
     output.result(&json!({ "blocks": blocks }), || {
         format!("dropped what the epoch stands for: {blocks} blocks")
     });
+    Ok(())
+}
+
+/// Waits until blocks that are not needed are deleted: that is done bit by bit, while the client
+/// runs.
+async fn deleted(space: &Space) -> Result<()> {
+    let mut left = u64::MAX;
+    let mut until = tokio::time::Instant::now() + PATIENCE;
+    while space.epochs().await?.iter().any(|epoch| epoch.is_tidying) {
+        let blocks = space.report().await?.blocks;
+        if blocks != left {
+            left = blocks;
+            until = tokio::time::Instant::now() + PATIENCE;
+        }
+        if tokio::time::Instant::now() >= until {
+            bail!(
+                "the old blocks are marked as dropped, and are not deleted yet: is there room on \
+                 the disk? It goes on with the next start"
+            );
+        }
+        tokio::time::sleep(LOOK).await;
+    }
     Ok(())
 }
 

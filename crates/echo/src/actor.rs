@@ -421,7 +421,6 @@ pass_to_space! {
     DelegateInvitation => (),
     LeaveSpace => (),
     ListDelegated => Vec<(Delegated, Option<ContentKey>)>,
-    ListDevices => OwnDevices,
     QueryCredentials => Vec<SpaceCredential>,
     RemoveMember => (),
     RestoreDevice => (),

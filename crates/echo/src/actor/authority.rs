@@ -1,12 +1,97 @@
 //! What this device signs and opens with.
 
+use std::sync::Arc;
+
 use dxos_actors::{Address, Answer, Context, Port, Receive};
-use dxos_protocol::echo::{EchoError, UseAuthority, WatchSealing};
+use dxos_keys::{SealingKey, SpaceKey};
+use dxos_protocol::echo::{EchoError, ListDevices, OwnDevices, UseAuthority, WatchSealing};
+use dxos_protocol::halo::Authority;
 use tokio::sync::watch;
 
-use super::EchoActor;
-use crate::core::{DeletedRecord, is_closed};
+use super::{EchoActor, child_rng, pass};
+use crate::core::{DeletedRecord, Space, is_closed};
 use crate::space_actor::Start;
+
+impl EchoActor {
+    /// While this device goes over to another encryption key, spaces that are closed do so too:
+    /// the one before is needed for as long as a space needs it.
+    pub(super) fn reseal_closed(&mut self, ctx: &Context<Self>) {
+        let Some(authority) = self.authority.clone().filter(|own| own.former.is_some()) else {
+            return;
+        };
+        let own = authority.sealing.sealing_key();
+        for space in self.closed_spaces() {
+            let resealed = self.asleep.get(&space).and_then(|asleep| asleep.resealed);
+            if resealed != Some(own) {
+                self.reseal_one(space, authority.clone(), ctx);
+            }
+        }
+    }
+
+    fn reseal_one(&mut self, space: SpaceKey, authority: Authority, ctx: &Context<Self>) {
+        let record = match self.stored_record(&space) {
+            Ok(record) => record,
+            Err(error) => return not_resealed(space, &error),
+        };
+        self.is_doing(&space, "given another encryption key");
+        let mut rng = child_rng(&mut self.rng);
+        let now_ms = self.shared.clock.wall_ms();
+        let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
+        let resealed = async move {
+            let reseal =
+                move || Space::reseal_closed((record, authority), now_ms, (&store, &mut rng));
+            spawner.blocking(reseal).await
+        };
+        ctx.spawn_then(resealed, move |actor, resealed, ctx| {
+            actor.is_asleep(&space);
+            match resealed {
+                Ok(Ok(key)) => actor.is_resealed(&space, key, ctx),
+                Ok(Err(error)) => not_resealed(space, &error),
+                Err(error) => not_resealed(space, &error),
+            }
+        });
+    }
+
+    fn is_resealed(&mut self, space: &SpaceKey, key: Option<SealingKey>, ctx: &Context<Self>) {
+        if let Some(asleep) = self.asleep.get_mut(space) {
+            asleep.resealed = key;
+        }
+        let sealing = &self.shared.sealing;
+        sealing.send_modify(|count| *count = count.wrapping_add(1));
+        let own = self.authority.as_ref().map(|own| own.sealing.sealing_key());
+        if key.is_some() && key != own {
+            // It was replaced once more meanwhile.
+            self.reseal_closed(ctx);
+        }
+    }
+}
+
+/// It is tried again when the space is opened or closed, and with the next start.
+fn not_resealed(space: SpaceKey, error: &dyn std::error::Error) {
+    tracing::warn!(
+        %error, space = %space.short(),
+        "a closed space still needs the encryption key that this device had before"
+    );
+}
+
+impl Receive<ListDevices> for EchoActor {
+    fn receive(
+        &mut self,
+        message: ListDevices,
+        _: &Context<Self>,
+    ) -> Answer<Result<OwnDevices, EchoError>> {
+        let asleep = self.asleep.get(&message.space);
+        if let Some(resealed) = asleep.and_then(|asleep| asleep.resealed) {
+            // What else it knows is asked of it when it is open.
+            return Answer::Now(Ok(OwnDevices {
+                settled: true,
+                resealed: Some(resealed),
+                ..OwnDevices::default()
+            }));
+        }
+        pass(self.space(&message.space), message)
+    }
+}
 
 impl Receive<UseAuthority> for EchoActor {
     fn receive(
@@ -19,6 +104,7 @@ impl Receive<UseAuthority> for EchoActor {
         }
         if let Some(authority) = &mut self.authority {
             *authority = message.authority.clone();
+            self.reseal_closed(ctx);
             let ports: Vec<Port<UseAuthority>> = self.spaces.values().map(Address::port).collect();
             return Answer::later(async move {
                 for port in ports {
@@ -59,6 +145,7 @@ impl Receive<UseAuthority> for EchoActor {
             let authority = message.authority.clone();
             self.start(space, Start::Stored(record, Box::new(authority)), ctx);
         }
+        self.reseal_closed(ctx);
         Answer::Now(Ok(()))
     }
 }

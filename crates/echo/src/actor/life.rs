@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dxos_actors::{Answer, Context, Port, Receive, Shutdown};
-use dxos_keys::{SpaceKey, Topic};
+use dxos_keys::{SealingKey, SpaceKey, Topic};
 use dxos_protocol::echo::{
     CloseSpace, DeleteSpace, EchoError, GetSpace, OpenSpace, SpaceReason, SpaceReport, SpaceState,
     WatchSpace,
@@ -30,6 +30,8 @@ pub(super) struct Asleep {
     record: SpaceRecord,
     /// What is being done to it just now.
     doing: Option<&'static str>,
+    /// The encryption key that it can do without all others of this device.
+    pub(super) resealed: Option<SealingKey>,
 }
 
 /// What waits for the end of something.
@@ -122,9 +124,26 @@ impl EchoActor {
         let asleep = Asleep {
             record,
             doing: None,
+            resealed: None,
         };
         self.asleep.insert(space, asleep);
         self.list();
+    }
+
+    /// The closed spaces to which nothing is being done.
+    pub(super) fn closed_spaces(&self) -> Vec<SpaceKey> {
+        let idle = self
+            .asleep
+            .iter()
+            .filter(|(_, asleep)| asleep.doing.is_none());
+        idle.map(|(space, _)| *space).collect()
+    }
+
+    /// Notes that something is being done to a closed space.
+    pub(super) fn is_doing(&mut self, space: &SpaceKey, doing: &'static str) {
+        if let Some(asleep) = self.asleep.get_mut(space) {
+            asleep.doing = Some(doing);
+        }
     }
 
     pub(super) fn stored_record(&self, space: &SpaceKey) -> Result<SpaceRecord, EchoError> {
@@ -155,6 +174,7 @@ impl EchoActor {
         let asleep = Asleep {
             record,
             doing: Some(doing),
+            resealed: None,
         };
         self.asleep.insert(space, asleep);
         let leave = self.shared.mesh.as_ref().map(|mesh| mesh.leave.clone());
@@ -191,9 +211,10 @@ impl EchoActor {
         let record = self.stored_record(&space)?;
         // From here on it stays closed, whatever happens.
         self.write_synced(note_closed(record.number, true))?;
-        self.put_to_sleep(record, "closed", ctx, move |actor, ended, _| {
+        self.put_to_sleep(record, "closed", ctx, move |actor, ended, ctx| {
             actor.is_asleep(&space);
             drop(waiter.send(ended));
+            actor.reseal_closed(ctx);
         });
         Ok(())
     }

@@ -11,11 +11,12 @@ use dxos_credentials::{Assertion, ControlBlock, Right, Role};
 use dxos_keys::{ContentKeyId, DeviceKey, SealedKey, SealingKey};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::halo::Authority;
-use dxos_store::Read;
+use dxos_store::{Durability, Read, Store};
 use rand_core::CryptoRng;
 
 use super::devices::GivenKeys;
-use super::space::{Outcome, Space};
+use super::layout::SpaceRecord;
+use super::space::{Outcome, Space, store_failed};
 
 impl Space {
     /// Opens and seals with these secrets from now on.
@@ -88,6 +89,25 @@ impl Space {
         // Before it is, nothing may be destroyed.
         outcome.synced = true;
         Ok(Some(self.end_control(now_ms, store, outcome)?))
+    }
+
+    /// Does that in a space that is closed, in one go. The encryption key that it can do without
+    /// all others of this device afterwards, if so.
+    pub(crate) fn reseal_closed(
+        (record, authority): (SpaceRecord, Authority),
+        now_ms: u64,
+        (store, rng): (&dyn Store, &mut dyn CryptoRng),
+    ) -> Result<Option<SealingKey>, EchoError> {
+        let read: &dyn Read = store;
+        let mut space = Self::open(record, authority, read)?;
+        if let Some(outcome) = space.reseal(now_ms, (read, rng))? {
+            for part in space.parts(outcome.batch)? {
+                let written = store.commit(part, Durability::Synced);
+                written.map_err(|error| store_failed(&error))?;
+            }
+            space.written(read)?;
+        }
+        Ok(space.resealed())
     }
 
     /// Tells others which key to seal for, unless they know.
