@@ -24,7 +24,7 @@ use crate::protocol::{
     ProfileParams, Properties, RoleInfo, SpaceInfo, SpaceStateInfo, SwarmInfo,
 };
 
-pub(crate) use care::{epoch, erasure, garbage, reason, stats, sync_status};
+pub(crate) use care::{doctor, epoch, erasure, garbage, reason, stats, sync_status};
 pub(crate) use invitation::{FlowTerms, authentication, flow, invitation, invitation_kind, stand};
 pub(crate) use past::{
     author, difference, feed, history_entry, stamp, timeframe, to_stamp, to_timeframe, undone,

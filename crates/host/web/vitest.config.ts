@@ -21,6 +21,7 @@ export default defineConfig({
       },
       {
         resolve,
+        ssr,
         test: { name: 'console', root: 'console', include: ['test/*.test.ts'], testTimeout },
       },
       {

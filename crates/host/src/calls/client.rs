@@ -5,7 +5,9 @@ use serde_json::Value;
 
 use super::{Answer, done, json, params, unknown};
 use crate::convert;
-use crate::protocol::{ClientInfo, ClientStatus, ErrorInfo, Nothing, Reset, Unlock, UsageInfo};
+use crate::protocol::{
+    ClientInfo, ClientStatus, ErrorInfo, Nothing, Reset, RunDoctor, Unlock, UsageInfo,
+};
 use crate::shared::Caller;
 
 pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer {
@@ -50,6 +52,10 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         "client.gc" => {
             params::<Nothing>(given)?;
             json(&convert::garbage(&client.gc().await?))
+        }
+        "client.doctor" => {
+            let run: RunDoctor = params(given)?;
+            json(&convert::doctor(&client.doctor(run.repair).await?))
         }
         "client.metrics" => {
             params::<Nothing>(given)?;

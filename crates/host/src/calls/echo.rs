@@ -112,9 +112,8 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         | "echo.erasure" => care::call(caller, method, given).await,
         "echo.appendItems" | "echo.readQueue" | "echo.readItems" | "echo.setRetention"
         | "echo.queues" => queue::call(caller, method, given).await,
-        "echo.query" | "echo.page" | "echo.count" | "echo.groupCount" | "echo.explain" => {
-            query::call(caller, method, given).await
-        }
+        "echo.query" | "echo.page" | "echo.count" | "echo.groupCount" | "echo.explain"
+        | "echo.parseQuery" | "echo.formatQuery" => query::call(caller, method, given).await,
         _ => object::call(caller, method, given).await,
     }
 }

@@ -1,13 +1,13 @@
 //! Queries: run, read in pages, counted, explained.
 
-use dxos_client::{Cursor, Explanation, Filter, IndexReport, Object};
+use dxos_client::{Cursor, Explanation, Filter, IndexReport, Object, Query};
 
 use super::{Answer, json, params, space_of, unknown};
 use crate::convert::{self, parse, small};
 use crate::limits::{PAGE_BYTES_MAX, PAGE_OBJECTS_MAX};
 use crate::protocol::{
-    AskQuery, CountInfo, CursorPage, ExplanationInfo, GroupCount, GroupInfo, IndexInfo, ObjectInfo,
-    QueryPage, ReadPage, RunQuery,
+    AskQuery, CountInfo, CursorPage, ExplanationInfo, FormatQuery, GroupCount, GroupInfo,
+    IndexInfo, ObjectInfo, QueryPage, QuerySpec, QueryText, ReadPage, RunQuery,
 };
 use crate::shared::Caller;
 
@@ -42,6 +42,16 @@ pub(super) async fn call(caller: &Caller, method: &str, given: serde_json::Value
             let space = space_of(caller, &ask.space).await?;
             let explanation = space.db().query(ask.query.to_query()).explain().await?;
             json(&explained(&explanation))
+        }
+        "echo.parseQuery" => {
+            let given: QueryText = params(given)?;
+            let query: Query = parse("text", &given.text)?;
+            json(&QuerySpec::of(&query))
+        }
+        "echo.formatQuery" => {
+            let given: FormatQuery = params(given)?;
+            let text = given.query.to_query().to_string();
+            json(&QueryText { text })
         }
         _ => Err(unknown(method)),
     }

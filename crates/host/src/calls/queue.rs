@@ -1,7 +1,8 @@
 //! Queues of spaces.
 
 use dxos_client::{
-    Direction, Durability, OpId, Queue, QueueCursor, QueueItem, QueueReport, Retention, Stamp,
+    Direction, Durability, OpId, Queue, QueueCursor, QueueItem, QueueReport, Retention, Space,
+    Stamp,
 };
 use serde_json::Value;
 
@@ -74,8 +75,7 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
         "echo.queues" => {
             let of: SpaceParams = params(given)?;
             let space = space_of(caller, &of.space).await?;
-            let queues = space.queues().await?;
-            json(&queues.iter().map(report).collect::<Vec<_>>())
+            json(&list(&space).await?)
         }
         _ => Err(unknown(method)),
     }
@@ -84,6 +84,11 @@ pub(super) async fn call(caller: &Caller, method: &str, given: Value) -> Answer 
 /// The queue that a client names.
 pub(crate) async fn queue(caller: &Caller, space: &str, name: &str) -> Result<Queue, ErrorInfo> {
     Ok(space_of(caller, space).await?.queue(name))
+}
+
+/// The queues of a space, by their names.
+pub(crate) async fn list(space: &Space) -> Result<Vec<QueueInfo>, ErrorInfo> {
+    Ok(space.queues().await?.iter().map(report).collect())
 }
 
 /// What is known of a queue, if anybody has written to it.

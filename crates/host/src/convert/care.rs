@@ -1,15 +1,15 @@
 //! How a space is kept, as it goes over the wire.
 
 use dxos_client::{
-    DeviceSync, EpochReport, EpochState, ErasureReport, ErasureState, GcReport, SpaceReason,
-    SpaceStats, SyncStatus,
+    Checkup, DeviceSync, DoctorReport, EpochReport, EpochState, ErasureReport, ErasureState,
+    GcReport, SpaceReason, SpaceStats, SyncStatus,
 };
 
 use super::texts;
 use crate::protocol::{
-    DeviceSyncInfo, EpochInfo, EpochStateInfo, ErasureInfo, ErasureStateInfo, GarbageInfo,
-    MissingRangeInfo, SpaceBytesInfo, SpaceReasonInfo, SpaceReasonKind, SpaceStatsInfo,
-    SyncStatusInfo,
+    CheckupInfo, DeviceSyncInfo, DoctorInfo, EpochInfo, EpochStateInfo, ErasureInfo,
+    ErasureStateInfo, FindingInfo, GarbageInfo, MissingRangeInfo, SpaceBytesInfo, SpaceReasonInfo,
+    SpaceReasonKind, SpaceStatsInfo, SyncStatusInfo,
 };
 
 pub(crate) fn reason(reason: &SpaceReason) -> SpaceReasonInfo {
@@ -125,5 +125,33 @@ pub(crate) fn garbage(report: &GcReport) -> GarbageInfo {
         bytes: report.removed.bytes,
         disk_bytes_before: report.disk_bytes_before,
         disk_bytes_after: report.disk_bytes_after,
+    }
+}
+
+pub(crate) fn doctor(report: &DoctorReport) -> DoctorInfo {
+    DoctorInfo {
+        whole: report.is_whole(),
+        spaces: report.spaces.iter().map(checkup).collect(),
+        orphan_rows: report.orphans.rows,
+        orphan_bytes: report.orphans.bytes,
+        orphans_removed: report.orphans_removed,
+    }
+}
+
+fn checkup(checkup: &Checkup) -> CheckupInfo {
+    let findings = checkup.findings.iter().map(|finding| FindingInfo {
+        kind: finding.kind.to_string(),
+        derived: finding.kind.is_derived(),
+        text: finding.text.clone(),
+    });
+    CheckupInfo {
+        space: checkup.space.to_string(),
+        whole: checkup.is_whole(),
+        blocks: checkup.blocks,
+        objects: checkup.objects,
+        index_rows: checkup.index_rows,
+        findings: findings.collect(),
+        more: checkup.more,
+        repaired: checkup.repaired,
     }
 }

@@ -160,6 +160,50 @@ wire! {
         /// And after.
         pub disk_bytes_after: u64,
     }
+
+    /// What checking everything that is stored has found.
+    pub struct DoctorInfo {
+        /// Whether nothing is wrong, or not any more.
+        pub whole: bool,
+        /// Of every space, the one in which the identity keeps its devices among them.
+        pub spaces: Vec<CheckupInfo>,
+        /// Rows of spaces that are not on this device any more.
+        pub orphan_rows: u64,
+        /// Their bytes.
+        pub orphan_bytes: u64,
+        /// Whether those were removed.
+        pub orphans_removed: bool,
+    }
+
+    /// What checking one space has found.
+    pub struct CheckupInfo {
+        /// The space.
+        pub space: String,
+        /// Whether nothing is wrong, or not any more.
+        pub whole: bool,
+        /// Blocks that were checked.
+        pub blocks: u64,
+        /// Objects that were compared with what their blocks say.
+        pub objects: u64,
+        /// Rows of indexes that were compared with the objects.
+        pub index_rows: u64,
+        /// What is wrong: the first hundred things.
+        pub findings: Vec<FindingInfo>,
+        /// How many more there are.
+        pub more: u64,
+        /// Whether what is derived was, or is being, made anew.
+        pub repaired: bool,
+    }
+
+    /// Something that is wrong.
+    pub struct FindingInfo {
+        /// What it is wrong with, such as `block`, `index` or `object`.
+        pub kind: String,
+        /// Whether that is made from blocks, and can be made anew.
+        pub derived: bool,
+        /// Where, and what it is.
+        pub text: String,
+    }
 }
 
 kinds! {
@@ -221,6 +265,14 @@ kinds! {
 }
 
 params! {
+    /// Checks everything that is stored: see `dx doctor`.
+    pub struct RunDoctor {
+        /// Whether what is derived and wrong is made anew, and what is of no space removed.
+        #[cfg_attr(test, ts(optional, as = "Option<_>"))]
+        #[serde(default)]
+        pub repair: bool,
+    }
+
     /// Asks who has stored a space.
     pub struct ReadSyncStatus {
         /// The space.

@@ -38,7 +38,7 @@ wire! {
 
     /// What of a space is here and what is missing.
     pub struct PipelineInfo {
-        /// Objects that exist and are not deleted.
+        /// Objects that exist and are not deleted, its properties and schemas among them.
         pub objects: u64,
         /// Blocks here.
         pub blocks: u64,

@@ -326,6 +326,18 @@ params! {
         pub after: Option<String>,
     }
 
+    /// A query in its text form, as `dx query` takes it.
+    pub struct QueryText {
+        /// The text, such as `type:Task done:false text:"quick bro*" order:-@relevance`.
+        pub text: String,
+    }
+
+    /// A query that is to be written as text.
+    pub struct FormatQuery {
+        /// The query.
+        pub query: QuerySpec,
+    }
+
     /// Follows a reference.
     pub struct ResolveRef {
         /// The space that the reference is in.
@@ -366,6 +378,27 @@ impl QuerySpec {
     /// What its objects tell of where words are.
     pub(crate) fn highlighter(&self) -> Option<Filter> {
         self.highlights.then(|| self.filter.clone())
+    }
+
+    /// What a query is in the protocol; where it is to go on behind is left out.
+    pub fn of(query: &Query) -> Self {
+        let order = query.order.iter().map(|key| OrderSpec {
+            path: key.path.to_string(),
+            descending: key.direction == dxos_client::Direction::Descending,
+        });
+        Self {
+            filter: query.filter.clone(),
+            order: order.collect(),
+            limit: query
+                .limit
+                .map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+            deleted: match query.deleted {
+                dxos_client::Deleted::Include => DeletedSpec::Include,
+                dxos_client::Deleted::Only => DeletedSpec::Only,
+                dxos_client::Deleted::Exclude => DeletedSpec::Exclude,
+            },
+            highlights: false,
+        }
     }
 
     /// The query.

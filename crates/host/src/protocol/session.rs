@@ -206,6 +206,11 @@ kinds! {
             /// The space.
             space: String,
         },
+        /// The queues of a space, by their names: a list of [`QueueInfo`](super::QueueInfo).
+        Queues {
+            /// The space.
+            space: String,
+        },
         /// A queue: [`QueueInfo`](super::QueueInfo), or null. It says that there is something to
         /// be read.
         Queue {

@@ -74,6 +74,7 @@ methods! {
     "client.reset" ("Reset") -> "Nothing";
     "client.usage" ("Nothing") -> "UsageInfo";
     "client.gc" ("Nothing") -> "GarbageInfo";
+    "client.doctor" ("RunDoctor") -> "DoctorInfo";
     "client.metrics" ("Nothing") -> "Metrics";
 
     "halo.identity" ("Nothing") -> "IdentityInfo | null";
@@ -123,6 +124,8 @@ methods! {
     "echo.count" ("AskQuery") -> "CountInfo";
     "echo.groupCount" ("GroupCount") -> "GroupInfo[]";
     "echo.explain" ("AskQuery") -> "ExplanationInfo";
+    "echo.parseQuery" ("QueryText") -> "QuerySpec";
+    "echo.formatQuery" ("FormatQuery") -> "QueryText";
     "echo.queues" ("SpaceParams") -> "QueueInfo[]";
     "echo.appendItems" ("AppendItems") -> "AppendedInfo";
     "echo.readQueue" ("ReadQueue") -> "QueuePageInfo";

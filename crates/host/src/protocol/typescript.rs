@@ -91,11 +91,13 @@ fn generated() -> String {
         ReadBlocks
         SpaceReasonInfo SpaceReasonKind SyncStatusInfo DeviceSyncInfo MissingRangeInfo
         EpochInfo EpochStateInfo TrimmedInfo ErasureInfo ErasureStateInfo SpaceStatsInfo SpaceBytesInfo GarbageInfo
+        DoctorInfo CheckupInfo FindingInfo RunDoctor
         ReadSyncStatus CreateEpoch TrimSpace DeleteSpace
         ObjectInfo HighlightInfo MomentInfo MetaInfo ForeignKeyInfo QueryPart QueryChange PlacedInfo QueryPage
         Applied CommittedInfo DanglingInfo SchemaInfo ResolvedRef
         ExplanationInfo IndexInfo CountInfo GroupInfo CursorPage
-        ObjectParams QuerySpec OrderSpec DeletedSpec RunQuery AskQuery GroupCount ReadPage ResolveRef PutSchema
+        ObjectParams QuerySpec OrderSpec DeletedSpec RunQuery AskQuery GroupCount ReadPage
+        QueryText FormatQuery ResolveRef PutSchema
         Apply DurabilitySpec ObjectOp
         TextValue MarkInfo TextChangeInfo TextSplice TextEdited TextStepped CursorInfo
         TextParams EditText MarkText ExpandSpec SetCursor SelectionSpec
@@ -176,6 +178,7 @@ const TOPICS: &[(&str, &str, &str)] = &[
     ("syncStatus", "SyncStatusInfo", "never"),
     ("epochs", "EpochInfo[]", "never"),
     ("erasure", "ErasureInfo | null", "never"),
+    ("queues", "QueueInfo[]", "never"),
     ("queue", "QueueInfo | null", "never"),
     ("query", "QueryPart", "QueryChange"),
     ("object", "ObjectInfo | null", "never"),

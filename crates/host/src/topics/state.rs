@@ -241,7 +241,10 @@ pub(super) async fn open(caller: &Caller, topic: &Topic) -> Result<Box<dyn Sourc
                 }),
             )
         }
-        Topic::SyncStatus { .. } | Topic::Epochs { .. } | Topic::Erasure { .. } => {
+        Topic::SyncStatus { .. }
+        | Topic::Epochs { .. }
+        | Topic::Erasure { .. }
+        | Topic::Queues { .. } => {
             interval = Duration::from_millis(200);
             of_space(caller, topic).await?
         }
@@ -284,6 +287,7 @@ async fn of_space(
     | Topic::SyncStatus { space, .. }
     | Topic::Epochs { space }
     | Topic::Erasure { space }
+    | Topic::Queues { space }
     | Topic::SpaceInvitations { space }) = topic
     else {
         return invitation(caller, topic).await;
@@ -316,6 +320,14 @@ async fn of_space(
             Box::new(move |_| {
                 let space = space.clone();
                 Box::pin(async move { Ok(text(&calls::erasure(&space).await?)) })
+            }),
+        ),
+        Topic::Queues { .. } => (
+            // What is dropped by its age shows in no report.
+            either(watched(space.watch().await?), ticks(LOOK_SELDOM)),
+            Box::new(move |_| {
+                let space = space.clone();
+                Box::pin(async move { Ok(text(&calls::queue::list(&space).await?)) })
             }),
         ),
         Topic::Space { .. } => (

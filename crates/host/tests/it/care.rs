@@ -181,3 +181,30 @@ async fn who_has_stored_a_space_or_an_object_is_told_as_it_changes() {
         (Some("end"), Some(-32602))
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_is_checked_and_what_is_derived_made_anew() {
+    let served = serve().await;
+    let (mut page, space) = served.page_with_space().await;
+    write(&mut page, &space, 3).await;
+    let report = page.call("client.doctor", json!({})).await.unwrap();
+    assert_eq!(report["whole"], true, "{report}");
+    // The space of the page, and the one in which the identity keeps its devices.
+    let spaces = report["spaces"].as_array().unwrap();
+    assert_eq!(spaces.len(), 2);
+    let own = spaces.iter().find(|one| one["space"] == space.as_str());
+    let own = own.unwrap();
+    assert!(own["objects"].as_u64() >= Some(3), "{own}");
+    assert_eq!(
+        (own["findings"].as_array().unwrap().len(), &own["repaired"]),
+        (0, &json!(false))
+    );
+    let repair = json!({ "repair": true });
+    let repaired = page.call("client.doctor", repair).await.unwrap();
+    assert_eq!(
+        (&repaired["whole"], &repaired["orphansRemoved"]),
+        (&json!(true), &json!(true))
+    );
+    // It is used as before.
+    write(&mut page, &space, 1).await;
+}

@@ -137,3 +137,68 @@ async fn feeds_are_told_with_their_writer_and_what_they_are_for() {
     assert_eq!(told, [("control", Some("Ann")), ("data", Some("Ann"))]);
     assert!(feeds.iter().all(|feed| feed["applied"].as_u64() > Some(0)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_is_read_from_its_text_form_and_written_as_it() {
+    let served = serve().await;
+    let (mut page, space) = served.page_with_space().await;
+    let text = r#"type:task text:"quick bro*" order:-@relevance limit:5"#;
+    let query = page.call("echo.parseQuery", json!({ "text": text })).await;
+    let query = query.unwrap();
+    let order = json!([{ "path": "@meta.relevance", "descending": true }]);
+    assert_eq!((&query["order"], &query["limit"]), (&order, &json!(5)));
+
+    let properties = json!({ "title": "A quick brown fox" });
+    let op = json!({ "op": "create", "type": "task", "properties": properties });
+    let apply = json!({ "space": space, "ops": [op] });
+    page.call("echo.apply", apply).await.unwrap();
+    add_tasks(&mut page, &space, 0..3).await;
+    let run = json!({ "space": space, "query": query });
+    let found = page.call("echo.query", run).await.unwrap();
+    assert_eq!(
+        found["objects"][0]["properties"]["title"],
+        "A quick brown fox"
+    );
+    assert_eq!(found["total"], 1);
+
+    let again = page
+        .call("echo.formatQuery", json!({ "query": query }))
+        .await;
+    let again = page.call("echo.parseQuery", again.unwrap()).await.unwrap();
+    assert_eq!(again, query);
+    // Where it is none is told.
+    let refused = page
+        .call("echo.parseQuery", json!({ "text": "type:" }))
+        .await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused["code"], -32602, "{refused}");
+    assert!(
+        refused["message"]
+            .as_str()
+            .unwrap()
+            .contains("at character"),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queues_of_a_space_are_followed() {
+    let served = serve().await;
+    let (mut page, space) = served.page_with_space().await;
+    let topic = json!({ "topic": "queues", "space": space });
+    page.subscribe(1, topic, 8).await;
+    assert_eq!(page.event(1).await["value"], json!([]));
+    for (queue, count) in [("log", 2), ("chat", 1)] {
+        let items: Vec<_> = (0..count).map(|n| json!({ "n": n })).collect();
+        let append = json!({ "space": space, "queue": queue, "items": items });
+        page.call("echo.appendItems", append).await.unwrap();
+    }
+    let listed = |event: &Value| {
+        let queues = event["value"].as_array().unwrap();
+        let facts = queues
+            .iter()
+            .map(|queue| (queue["name"].as_str(), queue["items"].as_u64()));
+        facts.eq([(Some("chat"), Some(1)), (Some("log"), Some(2))])
+    };
+    page.event_where(1, listed).await;
+}

@@ -10,6 +10,7 @@ import './styles/overlay.css';
 import './styles/shell.css';
 import './styles/pages.css';
 import './styles/care.css';
+import './styles/found.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('the page has no root');

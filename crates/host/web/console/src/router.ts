@@ -47,6 +47,12 @@ export function href(...parts: string[]): string {
   return `#/${parts.map(encodeURIComponent).join('/')}`;
 }
 
+/** The address of a search in a space. */
+export function searchHref(space: string, words: string): string {
+  const base = href('space', space, 'search');
+  return words === '' ? base : `${base}?q=${encodeURIComponent(words)}`;
+}
+
 /** Goes to a page. */
 export function navigate(to: string, options: { replace?: boolean } = {}): void {
   if (options.replace) {

@@ -120,6 +120,80 @@ test('documents with two cursors', async () => {
   await show(ann, 'document');
 });
 
+test('words are found in every text, the best first, with what is around them', async () => {
+  const { page } = ann;
+  await ann.openTab('Search');
+  await page.getByRole('heading', { name: 'Search every text of this space' }).waitFor();
+  await show(ann, 'search-none');
+  // What shows is kept up to date: the other one's edits too.
+  await page.getByRole('searchbox', { name: 'Search this space' }).fill('the pea*');
+  const results = page.getByRole('region', { name: 'Results' });
+  await results.locator('mark').first().waitFor();
+  expect(await results.locator('mark').allInnerTexts()).toContain('Peas');
+  await bob.openTab('Objects');
+  await bob.addTask('Water the peas');
+  await results.getByRole('link', { name: /^Water the peas/ }).waitFor();
+  expect(new URL(page.url()).hash).toContain('q=the%20pea*');
+  await show(ann, 'search');
+  await results.getByRole('link', { name: /^Plan for spring/ }).click();
+  await ann.text.waitFor();
+  await page.goBack();
+  await results.getByRole('link', { name: /^Water the peas/ }).waitFor();
+  await page.getByRole('searchbox', { name: 'Search this space' }).fill('zeppelin');
+  await results.getByRole('heading', { name: 'Nothing found' }).waitFor();
+  await show(ann, 'search-nothing');
+  // From everywhere by the palette.
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: 'Search or jump to' }).fill('compost');
+  await page.getByRole('option', { name: /^Search “compost” in Garden/ }).click();
+  await results.getByRole('link', { name: /^Order compost/ }).waitFor();
+});
+
+test('queues are listed, read, followed, appended to and bounded', async () => {
+  const { page } = ann;
+  await ann.openTab('Queues');
+  await page.getByRole('heading', { name: 'No queues yet' }).waitFor();
+  await show(ann, 'queues-none');
+  await page.getByRole('button', { name: 'New queue' }).click();
+  await page.getByRole('dialog', { name: 'New queue' }).getByLabel('Name').fill('garden/log');
+  await show(ann, 'queue-new');
+  await page.keyboard.press('Enter');
+  const items = page.getByRole('log', { name: 'Items' });
+  const append = page.getByLabel('Append', { exact: true });
+  await page.getByRole('heading', { name: 'Nothing in it yet' }).waitFor();
+  await append.fill('Good morning');
+  await append.press('Enter');
+  await items.getByText('Good morning').waitFor();
+  await append.fill('{"reading": ');
+  await append.press('Enter');
+  await page.getByText('This is no JSON').waitFor();
+  await append.fill('{"reading": 21.5, "of": "the greenhouse"}');
+  await append.press('Enter');
+  await items.getByText('"reading":21.5').waitFor();
+  // The other one reads it, and is followed.
+  await bob.openTab('Queues');
+  await bob.page.getByRole('link', { name: /^garden\/log/ }).click();
+  const theirs = bob.page.getByRole('log', { name: 'Items' });
+  await theirs.getByText('Good morning').waitFor();
+  for (let n = 1; n <= 6; n += 1) {
+    await bob.page.getByLabel('Append', { exact: true }).fill(n % 2 === 0 ? `Bed ${n} is watered` : `{"bed":${n},"moist":${n * 7}}`);
+    await bob.page.getByLabel('Append', { exact: true }).press('Enter');
+    await items.getByText(n % 2 === 0 ? `Bed ${n} is watered` : `"bed":${n}`).waitFor();
+  }
+  expect(await items.getByRole('listitem').count()).toBe(8);
+  await show(ann, 'queue');
+  await page.getByRole('button', { name: 'Retention' }).click();
+  await page.getByLabel('Items at most').fill('5');
+  await show(ann, 'queue-retention');
+  await page.keyboard.press('Enter');
+  await page.getByText('keeps the last 5 items').first().waitFor();
+  await append.fill('The last one');
+  await append.press('Enter');
+  await expect.poll(() => theirs.getByRole('listitem').count(), { timeout: PATIENCE_MS }).toBe(5);
+  await theirs.getByText('The last one').waitFor();
+  expect(await theirs.getByText('Good morning').count()).toBe(0);
+});
+
 test('the other pages of a space', async () => {
   await ann.openTab('Query');
   await ann.page.getByRole('button', { name: 'Add a condition' }).click();
@@ -128,6 +202,14 @@ test('the other pages of a space', async () => {
   await ann.page.getByText('1 object, kept up to date').waitFor();
   await ann.cell('Order compost').waitFor();
   await show(ann, 'query');
+  // The same query in its other forms.
+  await ann.page.getByRole('button', { name: 'Text', exact: true }).click();
+  await expect.poll(() => ann.page.getByRole('textbox', { name: 'Query' }).inputValue(), { timeout: PATIENCE_MS }).toBe('done:true');
+  await ann.page.getByRole('textbox', { name: 'Query' }).fill('type:');
+  await ann.page.getByText(/^text: at character/).waitFor();
+  await ann.page.getByRole('textbox', { name: 'Query' }).fill('text:"comp*" order:-@relevance');
+  await ann.page.getByText('1 object, kept up to date').waitFor();
+  await show(ann, 'query-text');
   await ann.openTab('History');
   const time = ann.page.getByRole('slider', { name: 'Time' });
   await time.waitFor();
@@ -164,6 +246,8 @@ test('the other pages of a space', async () => {
 test('identity, devices, contacts, network, host', async () => {
   await ann.page.goto(`${ann.host.origin}/#/`);
   await ann.page.getByRole('heading', { name: 'Spaces', level: 1 }).waitFor();
+  // What a user has made, and not what the space keeps for itself.
+  await ann.page.getByRole('main').getByRole('listitem').filter({ hasText: 'Garden' }).getByText('8 objects').waitFor();
   await show(ann, 'spaces');
   await ann.page.getByRole('main').getByRole('button', { name: 'Restore' }).click();
   await ann.page.getByRole('dialog', { name: 'Restore an archive' }).waitFor();
@@ -173,6 +257,11 @@ test('identity, devices, contacts, network, host', async () => {
     await ann.openPage(page);
     await show(ann, page.toLowerCase());
   }
+  const doctor = ann.page.getByRole('region', { name: 'Whether it is whole' });
+  await doctor.getByRole('button', { name: 'Check what is stored' }).click();
+  await doctor.getByText('everything is whole').waitFor();
+  await doctor.scrollIntoViewIfNeeded();
+  await show(ann, 'host-doctor');
   await ann.openPage('Devices');
   await ann.page.getByRole('button', { name: 'Add a device' }).click();
   await ann.readInvitation();
@@ -247,7 +336,7 @@ test('the keyboard leads everywhere, and every stop is seen', async () => {
 test('nothing moves by itself while a page is loaded', async () => {
   const { page } = ann;
   const pages = ['', 'profile', 'devices', 'contacts', 'network', 'host', 'simulation'];
-  const ofSpace = ['objects', 'documents', 'query', 'history', 'members', 'feeds', 'replication', 'settings'].map((name) => `space/${space}/${name}`);
+  const ofSpace = ['objects', 'documents', 'search', 'query', 'queues', 'history', 'members', 'feeds', 'replication', 'settings'].map((name) => `space/${space}/${name}`);
   /** @type {string[]} */
   const moved = [];
   for (const { look, viewport } of LOOKS.filter(({ look }) => look !== 'dark')) {

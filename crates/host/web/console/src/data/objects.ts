@@ -19,7 +19,7 @@ export function useObjects(space: Space, query: QueryInput): { objects: readonly
 }
 
 /** The type of the objects in which a space keeps its schemas. */
-const SCHEMA_TYPE = 'dxos.org/type/Schema';
+export const SCHEMA_TYPE = 'dxos.org/type/Schema';
 
 /** Whether an object is one of those that a space keeps for itself. */
 export function isInternal(type: string): boolean {
@@ -33,4 +33,14 @@ export function useSchemas(space: Space): readonly SchemaInfo[] {
   const { objects } = useObjects(space, { type: SCHEMA_TYPE });
   const { value } = useLoad(() => space.schemas(), [space, objects]);
   return value ?? NO_SCHEMAS;
+}
+
+/**
+ * How many objects a space has, without those that it keeps for itself: the one of its
+ * properties, and its schemas.
+ */
+export function useObjectCount(space: Space): number | undefined {
+  const { objects: all } = useStore(space.pipeline);
+  const { objects: schemas, loaded } = useObjects(space, { type: SCHEMA_TYPE });
+  return loaded ? Math.max(0, all - 1 - schemas.length) : undefined;
 }

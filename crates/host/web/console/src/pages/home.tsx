@@ -1,5 +1,6 @@
 import type { IdentityInfo, Space } from '@dxos-rs/client';
 import { useName, useSpacesByName } from '../data/client.js';
+import { useObjectCount } from '../data/objects.js';
 import { useStore } from '../data/store.js';
 import { href } from '../router.js';
 import { openDialog } from '../shell/dialogs.js';
@@ -44,9 +45,15 @@ export function Home({ identity }: { identity: IdentityInfo }) {
   );
 }
 
+/** How many objects are in a space; the room for it is there before the host has said so. */
+function Count({ space }: { space: Space }) {
+  const count = useObjectCount(space);
+  return count === undefined ? '\u00a0' : plural(count, 'object');
+}
+
 function SpaceRow({ space }: { space: Space }) {
   const name = useName(space);
-  const { objects, missingBlocks } = useStore(space.pipeline);
+  const { missingBlocks } = useStore(space.pipeline);
   const role = useStore(space.role);
   const departure = useStore(space.departure);
   const state = useStore(space.state);
@@ -58,7 +65,7 @@ function SpaceRow({ space }: { space: Space }) {
           {name}
         </a>
         <span className="small faint">
-          {state === 'closed' ? 'Not in use on this device' : plural(objects, 'object')}
+          {state === 'closed' ? 'Not in use on this device' : <Count space={space} />}
           {missingBlocks > 0 && `, ${plural(missingBlocks, 'block')} on the way`}
         </span>
       </div>

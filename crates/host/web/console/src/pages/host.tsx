@@ -7,6 +7,7 @@ import { setTheme, type Theme, useTheme } from '../shell/theme.js';
 import { Button, ConfirmButton, copy, Figure, Segments } from '../ui/controls.js';
 import { formatBytes, formatCount, formatDuration } from '../ui/format.js';
 import { toast } from '../ui/toast.js';
+import { Doctor } from './doctor.js';
 
 const THEMES: ReadonlyArray<{ value: Theme; label: string }> = [
   { value: 'system', label: 'System' },
@@ -70,6 +71,7 @@ export function HostPage() {
             </div>
           </div>
         </section>
+        <Doctor />
         <Access />
         <section className="card" aria-labelledby="look-title">
           <div className="card-head">

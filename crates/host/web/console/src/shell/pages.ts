@@ -11,7 +11,9 @@ export interface PageName {
 export const SPACE_PAGES: readonly PageName[] = [
   { id: 'objects', title: 'Objects', icon: 'objects' },
   { id: 'documents', title: 'Documents', icon: 'text' },
+  { id: 'search', title: 'Search', icon: 'search' },
   { id: 'query', title: 'Query', icon: 'query' },
+  { id: 'queues', title: 'Queues', icon: 'queue' },
   { id: 'history', title: 'History', icon: 'history' },
   { id: 'members', title: 'Members', icon: 'contacts' },
   { id: 'feeds', title: 'Feeds', icon: 'feeds' },

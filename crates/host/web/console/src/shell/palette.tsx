@@ -1,7 +1,7 @@
 import { type KeyboardEvent, useId, useMemo, useState } from 'react';
 import { nameOf, useClient, useSpacesByName } from '../data/client.js';
 import { useStore } from '../data/store.js';
-import { href, navigate, useRoute } from '../router.js';
+import { href, navigate, searchHref, useRoute } from '../router.js';
 import { useModal } from '../ui/dialog.js';
 import { Icon, type IconName } from '../ui/icon.js';
 import { toast } from '../ui/toast.js';
@@ -17,6 +17,7 @@ interface Command {
 }
 
 const SHOWN = 60;
+const NO_COMMANDS: readonly Command[] = [];
 
 /** The command palette: everything by its name. */
 export function Palette({ onClose }: { onClose: () => void }) {
@@ -25,7 +26,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const commands = useCommands();
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
-  const found = useMemo(() => search(commands, text).slice(0, SHOWN), [commands, text]);
+  const searches = useSearches(text);
+  const found = useMemo(() => [...search(commands, text).slice(0, SHOWN), ...searches], [commands, text, searches]);
   const chosen = Math.min(at, found.length - 1);
   const choose = (command: Command | undefined) => {
     if (!command) return;
@@ -103,6 +105,24 @@ function search(commands: readonly Command[], text: string): Command[] {
     .filter((one) => one.rank >= 0)
     .sort((one, other) => one.rank - other.rank)
     .map((one) => one.command);
+}
+
+/** Spaces that are offered to be searched. */
+const SEARCHED_MAX = 8;
+
+/** Searches for what was typed: in the space that shows, or else in every one. */
+function useSearches(text: string): readonly Command[] {
+  const spaces = useSpacesByName();
+  const { parts } = useRoute();
+  const words = text.trim();
+  if (words === '') return NO_COMMANDS;
+  const here = parts[0] === 'space' ? spaces.filter((space) => space.key === parts[1]) : [];
+  return (here.length > 0 ? here : spaces.filter((space) => space.isOpen)).slice(0, SEARCHED_MAX).map((space) => ({
+    group: 'Search',
+    title: `Search “${words}” in ${nameOf(space)}`,
+    icon: 'search',
+    run: () => navigate(searchHref(space.key, words)),
+  }));
 }
 
 function useCommands(): readonly Command[] {

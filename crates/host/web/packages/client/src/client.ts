@@ -9,7 +9,7 @@ import { Cell, until } from './core/store.js';
 import { Echo } from './echo/echo.js';
 import { parseHost, socketMaker, storageOf, takePageToken } from './environment.js';
 import { ClientStateError, ConnectionError } from './errors.js';
-import type { ClientInfo, ClientStatus, GarbageInfo, IdentityInfo, Json, Methods, Metrics, NetworkInfo, OneTimeToken, UsageInfo } from './generated/protocol.js';
+import type { ClientInfo, ClientStatus, DoctorInfo, GarbageInfo, IdentityInfo, Json, Methods, Metrics, NetworkInfo, OneTimeToken, UsageInfo } from './generated/protocol.js';
 import { Halo } from './halo.js';
 import { Mesh } from './mesh.js';
 import { Serializer } from './serializer.js';
@@ -258,6 +258,10 @@ export class Client implements ClientApi {
 
   gc(): Promise<GarbageInfo> {
     return this.#link.call('client.gc', {}, 'always', null);
+  }
+
+  doctor(options: { repair?: boolean } = {}): Promise<DoctorInfo> {
+    return this.#link.call('client.doctor', { repair: options.repair ?? false }, 'always', null);
   }
 
   hostConfig(): Promise<Json> {

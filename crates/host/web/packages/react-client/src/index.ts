@@ -9,5 +9,6 @@ export * from './halo.js';
 export * from './invitation.js';
 export * from './objects.js';
 export * from './provider.js';
+export * from './queue.js';
 export * from './space.js';
 export { useStore } from './store.js';

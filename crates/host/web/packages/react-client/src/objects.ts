@@ -36,13 +36,8 @@ export type MaybeSpace = Space | null | undefined;
 export function useQuery<T extends object = Properties>(space: MaybeSpace, query?: QueryInput): ReadonlyArray<EchoObject<T>> {
   const spec = JSON.stringify(querySpec(query));
   const live = useMemo(() => {
-    const { filter, order, limit, deleted } = JSON.parse(spec) as ReturnType<typeof querySpec>;
-    return space?.db.query<T>({
-      ...(filter === undefined ? {} : { filter }),
-      ...(order ? { order } : {}),
-      ...(typeof limit === 'number' ? { limit } : {}),
-      ...(deleted ? { deleted } : {}),
-    });
+    const { limit, ...rest } = JSON.parse(spec) as ReturnType<typeof querySpec>;
+    return space?.db.query<T>(typeof limit === 'number' ? { ...rest, limit } : rest);
   }, [space, spec]);
   return useStore<ReadonlyArray<EchoObject<T>>>(live ?? NONE);
 }

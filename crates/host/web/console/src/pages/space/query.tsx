@@ -3,13 +3,13 @@ import type { EchoComparison, EchoFilter, EchoValue, ExplanationInfo, OrderSpec,
 import { useObjects, useSchemas } from '../../data/objects.js';
 import { columnsOf, countTypes, rowsOf } from '../../data/rows.js';
 import { schemaOf } from '../../data/schema.js';
-import { asError, useLoad, useSettled } from '../../data/store.js';
+import { asError, useAction, useLoad, useSettled } from '../../data/store.js';
 import { href, navigate } from '../../router.js';
 import { Button, copy, Empty, Field, IconButton, Input, Note, Segments, Select } from '../../ui/controls.js';
 import { formatCount, plural, shortType } from '../../ui/format.js';
 import { Table } from './table.js';
 
-type Mode = 'form' | 'json';
+type Mode = 'form' | 'text' | 'json';
 type Operator = EchoComparison | 'contains' | 'prefix' | 'exists' | 'missing';
 
 interface Condition {
@@ -21,6 +21,7 @@ interface Condition {
 
 const MODES: ReadonlyArray<{ value: Mode; label: string }> = [
   { value: 'form', label: 'Form' },
+  { value: 'text', label: 'Text' },
   { value: 'json', label: 'JSON' },
 ];
 
@@ -74,6 +75,9 @@ export function QueryTab({ space }: { space: Space }) {
   const [limit, setLimit] = useState('');
   const [deleted, setDeleted] = useState<NonNullable<QueryInput['deleted']>>('exclude');
   const [json, setJson] = useState('');
+  const [text, setText] = useState('');
+  const [, run] = useAction();
+  const read = useRead(space, mode === 'text' ? text : '');
   const built = useMemo<QueryInput>(() => {
     const filters = conditions.filter((condition) => condition.path.trim() !== '').map(filterOf);
     const filter = filters.length > 1 ? (any ? { or: filters } : { and: filters }) : filters[0];
@@ -88,12 +92,13 @@ export function QueryTab({ space }: { space: Space }) {
   }, [type, conditions, any, order, limit, deleted]);
   const [query, problem] = useMemo<[QueryInput, string | undefined]>(() => {
     if (mode === 'form') return [built, undefined];
+    if (mode === 'text') return [read.query, read.problem];
     try {
       return [JSON.parse(json) as QueryInput, undefined];
     } catch (error) {
       return [{ limit: 0 }, `This is no JSON: ${asError(error).message}`];
     }
-  }, [mode, built, json]);
+  }, [mode, built, json, read]);
   const settled = useSettled(query, 250);
   const { objects: everything } = useObjects(space, {});
   const types = useMemo(() => countTypes(rowsOf(everything)), [everything]);
@@ -108,7 +113,10 @@ export function QueryTab({ space }: { space: Space }) {
             value={mode}
             options={MODES}
             onChange={(next) => {
-              if (next === 'json') setJson(JSON.stringify(built, null, 2));
+              // What was asked goes on in the other form.
+              const asked = mode === 'form' ? built : query;
+              if (next === 'json' && problem === undefined) setJson(JSON.stringify(asked, null, 2));
+              if (next === 'text' && problem === undefined) void run(async () => setText(await space.db.formatQuery(asked)));
               setMode(next);
             }}
           />
@@ -116,7 +124,11 @@ export function QueryTab({ space }: { space: Space }) {
             Copy as code
           </Button>
         </div>
-        {mode === 'json' ? (
+        {mode === 'text' ? (
+          <Field label="Query" error={problem} hint={TEXT_HINT}>
+            {(ids) => <textarea {...ids} className="textarea mono" rows={6} spellCheck={false} value={text} onChange={(event) => setText(event.target.value)} />}
+          </Field>
+        ) : mode === 'json' ? (
           <Field label="Query" error={problem} hint="type, where, filter, order, limit, deleted">
             {(ids) => <textarea {...ids} className="textarea mono" rows={12} spellCheck={false} value={json} onChange={(event) => setJson(event.target.value)} />}
           </Field>
@@ -234,8 +246,21 @@ export function QueryTab({ space }: { space: Space }) {
   );
 }
 
+const TEXT_HINT = (
+  <>
+    As <code>dx query</code> takes it: <code>type:Task done:false text:"quick bro*" order:-@relevance limit:10</code>
+  </>
+);
+
+/** A query in its text form, read by the host as somebody types; the last one that was one stays. */
+function useRead(space: Space, text: string): { query: QueryInput; problem: string | undefined } {
+  const settled = useSettled(text, 200);
+  const { value, error } = useLoad(() => space.db.parseQuery(settled), [space, settled]);
+  return useMemo(() => ({ query: value ?? {}, problem: error?.message }), [value, error]);
+}
+
 /** How the query was answered: by an index, or by looking at everything. */
-function Explained({ space, query }: { space: Space; query: QueryInput }) {
+export function Explained({ space, query }: { space: Space; query: QueryInput }) {
   const key = JSON.stringify(query);
   // eslint-disable-next-line react-hooks/exhaustive-deps
   const { value } = useLoad(() => space.db.explain(query), [space, key]);

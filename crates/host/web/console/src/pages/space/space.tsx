@@ -15,11 +15,13 @@ import { SpaceSettings } from './settings.js';
 
 const Documents = lazy(() => import('./documents.js').then((module) => ({ default: module.Documents })));
 const QueryTab = lazy(() => import('./query.js').then((module) => ({ default: module.QueryTab })));
+const Queues = lazy(() => import('./queues.js').then((module) => ({ default: module.Queues })));
+const Search = lazy(() => import('./search.js').then((module) => ({ default: module.Search })));
 const History = lazy(() => import('./history.js').then((module) => ({ default: module.History })));
 const Feeds = lazy(() => import('./feeds.js').then((module) => ({ default: module.Feeds })));
 const Replication = lazy(() => import('./replication.js').then((module) => ({ default: module.Replication })));
 
-const FILLING = new Set(['objects', 'documents', 'query', 'history']);
+const FILLING = new Set(['objects', 'documents', 'search', 'query', 'queues', 'history']);
 
 /** A space, with its pages as tabs. */
 export function SpacePage({ spaceKey, page, item }: { spaceKey: string; page: string; item: string | undefined }) {
@@ -105,6 +107,10 @@ function Tab({ space, page, item }: { space: Space; page: string; item: string |
       return <Documents space={space} item={item} mayWrite={mayWrite} />;
     case 'query':
       return <QueryTab space={space} />;
+    case 'search':
+      return <Search space={space} />;
+    case 'queues':
+      return <Queues space={space} item={item} mayWrite={mayWrite} />;
     case 'history':
       return <History space={space} mayWrite={mayWrite} />;
     case 'members':

@@ -1,4 +1,4 @@
-import type { ClientStatus, GarbageInfo, Json, Methods, Metrics, OneTimeToken, UsageInfo } from '../generated/protocol.js';
+import type { ClientStatus, DoctorInfo, GarbageInfo, Json, Methods, Metrics, OneTimeToken, UsageInfo } from '../generated/protocol.js';
 import type { SpaceSerializer } from './archive.js';
 import type { Echo, Space } from './space.js';
 import type { Halo } from './halo.js';
@@ -97,6 +97,13 @@ export interface ClientApi {
    * room of everything that was deleted.
    */
   gc(): Promise<GarbageInfo>;
+  /**
+   * Checks everything that the host has stored, as `dx doctor`: every block against its hash, its
+   * signature and the block before it, and objects, indexes and queues against the blocks. All of
+   * it is read. With `repair` what is derived and wrong is made anew, and what is of spaces that
+   * are gone is removed; blocks are never touched.
+   */
+  doctor(options?: { repair?: boolean }): Promise<DoctorInfo>;
   /** The configuration of the host, without secrets. */
   hostConfig(): Promise<Json>;
   /** A token for another browser or program. */

@@ -148,6 +148,15 @@ export interface Database {
   groupCount(path: string, query?: QueryInput): Promise<GroupInfo[]>;
   /** Runs a query and tells how it was answered: by which index, and what was read. */
   explain(query?: QueryInput): Promise<ExplanationInfo>;
+  /**
+   * Reads a query in its text form, as `dx query` takes it:
+   * `type:Task done:false text:"quick bro*" order:-@relevance limit:10`.
+   *
+   * @throws {HostError} when it is none, with the place and what is expected there.
+   */
+  parseQuery(text: string): Promise<QueryInput>;
+  /** Writes a query in its text form. */
+  formatQuery(query: QueryInput): Promise<string>;
   /** Asks once for everything. */
   find<T extends object = Properties>(query?: QueryInput): Promise<Array<EchoObject<T>>>;
   /** An object that is known here: shown by a query, followed, or just added. */

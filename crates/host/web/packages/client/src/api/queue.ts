@@ -2,8 +2,8 @@ import type { QueueInfo, QueueItemInfo, QueuePosition, RetentionInfo } from '../
 import type { Live } from './store.js';
 
 /** An item of a queue. */
-export interface QueueItem extends Omit<QueueItemInfo, 'value'> {
-  readonly value: unknown;
+export interface QueueItem<T = unknown> extends Omit<QueueItemInfo, 'value'> {
+  readonly value: T;
 }
 
 /** A part of a queue, as it came to the host's device. */
@@ -28,6 +28,11 @@ export interface Queue {
   items(options?: { after?: QueuePosition; limit?: number }): Promise<QueueItem[]>;
   /** The last items in that order, the latest first. */
   latest(options?: { before?: QueuePosition; limit?: number }): Promise<QueueItem[]>;
+  /**
+   * The last items in that order, the latest last, kept up to date: up to 100, or as many as is
+   * said, 1,024 at most. An item keeps its identity, so that only new ones render.
+   */
+  tail(limit?: number): Live<readonly QueueItem[]>;
   /** Says how much it is to hold, for everybody; without a bound everything stays. */
   setRetention(retention: RetentionInfo): Promise<void>;
   /** Hears what is there and what comes, page by page, until the function that it returns is called. */

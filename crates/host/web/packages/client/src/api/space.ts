@@ -78,6 +78,8 @@ export interface Space {
   readonly epochs: Live<readonly EpochInfo[]>;
   /** How far the erasure is that was asked for last; null when there was none. */
   readonly erasure: Live<ErasureInfo | null | undefined>;
+  /** The queues that there are, by their names. */
+  readonly queues: Live<readonly QueueInfo[]>;
   /** Its objects. */
   readonly db: Database;
 
@@ -138,8 +140,6 @@ export interface Space {
   erase(options?: { shareState?: boolean }): Promise<ErasureInfo>;
   /** An append-only log of it, by its name of 1 to 256 bytes; the first item makes it. */
   queue(name: string): Queue;
-  /** The queues that there are. */
-  queues(): Promise<QueueInfo[]>;
   /** How much of it is stored; all of it is read. */
   stats(): Promise<SpaceStatsInfo>;
 

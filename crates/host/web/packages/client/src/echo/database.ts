@@ -147,6 +147,15 @@ export class Database implements DatabaseApi {
     return this.link.call('echo.explain', { space: this.spaceKey, query: querySpec(input) }, 'always');
   }
 
+  async parseQuery(text: string): Promise<QueryInput> {
+    const { limit, ...query } = await this.link.call('echo.parseQuery', { text }, 'always');
+    return typeof limit === 'number' ? { ...query, limit } : query;
+  }
+
+  async formatQuery(input: QueryInput): Promise<string> {
+    return (await this.link.call('echo.formatQuery', { query: querySpec(input) }, 'always')).text;
+  }
+
   getObjectById<T extends object = Properties>(id: string): EchoObject<T> | undefined {
     return this.view(id, false) as EchoObject<T> | undefined;
   }

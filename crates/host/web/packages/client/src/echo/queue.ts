@@ -3,10 +3,13 @@ import type { Queue as QueueApi, QueueItem, QueuePage } from '../api/queue.js';
 import type { Live } from '../api/store.js';
 import { live, type Context } from '../context.js';
 import type { Methods, QueueInfo, QueueItemInfo, QueuePosition, RetentionInfo } from '../generated/protocol.js';
+import { Tail } from './tail.js';
 import { decode, encode } from './values.js';
 
 /** Items that are read at once when nothing is said. */
 const PAGE = 100;
+/** Items that the host reads at once. */
+const TAIL_MAX = 1024;
 
 function toItem(info: QueueItemInfo): QueueItem {
   return { ...info, value: decode(info.value) };
@@ -15,6 +18,7 @@ function toItem(info: QueueItemInfo): QueueItem {
 export class Queue implements QueueApi {
   readonly info: Live<QueueInfo | undefined>;
   readonly #info;
+  readonly #tails = new Map<number, Tail>();
 
   constructor(
     private readonly context: Context,
@@ -40,6 +44,16 @@ export class Queue implements QueueApi {
 
   async latest(options: { before?: QueuePosition; limit?: number } = {}): Promise<QueueItem[]> {
     return this.#items('descending', options.before, options.limit);
+  }
+
+  tail(limit = PAGE): Live<readonly QueueItem[]> {
+    const held = Math.max(1, Math.min(TAIL_MAX, Math.floor(limit)));
+    let tail = this.#tails.get(held);
+    if (!tail) {
+      tail = new Tail(this, held);
+      this.#tails.set(held, tail);
+    }
+    return tail;
   }
 
   async setRetention(retention: RetentionInfo): Promise<void> {

@@ -52,6 +52,7 @@ export class Space implements SpaceApi {
   readonly syncStatus: Live<SyncStatusInfo | undefined>;
   readonly epochs: Live<readonly EpochInfo[]>;
   readonly erasure: Live<ErasureInfo | null | undefined>;
+  readonly queues: Live<readonly QueueInfo[]>;
   readonly state: SpaceApi['state'];
   readonly reason: SpaceApi['reason'];
   readonly error: SpaceApi['error'];
@@ -66,6 +67,7 @@ export class Space implements SpaceApi {
   readonly #context: Context;
   readonly #hosted: HostedInvitations;
   readonly #editors = new Set<Editor>();
+  readonly #queues = new Map<string, Queue>();
 
   constructor(given: Context, info: SpaceInfo) {
     this.key = info.key;
@@ -88,6 +90,7 @@ export class Space implements SpaceApi {
     this.syncStatus = live<SyncStatusInfo | undefined>(context, { topic: 'syncStatus', space: this.key }, undefined);
     this.epochs = live<readonly EpochInfo[]>(context, { topic: 'epochs', space: this.key }, []);
     this.erasure = live<ErasureInfo | null | undefined>(context, { topic: 'erasure', space: this.key }, undefined);
+    this.queues = live<readonly QueueInfo[]>(context, { topic: 'queues', space: this.key }, []);
     this.db = new Database({
       ...context,
       space: this.key,
@@ -207,11 +210,12 @@ export class Space implements SpaceApi {
   }
 
   queue(name: string): Queue {
-    return new Queue(this.#context, this.key, name);
-  }
-
-  queues(): Promise<QueueInfo[]> {
-    return this.#read('echo.queues', {});
+    let queue = this.#queues.get(name);
+    if (!queue) {
+      queue = new Queue(this.#context, this.key, name);
+      this.#queues.set(name, queue);
+    }
+    return queue;
   }
 
   stats(): Promise<SpaceStatsInfo> {

@@ -189,6 +189,8 @@ object?: string | null, } | { "topic": "epochs",
 /** The space. */
 space: string, } | { "topic": "erasure",
 /** The space. */
+space: string, } | { "topic": "queues",
+/** The space. */
 space: string, } | { "topic": "queue",
 /** The space. */
 space: string,
@@ -566,7 +568,7 @@ export type SpaceStateInfo = "closed" | "control-only" | "deleted" | "inactive" 
 
 /** What of a space is here and what is missing. */
 export type PipelineInfo = {
-/** Objects that exist and are not deleted. */
+/** Objects that exist and are not deleted, its properties and schemas among them. */
 objects: number,
 /** Blocks here. */
 blocks: number,
@@ -890,6 +892,52 @@ diskBytesBefore: number,
 /** And after. */
 diskBytesAfter: number, };
 
+/** What checking everything that is stored has found. */
+export type DoctorInfo = {
+/** Whether nothing is wrong, or not any more. */
+whole: boolean,
+/** Of every space, the one in which the identity keeps its devices among them. */
+spaces: Array<CheckupInfo>,
+/** Rows of spaces that are not on this device any more. */
+orphanRows: number,
+/** Their bytes. */
+orphanBytes: number,
+/** Whether those were removed. */
+orphansRemoved: boolean, };
+
+/** What checking one space has found. */
+export type CheckupInfo = {
+/** The space. */
+space: string,
+/** Whether nothing is wrong, or not any more. */
+whole: boolean,
+/** Blocks that were checked. */
+blocks: number,
+/** Objects that were compared with what their blocks say. */
+objects: number,
+/** Rows of indexes that were compared with the objects. */
+indexRows: number,
+/** What is wrong: the first hundred things. */
+findings: Array<FindingInfo>,
+/** How many more there are. */
+more: number,
+/** Whether what is derived was, or is being, made anew. */
+repaired: boolean, };
+
+/** Something that is wrong. */
+export type FindingInfo = {
+/** What it is wrong with, such as `block`, `index` or `object`. */
+kind: string,
+/** Whether that is made from blocks, and can be made anew. */
+derived: boolean,
+/** Where, and what it is. */
+text: string, };
+
+/** Checks everything that is stored: see `dx doctor`. */
+export type RunDoctor = {
+/** Whether what is derived and wrong is made anew, and what is of no space removed. */
+repair?: boolean, };
+
 /** Asks who has stored a space. */
 export type ReadSyncStatus = {
 /** The space. */
@@ -1184,6 +1232,16 @@ query: QuerySpec,
 size: number,
 /** Only what is behind this cursor: `next` of a page of the same order. */
 after?: string | null, };
+
+/** A query in its text form, as `dx query` takes it. */
+export type QueryText = {
+/** The text, such as `type:Task done:false text:"quick bro*" order:-@relevance`. */
+text: string, };
+
+/** A query that is to be written as text. */
+export type FormatQuery = {
+/** The query. */
+query: QuerySpec, };
 
 /** Follows a reference. */
 export type ResolveRef = {
@@ -2002,6 +2060,7 @@ export interface Methods {
   "client.reset": { params: Reset; result: Nothing };
   "client.usage": { params: Nothing; result: UsageInfo };
   "client.gc": { params: Nothing; result: GarbageInfo };
+  "client.doctor": { params: RunDoctor; result: DoctorInfo };
   "client.metrics": { params: Nothing; result: Metrics };
   "halo.identity": { params: Nothing; result: IdentityInfo | null };
   "halo.createIdentity": { params: ProfileParams; result: IdentityInfo };
@@ -2049,6 +2108,8 @@ export interface Methods {
   "echo.count": { params: AskQuery; result: CountInfo };
   "echo.groupCount": { params: GroupCount; result: GroupInfo[] };
   "echo.explain": { params: AskQuery; result: ExplanationInfo };
+  "echo.parseQuery": { params: QueryText; result: QuerySpec };
+  "echo.formatQuery": { params: FormatQuery; result: QueryText };
   "echo.queues": { params: SpaceParams; result: QueueInfo[] };
   "echo.appendItems": { params: AppendItems; result: AppendedInfo };
   "echo.readQueue": { params: ReadQueue; result: QueuePageInfo };
@@ -2104,6 +2165,7 @@ export interface Topics {
   "syncStatus": { value: SyncStatusInfo; change: never };
   "epochs": { value: EpochInfo[]; change: never };
   "erasure": { value: ErasureInfo | null; change: never };
+  "queues": { value: QueueInfo[]; change: never };
   "queue": { value: QueueInfo | null; change: never };
   "query": { value: QueryPart; change: QueryChange };
   "object": { value: ObjectInfo | null; change: never };

@@ -96,8 +96,49 @@ describe('one host', () => {
     const info = await shows(queue.info, (one) => one?.items === 2);
     expect(info).toMatchObject({ name: 'chat', retention: { itemsMax: 2 } });
     expect(heard).toEqual([page.items[0]!.value, 'two', 3, 'four']);
-    expect((await space!.queues()).map((one) => one.name)).toEqual(['chat']);
+    expect((await space!.queues.load()).map((one) => one.name)).toEqual(['chat']);
     await expect(queue.read({ from: '00000000-7' })).rejects.toThrow(/cursor/);
+    stop();
+    // The last items are a store.
+    const tail = queue.tail(3);
+    expect(queue.tail(3)).toBe(tail);
+    const last3 = await shows(tail, (items) => items.length === 2);
+    expect(last3.map((item) => item.value)).toEqual([3, 'four']);
+    const unfollow = tail.subscribe(() => {});
+    await queue.append(['five', 'six']);
+    await eventually(() => tail.get().map((item) => item.value).join() === 'five,six');
+    unfollow();
+  });
+
+  it('reads queries in their text form, and finds by words with the place of each', async () => {
+    const space = await client.createSpace({ name: 'Words' });
+    space.db.add({ title: 'The quick brown fox' }, { type: 'note' });
+    space.db.add({ title: 'Brown bread, and a broth' }, { type: 'note' });
+    await space.db.flush();
+    const query = await space.db.parseQuery('type:note text:"quick bro*" order:-@relevance limit:5');
+    expect((await space.db.find<{ title: string }>(query)).map(({ title }) => title)).toEqual(['The quick brown fox']);
+    expect(await space.db.parseQuery(await space.db.formatQuery(query))).toEqual(query);
+    await expect(space.db.parseQuery('type:')).rejects.toThrow(/at character/);
+    const found = await space.db.query({ text: 'bro*', order: ['-@meta.relevance'], highlights: true }).load();
+    expect(found).toHaveLength(2);
+    expect(found[0]![META].info.score).toBeGreaterThan(0);
+    const quick = found.find((object) => String(object['title']).includes('quick'));
+    expect(quick![META].info.highlights).toEqual([{ path: 'title', ranges: [[10, 15]] }]);
+  });
+
+  it('has the host check what it has stored', async () => {
+    const report = await client.doctor();
+    expect(report).toMatchObject({ whole: true, orphanRows: 0, orphansRemoved: false });
+    expect(report.spaces.some(({ space, findings }) => client.getSpace(space) !== undefined && findings.length === 0)).toBe(true);
+    const space = client.spaces.get()[0]!;
+    const follow = space.db.query();
+    const stop = follow.subscribe(() => {});
+    await shows(follow.loaded, Boolean);
+    // Spaces are made anew under what follows them.
+    expect(await client.doctor({ repair: true })).toMatchObject({ whole: true, orphansRemoved: true });
+    const added = space.db.add({ title: 'Afterwards' }, { type: 'note' });
+    await eventually(() => follow.get().some(({ objectId }) => objectId === added.objectId));
+    await space.db.flush();
     stop();
   });
 

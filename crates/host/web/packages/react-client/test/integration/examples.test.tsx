@@ -85,6 +85,13 @@ const EXPECTED: Record<string, { shows: RegExp; then?: () => Promise<void> }> = 
       expect(screen.getAllByRole<HTMLInputElement>('checkbox')[0]!.checked).toBe(!was);
     },
   },
+  useQueue: {
+    shows: /Send/,
+    then: async () => {
+      fireEvent.click(screen.getByText('Send'));
+      await waitFor(() => expect(screen.getByRole('listitem').textContent).toBe('Ann: Good morning'), { timeout: 5000 });
+    },
+  },
   useSpace: { shows: /0 peers/ },
   useSpaceInvitations: {
     shows: /Invite/,
