@@ -39,6 +39,8 @@ try {
   add('table of 100,000 objects: opened', table.opened, 'ms');
   add('table of 100,000 objects: from one frame to the next', table.frames, 'ms');
   add('table of 100,000 objects: frames', table.counts, '');
+  add('the same over an empty page: from one frame to the next', table.empty.frames, 'ms');
+  add('the same over an empty page: frames', table.empty.counts, '');
 } finally {
   await browser.close();
 }

@@ -9,6 +9,8 @@ import { percentile } from './percentile.mjs';
 const SCROLL_MS = 5000;
 /** How far a turn of the wheel goes: ten times as fast as a page can be read. */
 const TURN_PX = 400;
+/** From one frame to the next, at 60 a second. */
+const FRAME_MS = 1000 / 60;
 
 /**
  * @param {import('playwright-core').Browser} browser
@@ -34,36 +36,59 @@ export async function scrolling(browser, count) {
     const opened = { first, all: performance.now() - begun };
 
     const grid = page.getByRole('grid');
-    await grid.hover();
-    await page.evaluate(() => {
-      /** @type {number[]} */
-      const frames = [];
-      Object.assign(window, { frames });
-      const step = (/** @type {number} */ now) => {
-        frames.push(now);
-        requestAnimationFrame(step);
-      };
-      requestAnimationFrame(step);
-    });
-    await page.waitForTimeout(500);
-    const quiet = await take(page);
-    const end = performance.now() + SCROLL_MS;
-    while (performance.now() < end) await page.mouse.wheel(0, TURN_PX);
-    const busy = await take(page);
-    const interval = percentile(gaps(quiet), 50);
-    const between = gaps(busy);
-    const missed = between.reduce((sum, gap) => sum + Math.max(0, Math.round(gap / interval) - 1), 0);
-    const rows = await grid.evaluate((table) => table.scrollTop / 33);
+    const table = await turnWheel(page, grid);
+    const rows = await grid.evaluate((element) => element.scrollTop / 33);
     // What is drawn is where the wheel went.
     const drawn = await grid.getByRole('row').count();
+    const empty = await scrollNothing(page);
     return {
       opened,
-      frames: { p50: percentile(between, 50), p99: percentile(between, 99), longest: Math.max(...between) },
-      counts: { shown: busy.length, dropped: missed, 'rows passed': rows, 'rows in the page': drawn },
+      frames: between(table),
+      counts: { ...counts(table), 'rows passed': rows, 'rows in the page': drawn },
+      empty: { frames: between(empty), counts: counts(empty) },
     };
   } finally {
     await ann.leave();
   }
+}
+
+/**
+ * What the browser itself and the machine drop: the same wheel over a page on which nothing is
+ * written and no script runs but the one that counts.
+ *
+ * @param {import('playwright-core').Page} page
+ */
+async function scrollNothing(page) {
+  const empty = await page.context().newPage();
+  await page.close();
+  await empty.setContent('<main style="height: 100vh; overflow: auto"><div style="height: 3300000px"></div></main>');
+  return turnWheel(empty, empty.locator('main'));
+}
+
+/**
+ * Turns the wheel over something, and gives when frames were shown.
+ *
+ * @param {import('playwright-core').Page} page
+ * @param {import('playwright-core').Locator} over
+ * @returns {Promise<number[]>}
+ */
+async function turnWheel(page, over) {
+  await over.hover();
+  await page.evaluate(() => {
+    /** @type {number[]} */
+    const frames = [];
+    Object.assign(window, { frames });
+    const step = (/** @type {number} */ now) => {
+      frames.push(now);
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  });
+  await page.waitForTimeout(500);
+  await take(page);
+  const end = performance.now() + SCROLL_MS;
+  while (performance.now() < end) await page.mouse.wheel(0, TURN_PX);
+  return take(page);
 }
 
 /** @param {import('playwright-core').Page} page @returns {Promise<number[]>} */
@@ -74,6 +99,22 @@ function take(page) {
 /** @param {readonly number[]} times */
 function gaps(times) {
   return times.slice(1).map((time, at) => time - (times[at] ?? time));
+}
+
+/** @param {readonly number[]} times */
+function between(times) {
+  const all = gaps(times);
+  return { p50: percentile(all, 50), p99: percentile(all, 99), longest: Math.max(...all) };
+}
+
+/**
+ * How many frames were shown, and how many were left out: of a gap of n frames n - 1.
+ *
+ * @param {readonly number[]} times
+ */
+function counts(times) {
+  const missed = gaps(times).reduce((sum, gap) => sum + Math.max(0, Math.round(gap / FRAME_MS) - 1), 0);
+  return { shown: times.length, dropped: missed };
 }
 
 /** @param {Person} person @param {number} count */

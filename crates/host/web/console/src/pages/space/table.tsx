@@ -1,5 +1,4 @@
-import { type KeyboardEvent, memo, useCallback, useEffect, useId, useRef, useState } from 'react';
-import { useVirtualizer } from '@tanstack/react-virtual';
+import { type KeyboardEvent, memo, type MouseEvent, useCallback, useId, useRef, useState } from 'react';
 import type { EchoValue } from '@dxos-rs/client';
 import type { FieldSpec } from '../../data/schema.js';
 import { type Row, type Sorting, UPDATED } from '../../data/rows.js';
@@ -7,17 +6,20 @@ import { kindOf, showValue } from '../../data/values.js';
 import { Ago, IconButton } from '../../ui/controls.js';
 import { formatCount } from '../../ui/format.js';
 import { Icon } from '../../ui/icon.js';
+import { useRowsInView } from '../../ui/rows-in-view.js';
 import { PropertyEditor } from './fields.js';
 
-const WIDTHS: Partial<Record<FieldSpec['kind'], string>> = {
-  flag: '96px',
-  number: '112px',
-  counter: '112px',
-  time: '176px',
-  choice: '120px',
-  reference: '140px',
+/** Widths of columns that hold what is always short, in pixels. */
+const WIDTHS: Partial<Record<FieldSpec['kind'], number>> = {
+  flag: 96,
+  number: 112,
+  counter: 112,
+  time: 176,
+  choice: 120,
+  reference: 140,
 };
 const OPEN_WIDTH = 36;
+const TIME_WIDTH = 128;
 
 interface TableProps {
   label: string;
@@ -47,25 +49,20 @@ export function Table({ label, rows, columns, sorting, onSort, openId, onOpen, o
   const [place, setPlace] = useState<Place>({ row: 0, column: 0 });
   const [editing, setEditing] = useState(false);
   const height = useRowHeight();
-  const virtualizer = useVirtualizer({
-    count: rows.length,
-    getScrollElement: () => scroller.current,
-    estimateSize: () => height,
-    overscan: 10,
-    scrollPaddingStart: height,
-  });
-  useEffect(() => virtualizer.measure(), [virtualizer, height]);
+  const { placed, reveal } = useRowsInView(scroller, rows.length, height);
   const last = columns.length;
   const at = { row: Math.min(place.row, rows.length - 1), column: Math.min(place.column, last) };
-  const template = `${OPEN_WIDTH}px ${columns.map(widthOf).join(' ')} 128px`;
+  const template = `${OPEN_WIDTH}px ${columns.map(widthOf).join(' ')} ${TIME_WIDTH}px`;
+  // By the columns and not by what is in them: rows stand apart, and all have to be as wide.
+  const narrowest = columns.reduce((sum, field) => sum + leastWidthOf(field), OPEN_WIDTH + TIME_WIDTH);
 
   const move = useCallback(
     (row: number, column: number) => {
       const next = { row: Math.max(0, Math.min(rows.length - 1, row)), column: Math.max(0, Math.min(last, column)) };
       setPlace(next);
-      virtualizer.scrollToIndex(next.row);
+      reveal(next.row);
     },
-    [rows.length, last, virtualizer],
+    [rows.length, last, reveal],
   );
   const select = useCallback((row: number, column: number) => {
     setPlace({ row, column });
@@ -119,7 +116,8 @@ export function Table({ label, rows, columns, sorting, onSort, openId, onOpen, o
       aria-activedescendant={rows.length > 0 ? `${id}-${at.row}-${at.column}` : undefined}
       tabIndex={0}
       onKeyDown={press}
-      style={{ '--columns': template } as React.CSSProperties}
+      onMouseOver={tellWhole}
+      style={{ '--columns': template, '--columns-min': `${narrowest}px` } as React.CSSProperties}
     >
       <div className="table-head" role="row" aria-rowindex={1}>
         <span role="columnheader">
@@ -130,17 +128,17 @@ export function Table({ label, rows, columns, sorting, onSort, openId, onOpen, o
         ))}
         <Head name={UPDATED} label="Changed" sorting={sorting} onSort={onSort} />
       </div>
-      <div className="table-body" role="rowgroup" style={{ height: virtualizer.getTotalSize() }}>
-        {virtualizer.getVirtualItems().map((item) => {
-          const row = rows[item.index];
+      <div className="table-body" role="rowgroup" style={{ height: rows.length * height }}>
+        {placed.map(({ index, slot }) => {
+          const row = rows[index];
           if (!row) return null;
-          const here = item.index === at.row;
+          const here = index === at.row;
           return (
             <RowView
-              key={row.id}
+              key={slot}
               row={row}
-              index={item.index}
-              top={item.start}
+              index={index}
+              top={index * height}
               columns={columns}
               idPrefix={id}
               open={row.id === openId}
@@ -159,8 +157,26 @@ export function Table({ label, rows, columns, sorting, onSort, openId, onOpen, o
   );
 }
 
+const isTitle = (field: FieldSpec): boolean => field.name === 'title' || field.name === 'name';
+
+/** The width of a column. */
 function widthOf(field: FieldSpec): string {
-  return WIDTHS[field.kind] ?? (field.name === 'title' || field.name === 'name' ? 'minmax(220px, 2fr)' : 'minmax(150px, 1fr)');
+  const fixed = WIDTHS[field.kind];
+  return fixed === undefined ? `minmax(${leastWidthOf(field)}px, ${isTitle(field) ? 2 : 1}fr)` : `${fixed}px`;
+}
+
+/** Its least width, in pixels. */
+function leastWidthOf(field: FieldSpec): number {
+  return WIDTHS[field.kind] ?? (isTitle(field) ? 220 : 150);
+}
+
+/** What does not fit its cell is told in full to whoever points at it. */
+function tellWhole({ target }: MouseEvent) {
+  const cell = target instanceof Element ? target.closest<HTMLElement>('.cell') : null;
+  if (!cell) return;
+  const isCut = cell.scrollWidth > cell.clientWidth;
+  if (isCut) cell.title = cell.innerText;
+  else cell.removeAttribute('title');
 }
 
 /** The height of a row is a token, which is greater for fingers. */
@@ -228,7 +244,7 @@ const RowView = memo(function RowView(props: RowProps) {
       role="row"
       aria-rowindex={index + 2}
       aria-selected={open}
-      style={{ transform: `translateY(${top}px)` }}
+      style={{ top }}
     >
       <span role="gridcell" className="open-cell">
         <IconButton icon="open" label={`Open object ${formatCount(index + 1)}`} small tabIndex={-1} onClick={() => onOpen(row.id)} />
@@ -242,6 +258,7 @@ const RowView = memo(function RowView(props: RowProps) {
           return (
             <span key={field.name} role="gridcell" id={`${idPrefix}-${index}-${at}`} className="cell editing">
               <PropertyEditor
+                key={row.id}
                 field={field}
                 value={value}
                 autoFocus
@@ -261,7 +278,6 @@ const RowView = memo(function RowView(props: RowProps) {
             role="gridcell"
             id={`${idPrefix}-${index}-${at}`}
             className={`cell kind-${field.kind} ${here ? 'here' : ''}`}
-            title={kind === 'apart' ? undefined : showValue(value)}
             onMouseDown={() => select(index, at)}
             onDoubleClick={() => (kind === 'line' && onEdit ? edit(index, at) : onOpen(row.id))}
           >
