@@ -173,13 +173,14 @@ const text = {
 /** The type of the documents that the console makes. */
 export const DOCUMENT = 'dxos.org/type/Document@0.1.0';
 
-/** Types that a new space is offered. */
+/** Types that a new space is offered. All of their texts are searched by an index. */
 export const STARTERS: readonly SchemaInfo[] = [
   {
     type: 'dxos.org/type/Task@0.1.0',
     schema: {
       title: 'Task',
       type: 'object',
+      'x-echo-text': true,
       properties: {
         title: { type: 'string', maxLength: 500 },
         done: { type: 'boolean' },
@@ -195,6 +196,7 @@ export const STARTERS: readonly SchemaInfo[] = [
     schema: {
       title: 'Contact',
       type: 'object',
+      'x-echo-text': true,
       properties: {
         name: { type: 'string', maxLength: 200 },
         email: { type: 'string', maxLength: 320 },
@@ -210,6 +212,7 @@ export const STARTERS: readonly SchemaInfo[] = [
     schema: {
       title: 'Document',
       type: 'object',
+      'x-echo-text': true,
       properties: { title: { type: 'string', maxLength: 500 }, content: text },
       required: ['title'],
     },

@@ -51,6 +51,8 @@ describe('two people on two hosts', () => {
     await shows(annSpace.members, (members) => members.length === 2);
     await shows(bobSpace.members, (members) => members.some(({ profile }) => profile.displayName === 'Ann'));
     expect((await invitation.done()).identityKey).toBe(bob.halo.identity.get()?.identity);
+    // Whoever shares a space is a contact.
+    await shows(ann.halo.contacts, (contacts) => contacts.some(({ profile }) => profile.displayName === 'Bob'));
     await expect(bob.echo.join('no invitation').done()).rejects.toMatchObject({ name: 'InvitationError' });
   });
 
