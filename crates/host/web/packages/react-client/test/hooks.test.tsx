@@ -1,13 +1,13 @@
 // @vitest-environment jsdom
 /** How often hooks render, and what they show while the host is away: on a host whose messages are delivered by hand. */
-import { Client, type EchoObject, type Space } from '@dxos-rs/client';
+import { Client, type EchoObject, type QueueItem, type Space } from '@dxos-rs/client';
 import { act, cleanup, render, screen } from '@testing-library/react';
 import { memo, StrictMode, type ReactNode } from 'react';
 import { hydrateRoot } from 'react-dom/client';
 import { renderToString } from 'react-dom/server';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ModelHost, settle } from '../../client/test/support/model-host.js';
-import { ClientProvider, useClient, useConnection, useIdentity, useObject, useOrCreateFirstSpace, useQuery, useSpaces, useStatus, useText } from '../src/index.js';
+import { ClientProvider, useClient, useConnection, useIdentity, useObject, useOrCreateFirstSpace, useQuery, useQueue, useSpaces, useStatus, useText } from '../src/index.js';
 
 type Task = { title: string; done: boolean };
 
@@ -151,6 +151,32 @@ describe('what renders', () => {
     // Rows show `updated`, too: at most once more, with what the host says of the time.
     expect(Math.max(0, ...Object.values(confirmed))).toBeLessThanOrEqual(2);
     expect(host.transactions).toBe(2);
+  });
+
+  it('is the item that came to a queue, and the list that it is in', async () => {
+    const Item = memo(function Item({ item }: { item: QueueItem<string> }) {
+      count.of(item.id);
+      return <li>{item.value}</li>;
+    });
+    function Log() {
+      const { items } = useQueue<string>(useSpaces()[0], 'log');
+      return <ol>{items.map((item) => <Item key={item.id} item={item} />)}</ol>;
+    }
+    const item = (n: number) => ({ id: `i${n}`, position: { lamport: n, feed: 'y', seq: n, index: 0 }, author: { device: 'd' }, timeMs: n, value: `item ${n}` });
+    const info = (items: number) => ({ name: 'log', items, bytes: 0, retention: {}, end: String(items) });
+    const all = [item(1), item(2)];
+    host.values.set('queue', info(2));
+    host.answers.set('echo.readItems', () => [...all].reverse());
+    host.answers.set('echo.readQueue', ({ from }: { from: string }) => ({ takenBack: [], items: all.slice(Number(from)), next: String(all.length) }));
+    await show(<Log />);
+    expect(screen.getAllByRole('listitem').map((row) => row.textContent)).toEqual(['item 1', 'item 2']);
+    count.take();
+    all.push(item(3));
+    host.values.set('queue', info(3));
+    host.pump();
+    await deliver();
+    expect(screen.getAllByRole('listitem').map((row) => row.textContent)).toEqual(['item 1', 'item 2', 'item 3']);
+    expect(count.take()).toEqual({ i3: 2 });
   });
 
   it('is never torn: two components that show one object show the same of it', async () => {
