@@ -148,29 +148,38 @@ impl Database {
         self.check_poison()?;
         let bytes = batch.bytes() as u64 + WRITE_OVERHEAD_BYTES * (batch.len() as u64 + 1);
         self.check_space(bytes)?;
-        let mut keyspaces = Vec::with_capacity(batch.len());
-        for write in &batch {
-            keyspaces.push(self.keyspace_or_new(write.keyspace.name())?);
-        }
         let mut writes = self.engine.batch().durability(Some(PersistMode::Buffer));
-        for (write, keyspace) in batch.into_iter().zip(keyspaces) {
-            while keyspace.l0_table_count() >= RUNS_MAX && keyspace.tree.l0_run_count() >= RUNS_MAX
-            {
-                self.check_engine()?;
-                thread::sleep(RUNS_WAIT);
-            }
+        let mut open: Option<(&str, fjall::Keyspace)> = None;
+        for write in batch {
+            // Rows of one keyspace mostly come together.
+            let name = write.keyspace.name();
+            let keyspace = match open.take() {
+                Some((opened, keyspace)) if opened == name => keyspace,
+                _ => self.writable(name)?,
+            };
             match write.value {
                 Some(value) => {
                     writes.insert(&keyspace, Slice::from(write.key), Slice::from(value));
                 }
                 None => writes.remove(&keyspace, Slice::from(write.key)),
             }
+            open = Some((name, keyspace));
         }
         let gate = self.reserve(bytes)?;
         self.check_poison()?;
         let written = guarded(self.path(), || writes.commit());
         drop(gate);
         written.map_err(|error| self.poison(error))
+    }
+
+    /// A keyspace whose compaction is not too far behind.
+    fn writable(&self, name: &str) -> Result<fjall::Keyspace, StoreError> {
+        let keyspace = self.keyspace_or_new(name)?;
+        while keyspace.l0_table_count() >= RUNS_MAX && keyspace.tree.l0_run_count() >= RUNS_MAX {
+            self.check_engine()?;
+            thread::sleep(RUNS_WAIT);
+        }
+        Ok(keyspace)
     }
 
     /// Takes the gate and that much of the journal, which is emptied first when it is full.
@@ -180,7 +189,7 @@ impl Database {
             let emptied = self.emptied.load(Ordering::Relaxed);
             let before = self.journal_bytes.fetch_add(bytes, Ordering::Relaxed);
             // A batch that is longer than the journal should be gets an empty one.
-            if before == 0 || before + bytes <= self.options.journal_limit() {
+            if before == 0 || before + bytes <= self.options.burst_limit() {
                 return Ok(gate);
             }
             self.journal_bytes.fetch_sub(bytes, Ordering::Relaxed);
@@ -193,7 +202,12 @@ impl Database {
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         self.check_poison()?;
         self.group
-            .join(|| self.sync_now().map_err(|error| self.poison(error)))
+            .join(|| self.sync_now().map_err(|error| self.poison(error)))?;
+        let emptied = self.emptied.load(Ordering::Relaxed);
+        if self.journal_bytes.load(Ordering::Relaxed) > self.options.journal_limit() {
+            self.checkpoint(emptied)?;
+        }
+        Ok(())
     }
 
     /// Syncs the journal through a handle of our own: fjall holds up all writes during a sync.

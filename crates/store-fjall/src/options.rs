@@ -15,9 +15,11 @@ pub struct FjallOptions {
     pub known_schema: u32,
     /// Length of the journal, with 128 bytes more for each write, at which memory is written
     /// out to tables and the journal is emptied: the most that a store that was killed
-    /// replays when it opens, and a third of the memory that recent writes take. The commit
-    /// that finds the journal full does the work. Default 4 MiB, which is replayed in 30 to
-    /// 100 ms; held between 1 and 32 MiB.
+    /// replays when it opens, and a third of the memory that recent writes take. The sync
+    /// that finds the journal full does the work. Between two syncs the journal may grow to
+    /// four times as much, at which a commit does it: tables that are written out in the middle
+    /// of a burst cost more than they save. Default 4 MiB, which is replayed in 10 to 30 ms;
+    /// held between 1 and 32 MiB.
     pub journal_bytes: u64,
     /// Commits are refused as [`Full`](dxos_store::StoreError::Full) while the disk has fewer
     /// bytes free than this, so that what was committed can still be written out. Default
@@ -39,5 +41,10 @@ impl Default for FjallOptions {
 impl FjallOptions {
     pub(crate) fn journal_limit(&self) -> u64 {
         self.journal_bytes.clamp(1 << 20, 32 << 20)
+    }
+
+    /// The same between two syncs.
+    pub(crate) fn burst_limit(&self) -> u64 {
+        self.journal_limit() * 4
     }
 }
