@@ -208,7 +208,8 @@ impl Network {
 impl Node {
     /// A fresh object id.
     pub(crate) fn new_object_id(&self) -> ObjectId {
-        ObjectId::generate(&mut *self.rng.lock().unwrap_or_else(PoisonError::into_inner))
+        let now_ms = self.clock.now_ms();
+        self.with_rng(|rng| ObjectId::generate_at(now_ms, rng))
     }
 
     /// Runs something with the node's source of randomness.

@@ -101,6 +101,7 @@ mod node;
 mod object;
 mod op;
 mod path;
+mod plain;
 mod query;
 mod query_text;
 mod queue;
@@ -137,6 +138,7 @@ pub use meta::{ForeignKey, META, Meta, MetaError};
 pub use object::{Conflict, Object};
 pub use op::{Op, Transaction};
 pub use path::Path;
+pub use plain::PlainObject;
 pub use query::{Deleted, Direction, OrderBy, Page, Query, QueryError};
 pub use query_text::QueryTextError;
 pub use queue::{

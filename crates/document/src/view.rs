@@ -37,6 +37,12 @@ pub(crate) fn show(root: &Branch) -> (Map, Conflicts) {
     (map, conflicts)
 }
 
+/// What shows at one place.
+pub(crate) fn show_one(key: &Key, node: &Node) -> Option<Value> {
+    let trail = Trail { above: None, key };
+    show_node(node, &trail, &mut Conflicts::new()).map(|(value, _)| value)
+}
+
 /// Whether a whole number or counter shows at `path`.
 pub(crate) fn shows_count(root: &Branch, path: &[Key]) -> bool {
     let Some((node, key)) = node::find(root, path).zip(path.last()) else {

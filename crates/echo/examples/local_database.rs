@@ -34,6 +34,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let spawner = Spawner::thread("echo", &Failures::new())?;
     let (store, config) = (Arc::new(MemStore::new()), EchoConfig::default());
     let clock = Clock::system();
+    let now_ms = clock.now_ms();
     let echo = Echo::start(&spawner.handle(), store, config, None, clock, &seeds);
     echo.use_authority()
         .ask(UseAuthority { authority })
@@ -44,7 +45,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
         .create_space()
         .ask(CreateSpace { properties })
         .await??;
-    let (bread, cheese) = (ObjectId::generate(&mut rng), ObjectId::generate(&mut rng));
+    let [bread, cheese] = [(); 2].map(|()| ObjectId::generate_at(now_ms, &mut rng));
     // One transaction is one signed and sealed block: all of it counts, or nothing.
     let transaction = Transaction::new()
         .create(bread, "item", [("name", "bread")])

@@ -1,5 +1,6 @@
 //! Newtypes over fixed-size byte strings: what can be shown to anyone.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,10 +10,13 @@ use crate::text::{self, ParseKeyError};
 
 macro_rules! id {
     ($(#[$meta:meta])* $name:ident, $length:literal, $kind:literal) => {
+        id!($(#[$meta])* $name, $length, $kind, "The first", 0..8);
+    };
+    ($(#[$meta:meta])* $name:ident, $length:literal, $kind:literal, $which:literal, $short:expr) => {
         $(#[$meta])*
         ///
         /// Its text form is z-base-32; it sorts by its bytes.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name([u8; $length]);
 
         impl $name {
@@ -35,11 +39,31 @@ macro_rules! id {
                 &self.0
             }
 
-            /// The first eight characters of the text form, for logs and tables.
+            #[doc = concat!($which, " eight characters of the text form, for logs and tables.")]
             pub fn short(&self) -> String {
-                let mut text = self.to_string();
-                text.truncate(8);
-                text
+                let text = self.to_string();
+                text.get($short).map(str::to_owned).unwrap_or(text)
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                // Numbers are compared faster than slices, and trees of ids are searched all the
+                // time. Every id has 16 or 32 bytes.
+                const { assert!(matches!(Self::LENGTH, 16 | 32)) };
+                let parts = |id: &Self| {
+                    let (parts, _) = id.0.as_chunks();
+                    let [first, rest @ ..] = parts else { return (0, 0) };
+                    let second = rest.first().map_or(0, |part| u128::from_be_bytes(*part));
+                    (u128::from_be_bytes(*first), second)
+                };
+                parts(self).cmp(&parts(other))
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
             }
         }
 
@@ -134,7 +158,8 @@ id!(
 );
 id!(
     /// The name of an object in a space.
-    ObjectId, 16, "object id"
+    // It begins with a time: what tells it from its neighbours is at its end.
+    ObjectId, 16, "object id", "The last", 18..26
 );
 id!(
     /// The name of an item of a queue: the hash of the device that wrote it and of what that
@@ -146,22 +171,38 @@ id!(
     InvitationId, 16, "invitation id"
 );
 
-macro_rules! random_id {
-    ($($name:ident),*) => {$(
-        impl $name {
-            /// Draws a new one from `rng`; 128 random bits, so two never meet.
-            pub fn generate(rng: &mut (impl rand_core::CryptoRng + ?Sized)) -> Self {
-                let mut bytes = [0; 16];
-                rng.fill_bytes(&mut bytes);
-                Self(bytes)
-            }
+impl ObjectId {
+    /// Draws a new one from `rng` for an object that is created at `now_ms`, milliseconds since
+    /// 1970: 48 bits of the time, then 80 random ones, so two never meet.
+    ///
+    /// Ids that are made one after the other stand side by side in every ordered table, which
+    /// makes tables much faster to write and to read. The time orders nothing else, and nobody
+    /// relies on it: any 16 bytes are an id.
+    pub fn generate_at(now_ms: u64, rng: &mut (impl rand_core::CryptoRng + ?Sized)) -> Self {
+        let mut bytes = [0; 16];
+        rng.fill_bytes(&mut bytes);
+        let [_, _, time @ ..] = now_ms.to_be_bytes();
+        if let Some(front) = bytes.first_chunk_mut() {
+            *front = time;
         }
-    )*};
+        Self(bytes)
+    }
 }
-random_id!(ObjectId, InvitationId);
+
+impl InvitationId {
+    /// Draws a new one from `rng`; 128 random bits, so two never meet.
+    pub fn generate(rng: &mut (impl rand_core::CryptoRng + ?Sized)) -> Self {
+        let mut bytes = [0; 16];
+        rng.fill_bytes(&mut bytes);
+        Self(bytes)
+    }
+}
 
 #[cfg(test)]
 mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng as _;
+
     use super::*;
 
     #[test]
@@ -172,6 +213,42 @@ mod tests {
             "yhdoqba8yhdoqba8yhdoqba8yhdoqba8yhdoqba8yhdoqba8yhdo".to_string()
         );
         assert_eq!(key.to_string().to_uppercase().parse(), Ok(key));
+    }
+
+    #[test]
+    fn an_object_id_made_later_sorts_later() {
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let ids: Vec<_> = [0, 1, 255, 256, 1 << 40, (1 << 48) - 1]
+            .map(|ms| ObjectId::generate_at(ms, &mut rng))
+            .into();
+        assert!(ids.is_sorted());
+        // Beyond the year 10889 the count begins again.
+        assert!(ObjectId::generate_at(1 << 48, &mut rng) < ids[1]);
+        let together = [(); 2].map(|()| ObjectId::generate_at(1_800_000_000_000, &mut rng));
+        assert_ne!(together[0], together[1]);
+        assert_ne!(together[0].short(), together[1].short());
+        assert!(together[0].to_string().ends_with(&together[0].short()));
+    }
+
+    #[test]
+    fn ids_are_ordered_as_their_bytes_are() {
+        let base = [7_u8; 32];
+        let mut all = vec![base];
+        for at in [0, 1, 7, 8, 15, 16, 17, 31] {
+            for value in [0, 6, 8, 0x80, 255] {
+                let mut other = base;
+                other[at] = value;
+                all.push(other);
+            }
+        }
+        for one in &all {
+            for two in &all {
+                let ids = [one, two].map(|bytes| FeedId::from_bytes(*bytes));
+                assert_eq!(ids[0].cmp(&ids[1]), one.cmp(two));
+                let short = [one, two].map(|bytes| ObjectId::from_slice(&bytes[..16]).unwrap());
+                assert_eq!(short[0].cmp(&short[1]), one[..16].cmp(&two[..16]));
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{slice, vec};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::{Keyspace, StoreError};
 
@@ -12,6 +12,10 @@ pub const KEY_BYTES_MAX: usize = 65_535;
 pub const VALUE_BYTES_MAX: usize = 16 << 20;
 /// Most bytes of keys and values in one batch (32 MiB).
 pub const BATCH_BYTES_MAX: usize = 32 << 20;
+
+/// Memory that is made at once for the rows of a batch: the first time, and after some times.
+const ROOM_BYTES_MIN: usize = 512;
+const ROOM_BYTES_MAX: usize = 64 << 10;
 
 /// One write of a [`Batch`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,52 @@ pub struct Write {
 pub struct Batch {
     writes: Vec<Write>,
     bytes: usize,
+    room: Room,
 }
+
+/// Memory that rows of one batch share: stores hold the rows of a batch about equally long, and
+/// many small pieces of memory of different ages cost more than all else that is done with them.
+#[derive(Debug, Default)]
+struct Room {
+    free: Option<BytesMut>,
+    /// How much was made at once last.
+    taken: usize,
+}
+
+impl Room {
+    fn copy(&mut self, parts: &[&[u8]]) -> Bytes {
+        let bytes = parts.iter().map(|part| part.len()).sum();
+        if bytes == 0 {
+            return Bytes::new();
+        }
+        let mut free = self.free.take().unwrap_or_default();
+        if free.capacity() < bytes {
+            self.taken = (self.taken * 2).clamp(ROOM_BYTES_MIN, ROOM_BYTES_MAX);
+            free = BytesMut::with_capacity(self.taken.max(bytes));
+        }
+        for part in parts {
+            free.extend_from_slice(part);
+        }
+        let copied = free.split().freeze();
+        self.free = Some(free);
+        copied
+    }
+}
+
+impl Clone for Room {
+    /// The rows are shared, the room for more is not.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Room {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Room {}
 
 impl Batch {
     /// A batch without writes.
@@ -40,6 +89,10 @@ impl Batch {
         Self {
             writes: Vec::new(),
             bytes: 0,
+            room: Room {
+                free: None,
+                taken: 0,
+            },
         }
     }
 
@@ -54,6 +107,18 @@ impl Batch {
             keyspace,
             key: key.into(),
             value: Some(value.into()),
+        })
+    }
+
+    /// Sets the key that consists of these parts to a copy of `value`. Cheaper than
+    /// [`put`](Self::put) where there are many small rows.
+    pub fn put_copy(&mut self, keyspace: Keyspace, key: &[&[u8]], value: &[u8]) -> &mut Self {
+        let key = self.room.copy(key);
+        let value = Some(self.room.copy(&[value]));
+        self.push(Write {
+            keyspace,
+            key,
+            value,
         })
     }
 

@@ -85,6 +85,22 @@ proptest! {
 }
 
 #[test]
+fn copied_rows_are_the_rows_that_were_meant() {
+    let mut rng = 7_usize;
+    let (mut copied, mut whole) = (Batch::new(), Batch::new());
+    for number in 0..500_usize {
+        rng = rng.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+        let parts = [number.to_be_bytes().to_vec(), vec![b'k'; rng % 40]];
+        let value = vec![b'v'; if number == 250 { 100_000 } else { rng % 300 }];
+        copied.put_copy(K, &[&parts[0], &parts[1]], &value);
+        whole.put(K, parts.concat(), value);
+    }
+    assert_eq!(copied.clone(), whole);
+    assert_eq!(copied, whole);
+    assert_eq!(copied.bytes(), whole.bytes());
+}
+
+#[test]
 fn a_kill_loses_nothing_and_fences() {
     let disk = MemDisk::new();
     let store = MemStore::open(&disk).unwrap();

@@ -350,6 +350,28 @@ proptest! {
     }
 
     #[test]
+    fn what_is_read_in_place_is_what_shows(steps in steps(2)) {
+        for replica in play(&steps, 2).1 {
+            for (id, state) in &replica.states {
+                let Some(plain) = state.plain() else { continue };
+                let object = state.object(*id).unwrap();
+                prop_assert!(object.meta().is_none());
+                prop_assert_eq!(object.all_conflicts().count(), 0);
+                prop_assert!(object.references().is_empty());
+                prop_assert_eq!(
+                    (plain.type_name(), plain.is_deleted(), plain.created(), plain.updated()),
+                    (object.type_name(), object.is_deleted(), object.created(), object.updated())
+                );
+                for (key, value) in object.properties() {
+                    let found = plain.get(key);
+                    prop_assert_eq!(found.as_deref(), Some(value));
+                }
+                prop_assert_eq!(plain.get(&"nowhere".into()), None);
+            }
+        }
+    }
+
+    #[test]
     fn an_operation_applied_twice_in_a_row_counts_once(steps in steps(2)) {
         let (history, _) = play(&steps, 2);
         let (mut once, mut twice) = (Replica::new(99), Replica::new(99));

@@ -65,6 +65,8 @@ pub(crate) struct Cache {
     young: BTreeMap<ObjectId, Box<Cached>>,
     old: BTreeMap<ObjectId, Box<Cached>>,
     dirty: BTreeSet<ObjectId>,
+    /// Ids that were drawn just now: nobody needs to look for them in the store.
+    fresh: BTreeSet<ObjectId>,
     /// Whether a large state was seen; mostly none is, and nothing is to be noted.
     has_large: bool,
     /// Operations on large states that were not written yet.
@@ -84,12 +86,19 @@ impl Cache {
             Entry::Vacant(place) => {
                 let cached = match self.old.remove(&object) {
                     Some(cached) => cached,
+                    None if self.fresh.contains(&object) => Box::default(),
                     None => Box::new(read_cached(store, number, &object)?.unwrap_or_default()),
                 };
                 self.has_large |= cached.stored.is_large();
                 Ok(&mut place.insert(cached).state)
             }
         }
+    }
+
+    /// Notes that an id was drawn, so that there is no object of that name until this
+    /// transaction ends.
+    pub(crate) fn expect_new(&mut self, object: ObjectId) {
+        self.fresh.insert(object);
     }
 
     /// Marks a loaded state as changed.
@@ -142,6 +151,7 @@ impl Cache {
             }
         }
         self.later.clear();
+        self.fresh.clear();
         if self.young.len() > GENERATION_MAX {
             self.old = std::mem::take(&mut self.young);
         }
@@ -150,6 +160,7 @@ impl Cache {
     /// Forgets the states that were changed and not written.
     pub(crate) fn forget_changes(&mut self) {
         self.later.clear();
+        self.fresh.clear();
         for object in std::mem::take(&mut self.dirty) {
             self.young.remove(&object);
         }
@@ -183,7 +194,8 @@ impl Cached {
             base: state.len(),
             ..Stored::default()
         };
-        batch.put(OBJECTS, object_key(number, object), state);
+        let key: [&[u8]; 2] = [&number.to_bytes(), object.as_bytes()];
+        batch.put_copy(OBJECTS, &key, &state);
     }
 
     /// What to write instead of the whole state, if that is less by far.

@@ -113,6 +113,13 @@ pub(crate) fn traces_key(number: SpaceNumber) -> Vec<u8> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct SpaceNumber(pub(crate) u32);
 
+impl SpaceNumber {
+    /// What the keys of the space's rows begin with.
+    pub(crate) const fn to_bytes(self) -> [u8; 4] {
+        self.0.to_be_bytes()
+    }
+}
+
 /// What is kept of a space besides its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SpaceRecord {
@@ -185,7 +192,7 @@ pub(crate) fn block_key(feed: &FeedId, seq: u64) -> [u8; 40] {
 
 pub(crate) fn in_space(number: SpaceNumber, rest: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(4 + rest.len());
-    key.extend_from_slice(&number.0.to_be_bytes());
+    key.extend_from_slice(&number.to_bytes());
     key.extend_from_slice(rest);
     key
 }

@@ -5,7 +5,7 @@ use dxos_document::{
     Cursor, Filter, Group, Groups, Object, ObjectState, Path, Query, Relevance, Value,
 };
 use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
-use dxos_protocol::echo::{EchoError, Explanation, LiveQuery, properties_object};
+use dxos_protocol::echo::{EchoError, Explanation, LiveQuery};
 use dxos_store::{Direction, Read};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -42,8 +42,8 @@ impl Lookup for Reader<'_> {
 
 impl Space {
     /// The id of the properties object: the same for every member.
-    pub(crate) fn properties_id(&self) -> ObjectId {
-        properties_object(&self.key())
+    pub(crate) const fn properties_id(&self) -> ObjectId {
+        self.properties
     }
 
     /// The space's properties, such as its name.

@@ -12,7 +12,7 @@ use dxos_feed::{Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkPro
 use dxos_keys::{
     ContentKey, ContentKeyId, DeviceKey, FeedId, IdentityKey, ObjectId, SpaceKey, Topic,
 };
-use dxos_protocol::echo::{EchoError, OwnDevices};
+use dxos_protocol::echo::{EchoError, OwnDevices, properties_object};
 use dxos_protocol::halo::Authority;
 use dxos_store::{Batch, KeyRange, Read, StoreError};
 use rand_core::CryptoRng;
@@ -42,6 +42,8 @@ use super::tree::Forest;
 #[derive(Debug)]
 pub(crate) struct Space {
     pub(super) record: SpaceRecord,
+    /// The object that holds the properties of the space.
+    pub(super) properties: ObjectId,
     pub(super) authority: Authority,
     pub(super) dag: Dag,
     pub(super) membership: Membership,
@@ -135,6 +137,7 @@ impl Space {
         let indexes = Indexes::empty(record.space);
         Self {
             indexes,
+            properties: properties_object(&record.space),
             record,
             authority,
             dag,

@@ -24,6 +24,7 @@ pub(crate) type Transacted = Result<Option<Committed>, EchoError>;
 struct Workspace<'a> {
     space: &'a mut Space,
     store: &'a dyn Read,
+    now_ms: u64,
     rng: &'a mut dyn CryptoRng,
 }
 
@@ -67,7 +68,9 @@ impl Objects for Workspace<'_> {
     }
 
     fn new_id(&mut self) -> ObjectId {
-        ObjectId::generate(self.rng)
+        let object = ObjectId::generate_at(self.now_ms, self.rng);
+        self.space.cache.expect_new(object);
+        object
     }
 
     fn location(&mut self, object: ObjectId) -> Result<Location, TxError> {
@@ -180,6 +183,7 @@ impl Space {
         let mut workspace = Workspace {
             space: self,
             store,
+            now_ms,
             rng,
         };
         let mut tx = Tx::new(&mut workspace, context);

@@ -103,10 +103,7 @@ impl Indexes {
 
     /// The rows of an object as it is.
     pub(crate) fn rows(&self, object: ObjectId, state: &ObjectState) -> Rows {
-        let object = state.object(object);
-        object.map_or_else(Rows::new, |object| {
-            rows::rows_of(&object, &self.catalog, &self.space)
-        })
+        rows::rows_of(object, state, &self.catalog, &self.space)
     }
 
     /// Writes what differs between the rows of an object before and now.
@@ -118,7 +115,7 @@ impl Indexes {
         }
         for row in now {
             if before.binary_search(row).is_err() {
-                batch.put(INDEX, in_space(number, row), Vec::new());
+                batch.put_copy(INDEX, &[&number.to_bytes(), row], &[]);
             }
         }
     }

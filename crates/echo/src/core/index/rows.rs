@@ -1,6 +1,6 @@
 //! The rows that an object has in the indexes.
 
-use dxos_document::{Object, ObjectRef, Path, TypeName, Value};
+use dxos_document::{Object, ObjectRef, ObjectState, Path, PlainObject, TypeName, Value};
 use dxos_keys::{ObjectId, SpaceKey};
 
 use super::catalog::{Catalog, IndexNumber, Kind, all_texts};
@@ -31,6 +31,8 @@ pub(super) const TOTALS: IndexNumber = IndexNumber(9);
 /// Rows that one object has in one index at most. One that would have more has [`MANY`] instead,
 /// where everybody looks too.
 const ROWS_MAX: usize = if cfg!(test) { 2 } else { 128 };
+/// Room for most rows.
+const ROW_BYTES: usize = 64;
 /// The entry of what has too many.
 pub(super) const MANY: [u8; 1] = [0xff];
 
@@ -39,7 +41,8 @@ pub(crate) type Rows = Vec<Vec<u8>>;
 
 /// The beginning of a row: the index, and whether it is of objects that are deleted.
 pub(super) fn section(index: IndexNumber, is_deleted: bool) -> Vec<u8> {
-    let mut row = index.0.to_be_bytes().to_vec();
+    let mut row = Vec::with_capacity(ROW_BYTES);
+    row.extend_from_slice(&index.0.to_be_bytes());
     row.push(u8::from(is_deleted));
     row
 }
@@ -74,6 +77,13 @@ struct Writer {
 }
 
 impl Writer {
+    /// The rows that every object has.
+    fn always(&mut self, base: &str, (created, updated): (i64, i64)) {
+        self.one(TYPE, &text_entry(&[base]));
+        self.one(CREATED, &time_entry(base, created));
+        self.one(UPDATED, &time_entry(base, updated));
+    }
+
     fn one(&mut self, index: IndexNumber, entry: &[u8]) {
         let mut row = section(index, self.is_deleted);
         row.extend_from_slice(entry);
@@ -95,19 +105,53 @@ impl Writer {
     }
 }
 
+/// The rows of an object, none unless it was created.
+pub(super) fn rows_of(
+    object: ObjectId,
+    state: &ObjectState,
+    catalog: &Catalog,
+    space: &SpaceKey,
+) -> Rows {
+    let plain = state.plain();
+    if let Some(rows) = plain.and_then(|plain| plain_rows(object, &plain, catalog)) {
+        return rows;
+    }
+    let object = state.object(object);
+    object.map_or_else(Rows::new, |object| all_rows(&object, catalog, space))
+}
+
+/// The same of an object that is read in place; `None` if an index looks at more of it than one
+/// property.
+fn plain_rows(object: ObjectId, plain: &PlainObject<'_>, catalog: &Catalog) -> Option<Rows> {
+    let mut writer = Writer {
+        object,
+        is_deleted: plain.is_deleted(),
+        rows: Vec::with_capacity(4),
+    };
+    let base = plain.type_name().base();
+    let times = (plain.created().shown_ms(), plain.updated().shown_ms());
+    writer.always(base, times);
+    for (number, path) in catalog.declared_for(base, Kind::Order) {
+        let [key] = path.parts() else {
+            return None;
+        };
+        let value = plain.get(key);
+        writer.one(number, &entry(value.as_deref().unwrap_or(&Value::Null)));
+    }
+    writer.rows.sort();
+    Some(writer.rows)
+}
+
 /// The rows of an object that was created, deleted or not.
-pub(super) fn rows_of(object: &Object, catalog: &Catalog, space: &SpaceKey) -> Rows {
+fn all_rows(object: &Object, catalog: &Catalog, space: &SpaceKey) -> Rows {
     let mut writer = Writer {
         object: object.id(),
         is_deleted: object.is_deleted(),
         rows: Vec::new(),
     };
     let base = object.type_name().base();
-    writer.one(TYPE, &text_entry(&[base]));
-    let created = time_entry(base, object.created().shown_ms());
-    writer.one(CREATED, &created);
-    let updated = time_entry(base, object.updated().shown_ms());
-    writer.one(UPDATED, &updated);
+    let times = (object.created().shown_ms(), object.updated().shown_ms());
+    writer.always(base, times);
     writer.several(TAG, object.tags().map(|tag| text_entry(&[tag])));
     let keys = object.keys();
     writer.several(
