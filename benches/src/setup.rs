@@ -60,6 +60,20 @@ pub(crate) async fn fill(space: &Space, size: usize) -> Result<()> {
     Ok(())
 }
 
+/// The same by code that runs within the space.
+pub(crate) async fn fill_by_code(space: &Space, size: usize) -> Result<()> {
+    let db = space.db();
+    for from in (0..size).step_by(BULK) {
+        let numbers = from..size.min(from + BULK);
+        let created = db.transaction(move |tx| {
+            let mut numbers = numbers;
+            numbers.try_for_each(|number| tx.add(TYPE, properties(number)).map(drop))
+        });
+        created.await?;
+    }
+    Ok(())
+}
+
 /// `guest` joins `space` with a code.
 pub(crate) async fn join(space: &Space, guest: &Client) -> Result<Space> {
     let host = space

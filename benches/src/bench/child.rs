@@ -10,13 +10,15 @@ use dxos_client::{Filter, map};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::setup::{TYPE, fill, start};
+use crate::setup::{TYPE, fill, fill_by_code, start};
 
 /// What a child does.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Task {
     /// Fill a space, say so, and wait to be told to close or to be killed.
     Fill,
+    /// Fill a space by code that runs within it, and end.
+    Write,
     /// Open the profile, answer one query, and tell how long that took.
     Open,
 }
@@ -47,6 +49,13 @@ pub(crate) async fn run(task: Task, profile: &Path, size: usize) -> Result<()> {
                 client.destroy().await?;
             }
             Ok(())
+        }
+        Task::Write => {
+            let client = start(profile, false).await?;
+            let space = client.echo().create_space(map! {}).await?;
+            let begin = Instant::now();
+            fill_by_code(&space, size).await?;
+            say(&format!("{} us", micros(begin)?))
         }
         Task::Open => {
             let opened = open(profile).await?;

@@ -7,7 +7,7 @@ use dxos_client::{Durability, Space, map};
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 
 use crate::Figure;
-use crate::setup::{creation, fill, start};
+use crate::setup::{creation, fill, fill_by_code, start};
 
 pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
     let home = tempfile::tempdir()?;
@@ -19,6 +19,12 @@ pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
     let begin = Instant::now();
     fill(&space, size).await?;
     let name = "objects created, 1,000 a transaction";
+    figures.push(Figure::rate(name, size, begin.elapsed()));
+
+    let space = new_space().await?;
+    let begin = Instant::now();
+    fill_by_code(&space, size).await?;
+    let name = "the same by code that runs within the space";
     figures.push(Figure::rate(name, size, begin.elapsed()));
 
     let singles = size / 2;

@@ -6,6 +6,7 @@ mod halo;
 mod join;
 mod open;
 mod query;
+mod queue;
 mod raw;
 mod replicate;
 mod text;
@@ -60,14 +61,14 @@ fn size(text: &str) -> Result<usize, String> {
 /// What can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
-    /// Objects and texts on one device: commit, update, query, open and text
+    /// Objects and texts on one device: commit, update, query, queue, open and text
     Echo,
     One(Name),
 }
 
 impl ValueEnum for Asked {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Asked; 12] = [
+        const ALL: [Asked; 13] = [
             Asked::Echo,
             Asked::One(Name::Raw),
             Asked::One(Name::Commit),
@@ -77,6 +78,7 @@ impl ValueEnum for Asked {
             Asked::One(Name::Replicate),
             Asked::One(Name::Visible),
             Asked::One(Name::Query),
+            Asked::One(Name::Queue),
             Asked::One(Name::Open),
             Asked::One(Name::Halo),
             Asked::One(Name::Join),
@@ -87,7 +89,7 @@ impl ValueEnum for Asked {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         match self {
             Self::Echo => Some(PossibleValue::new("echo").help(
-                "Objects and texts on one device: commit, update, query, open and text together",
+                "Objects and texts on one device: commit, update, query, queue, open and text together",
             )),
             Self::One(name) => name.to_possible_value(),
         }
@@ -101,6 +103,7 @@ impl Asked {
                 Name::Commit,
                 Name::Update,
                 Name::Query,
+                Name::Queue,
                 Name::Open,
                 Name::Text,
             ],
@@ -128,6 +131,8 @@ enum Name {
     Visible,
     /// Queries of a space, and a live query's difference
     Query,
+    /// A queue: appended to, read from a cursor, followed
+    Queue,
     /// A cold process, until its first query is answered; memory
     Open,
     /// Credentials verified and folded, keys sealed; honest and hostile histories
@@ -147,6 +152,7 @@ impl Name {
             Self::Replicate => "replicate",
             Self::Visible => "visible",
             Self::Query => "query",
+            Self::Queue => "queue",
             Self::Open => "open",
             Self::Halo => "halo",
             Self::Join => "join",
@@ -163,6 +169,7 @@ impl Name {
             Self::Replicate => replicate::run(size).await,
             Self::Visible => visible::run(size).await,
             Self::Query => query::run(size).await,
+            Self::Queue => queue::run(size).await,
             Self::Open => open::run(size).await,
             Self::Halo => halo::run(size),
             Self::Join => join::run(size).await,
