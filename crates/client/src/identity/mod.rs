@@ -21,7 +21,7 @@ use dxos_echo::Echo;
 use dxos_halo::Halo;
 use dxos_keys::{DeviceKey, SpaceKey};
 use dxos_protocol::echo::{
-    CreateSpace, ListDevices, ListSpaces, OwnDevices, SpaceReport, UseAuthority,
+    CreateSpace, ListDevices, ListSpaces, OwnDevices, SpaceReport, UseAuthority, WatchSpaces,
 };
 use dxos_protocol::halo::{
     Authority, CreateIdentity, GetAuthority, GetIdentity, Identity, SetProfile,
@@ -308,17 +308,21 @@ impl Keeper {
             .chain([halo])
             .chain(former)
             .collect();
-        let (mut all, mut all_answered) = (Vec::new(), true);
+        // One that does not answer is not reported on either.
+        let here = self.echo.watch_spaces().ask(WatchSpaces).await;
+        let here = here.map_err(ClientError::unanswered(ECHO))?;
+        let here: BTreeSet<_> = here.borrow().iter().copied().collect();
+        let mut all = Vec::new();
         for SpaceReport { space, .. } in reports {
             let listed = self.echo.list_devices().ask(ListDevices { space }).await;
             if let Ok(mut listed) = listed.map_err(ClientError::unanswered(ECHO))? {
                 // With all devices lost nobody may have this one any more.
                 listed.settled |= Some(space) == self.former_space()?;
                 all.push((space, listed));
-            } else {
-                all_answered = false;
             }
         }
+        let answered: BTreeSet<_> = all.iter().map(|(space, _)| *space).collect();
+        let all_answered = here.is_subset(&answered);
         let mut devices = devices::gather(all, halo, former, halos);
         // One that is closed may need what was sealed for this device before.
         devices.resealed = devices.resealed.filter(|_| all_answered);

@@ -13,18 +13,14 @@ use crate::core::{DeletedRecord, Space, is_closed};
 use crate::space_actor::Start;
 
 impl EchoActor {
-    /// While this device goes over to another encryption key, spaces that are closed do so too:
-    /// the one before is needed for as long as a space needs it.
+    /// While this device goes over to another encryption key, spaces that are closed do so too,
+    /// one after the other: the key before is needed for as long as a space needs it.
     pub(super) fn reseal_closed(&mut self, ctx: &Context<Self>) {
         let Some(authority) = self.authority.clone().filter(|own| own.former.is_some()) else {
             return;
         };
-        let own = authority.sealing.sealing_key();
-        for space in self.closed_spaces() {
-            let resealed = self.asleep.get(&space).and_then(|asleep| asleep.resealed);
-            if resealed != Some(own) {
-                self.reseal_one(space, authority.clone(), ctx);
-            }
+        if let Some(space) = self.next_to_reseal(authority.sealing.sealing_key()) {
+            self.reseal_one(space, authority, ctx);
         }
     }
 
@@ -45,24 +41,20 @@ impl EchoActor {
         ctx.spawn_then(resealed, move |actor, resealed, ctx| {
             actor.is_asleep(&space);
             match resealed {
-                Ok(Ok(key)) => actor.is_resealed(&space, key, ctx),
+                Ok(Ok(key)) => actor.is_resealed(&space, key),
                 Ok(Err(error)) => not_resealed(space, &error),
                 Err(error) => not_resealed(space, &error),
             }
+            actor.reseal_closed(ctx);
         });
     }
 
-    fn is_resealed(&mut self, space: &SpaceKey, key: Option<SealingKey>, ctx: &Context<Self>) {
+    fn is_resealed(&mut self, space: &SpaceKey, key: Option<SealingKey>) {
         if let Some(asleep) = self.asleep.get_mut(space) {
             asleep.resealed = key;
         }
         let sealing = &self.shared.sealing;
         sealing.send_modify(|count| *count = count.wrapping_add(1));
-        let own = self.authority.as_ref().map(|own| own.sealing.sealing_key());
-        if key.is_some() && key != own {
-            // It was replaced once more meanwhile.
-            self.reseal_closed(ctx);
-        }
     }
 }
 

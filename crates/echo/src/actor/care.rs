@@ -52,18 +52,22 @@ impl EchoActor {
             ctx,
             move |actor, ended, ctx| {
                 let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&actor.shared.store));
-                let (of, own) = (record, authority.clone());
+                let (of, own) = (record, authority);
                 let checked = async move {
                     ended?;
                     let checked = spawner.blocking(move || check(&of, &own, &*store, repair));
                     checked.await.unwrap_or_else(|error| Err(stopped(&error)))
                 };
                 ctx.spawn_then(checked, move |actor, checked, ctx| {
-                    match actor.stored_record(&space) {
-                        Ok(record) if was_open && actor.running().is_ok() => {
+                    // Of what it signs and opens with, another part may have been replaced.
+                    match (actor.stored_record(&space), actor.authority()) {
+                        (Ok(record), Ok(authority)) if was_open => {
                             actor.start(space, Start::Stored(record, Box::new(authority)), ctx);
                         }
-                        _ => actor.is_asleep(&space),
+                        _ => {
+                            actor.is_asleep(&space);
+                            actor.reseal_closed(ctx);
+                        }
                     }
                     drop(waiter.send(checked));
                 });

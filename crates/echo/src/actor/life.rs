@@ -32,6 +32,8 @@ pub(super) struct Asleep {
     doing: Option<&'static str>,
     /// The encryption key that it can do without all others of this device.
     pub(super) resealed: Option<SealingKey>,
+    /// The one that it was to go over to last.
+    pub(super) resealed_for: Option<SealingKey>,
 }
 
 /// What waits for the end of something.
@@ -125,18 +127,22 @@ impl EchoActor {
             record,
             doing: None,
             resealed: None,
+            resealed_for: None,
         };
         self.asleep.insert(space, asleep);
         self.list();
     }
 
-    /// The closed spaces to which nothing is being done.
-    pub(super) fn closed_spaces(&self) -> Vec<SpaceKey> {
-        let idle = self
+    /// A closed space, to which nothing is being done, that was not told to go over to an
+    /// encryption key.
+    pub(super) fn next_to_reseal(&mut self, own: SealingKey) -> Option<SpaceKey> {
+        let mut idle = self
             .asleep
-            .iter()
+            .iter_mut()
             .filter(|(_, asleep)| asleep.doing.is_none());
-        idle.map(|(space, _)| *space).collect()
+        let (space, asleep) = idle.find(|(_, asleep)| asleep.resealed_for != Some(own))?;
+        asleep.resealed_for = Some(own);
+        Some(*space)
     }
 
     /// Notes that something is being done to a closed space.
@@ -175,6 +181,7 @@ impl EchoActor {
             record,
             doing: Some(doing),
             resealed: None,
+            resealed_for: None,
         };
         self.asleep.insert(space, asleep);
         let leave = self.shared.mesh.as_ref().map(|mesh| mesh.leave.clone());
@@ -289,6 +296,7 @@ impl EchoActor {
                 Err(error) => {
                     // It is as it was, but closed until the next start.
                     actor.is_asleep(&space);
+                    actor.reseal_closed(ctx);
                     drop(waiter.send(Err(error)));
                 }
             }

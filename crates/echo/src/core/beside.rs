@@ -58,11 +58,16 @@ impl Space {
             } = block.credential.assertion()
                 && self.makes_keys(block)
             {
-                // Before its admission it may have been a member once that was removed.
+                let by = self.membership.author(&block.descriptor.device);
+                let by = by.map(|(identity, _)| identity);
+                // Before its admission it may have been a member once that was removed. What it
+                // has from then, its devices give to each other.
                 with_history.extend(recipients.iter().filter_map(|(device, _)| {
-                    let admission = admission(device)?;
+                    let (identity, _) = self.membership.author(device)?;
+                    let admission = *admissions.get(&identity)?;
                     let is_after = block.past.get(&admission.feed) > admission.seq;
-                    (is_after && was_known(key, admission)).then_some(*device)
+                    let is_let_read = is_after && by != Some(identity);
+                    (is_let_read && was_known(key, admission)).then_some(*device)
                 }));
             }
         }

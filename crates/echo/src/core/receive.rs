@@ -127,7 +127,9 @@ impl Space {
             Message::Receipt(receipt) => self.receive_receipt(session, *receipt),
             Message::Tips { feed, tips } => self.receive_tips(session, feed, &tips, store),
             Message::HasSnapshot { snapshot } => {
-                self.sync.peer_has(session, snapshot);
+                if self.sync.peer_has(session, snapshot) {
+                    self.hear_of_snapshot(snapshot);
+                }
                 Ok(())
             }
             Message::WantPart { snapshot, part } => self.sync.want_part(session, snapshot, part),

@@ -61,7 +61,8 @@ impl Space {
     /// The encryption key that this space can do without all others of this device, if so.
     pub(super) fn resealed(&self) -> Option<SealingKey> {
         let is_told = self.is_published() || self.permit(Right::Replicate, "").is_err();
-        let is_kept = !self.is_renewed() || self.keeps_all();
+        // A retired key is needed again should the epoch that retires it not count.
+        let is_kept = !self.is_renewed() || self.keeps_all() && !self.holds_retired();
         (is_told && is_kept && !self.stale).then(|| self.authority.sealing.sealing_key())
     }
 
@@ -100,6 +101,9 @@ impl Space {
     ) -> Result<Option<SealingKey>, EchoError> {
         let read: &dyn Read = store;
         let mut space = Self::open(record, authority, read)?;
+        if space.is_stale() {
+            space.rebuild(store)?;
+        }
         if let Some(outcome) = space.reseal(now_ms, (read, rng))? {
             for part in space.parts(outcome.batch)? {
                 let written = store.commit(part, Durability::Synced);
@@ -107,7 +111,12 @@ impl Space {
             }
             space.written(read)?;
         }
-        Ok(space.resealed())
+        let resealed = space.resealed();
+        if let Some(batch) = space.close() {
+            let closed = store.commit(batch, Durability::Synced);
+            closed.map_err(|error| store_failed(&error))?;
+        }
+        Ok(resealed)
     }
 
     /// Tells others which key to seal for, unless they know.

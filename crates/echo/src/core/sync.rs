@@ -84,6 +84,8 @@ pub(super) struct Session {
     pub(super) dismissed_ms: Option<u64>,
     /// The snapshots that the peer has.
     has_snapshots: VecDeque<StateHash>,
+    /// Those that it said it had, and did not give.
+    lacks_snapshots: VecDeque<StateHash>,
     /// Whether the peer is to hear which one is here.
     tells_snapshots: bool,
     /// Parts of snapshots that it asked for.
@@ -151,6 +153,7 @@ impl Sync {
                 offences: 0,
                 dismissed_ms: None,
                 has_snapshots: VecDeque::new(),
+                lacks_snapshots: VecDeque::new(),
                 tells_snapshots: true,
                 parts: VecDeque::new(),
                 trimmed: BTreeMap::new(),

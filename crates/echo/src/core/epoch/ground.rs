@@ -23,11 +23,68 @@ pub(super) struct Ground {
     pub(super) is_wanted: bool,
     /// Whether its snapshot is here.
     is_here: bool,
-    /// Whether it was waited for, and nobody had it.
-    pub(super) in_vain: bool,
+    /// Since when it was waited for and nobody who is there had it.
+    nobody_since_ms: Option<u64>,
+    /// Whether that was too long.
+    in_vain: bool,
 }
 
+/// How long somebody who has its snapshot is waited for.
+const PATIENCE_MS: u64 = 10_000;
+
 impl Space {
+    /// The latest epoch before `epoch`, on which that one stands, that nobody can contest. `None`
+    /// where nobody can contest `epoch` itself.
+    pub(super) fn ground_of(&self, epoch: Epoch, usable: &[Epoch]) -> Option<Epoch> {
+        let is_contestable = |epoch: &Epoch| !self.membership.may_contest(epoch).is_empty();
+        let before = |epoch: &Epoch| {
+            let previous = epoch.previous?;
+            usable.iter().find(|known| known.hash == previous).copied()
+        };
+        if !is_contestable(&epoch) {
+            return None;
+        }
+        // Numbers fall from one to the next.
+        let mut ground = before(&epoch)?;
+        while is_contestable(&ground) {
+            ground = before(&ground)?;
+        }
+        Some(ground)
+    }
+
+    /// Gives the ground up when it was wanted, and nobody who is there has had it for long:
+    /// peers that were made to drop what may be contested.
+    pub(super) fn tick_ground(&mut self, now_ms: u64, store: &dyn Read) -> Result<(), EchoError> {
+        let is_missing = self.epochs.wanted.as_ref().is_some_and(|wanted| {
+            let ground = self.epochs.ground.as_ref();
+            let is_ground = ground.is_some_and(|g| g.is_wanted && g.epoch == wanted.epoch);
+            is_ground && (wanted.snapshot.is_none() || !wanted.missing.is_empty())
+        });
+        let is_nowhere = self.sync.sessions().next().is_some() && !self.sync.is_fetching();
+        let Some(ground) = &mut self.epochs.ground else {
+            return Ok(());
+        };
+        if !is_missing || !is_nowhere {
+            ground.nobody_since_ms = None;
+            return Ok(());
+        }
+        let since_ms = *ground.nobody_since_ms.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since_ms) < PATIENCE_MS {
+            return Ok(());
+        }
+        (ground.is_wanted, ground.in_vain) = (false, true);
+        self.choose_epoch(store)
+    }
+
+    /// A peer has a snapshot: if it is that of the ground, that can be begun with after all.
+    pub(in crate::core) fn hear_of_snapshot(&mut self, snapshot: StateHash) {
+        if let Some(ground) = &mut self.epochs.ground
+            && ground.epoch.snapshot == snapshot
+        {
+            ground.in_vain = false;
+        }
+    }
+
     /// Notes which epoch is the ground.
     pub(super) fn stand_on(
         &mut self,
@@ -49,6 +106,7 @@ impl Space {
                 is_wanted: before.as_ref().is_some_and(|before| before.is_wanted)
                     && self.is_above_base(&epoch),
                 is_here: is_here.map_err(|error| store_failed(&error))?,
+                nobody_since_ms: before.as_ref().and_then(|before| before.nobody_since_ms),
                 in_vain: before.is_some_and(|before| before.in_vain),
             });
         }

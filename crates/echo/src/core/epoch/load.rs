@@ -228,17 +228,7 @@ impl Space {
             Waiting::Since(ms) if now_ms.saturating_sub(ms) >= PATIENCE_MS => Waiting::InVain,
             waiting => waiting,
         };
-        let is_vain = wanted.waiting == Waiting::InVain && !self.sync.is_fetching();
-        let waits_for = wanted.epoch.hash;
-        if let Some(ground) = &mut self.epochs.ground
-            && ground.is_wanted
-            && ground.epoch.hash == waits_for
-            && is_vain
-        {
-            // Nobody who is there has it: peers that were made to drop what may be contested.
-            (ground.is_wanted, ground.in_vain) = (false, true);
-            return self.choose_epoch(store);
-        }
+        self.tick_ground(now_ms, store)?;
         self.look_at_wanted(store)
     }
 

@@ -215,14 +215,10 @@ impl Space {
 
     /// Finds out which epoch is to be the base.
     pub(super) fn choose_epoch(&mut self, store: &dyn Read) -> Result<(), EchoError> {
-        let epochs = self.membership.epochs();
-        let mut usable = epochs
-            .into_iter()
-            .filter(|epoch| !self.epochs.refused.contains(&epoch.hash));
-        let mut winner = usable.next();
-        let is_contestable = |epoch: &Epoch| !self.membership.may_contest(epoch).is_empty();
-        let ground = winner.filter(is_contestable);
-        let ground = ground.and_then(|_| usable.find(|epoch| !is_contestable(epoch)));
+        let mut usable = self.membership.epochs();
+        usable.retain(|epoch| !self.epochs.refused.contains(&epoch.hash));
+        let mut winner = usable.first().copied();
+        let ground = winner.and_then(|winner| self.ground_of(winner, &usable));
         self.stand_on(ground, store)?;
         if let Some(ground) = self.epochs.ground.as_ref().filter(|g| g.is_wanted) {
             winner = Some(ground.epoch);

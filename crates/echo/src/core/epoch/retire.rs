@@ -25,6 +25,11 @@ impl Space {
         self.epochs.retired.contains(key) || self.epochs.destroyed.contains(key)
     }
 
+    /// Whether keys are retired here that are not destroyed yet.
+    pub(in crate::core) fn holds_retired(&self) -> bool {
+        !self.epochs.retired.is_subset(&self.epochs.destroyed)
+    }
+
     /// Which keys the store says were destroyed.
     pub(super) fn load_destroyed(&mut self, store: &dyn Read) -> Result<(), EchoError> {
         let row = store.get(TALLIES, &destroyed_key(self.record.number));

@@ -137,15 +137,21 @@ impl Sync {
         sessions.any(|state| state.has_snapshots.contains(&fetch.snapshot))
     }
 
-    /// A peer says that it has a snapshot.
-    pub(in crate::core) fn peer_has(&mut self, session: SessionId, snapshot: StateHash) {
-        if let Some(state) = self.sessions.get_mut(&session) {
-            state.has_snapshots.retain(|known| *known != snapshot);
-            state.has_snapshots.push_back(snapshot);
-            if state.has_snapshots.len() > SNAPSHOTS_MAX {
-                state.has_snapshots.pop_front();
-            }
+    /// A peer says that it has a snapshot. `false` where it said so before and gave nothing: it is
+    /// not asked for it again in this session.
+    pub(in crate::core) fn peer_has(&mut self, session: SessionId, snapshot: StateHash) -> bool {
+        let Some(state) = self.sessions.get_mut(&session) else {
+            return false;
+        };
+        if state.lacks_snapshots.contains(&snapshot) {
+            return false;
         }
+        state.has_snapshots.retain(|known| *known != snapshot);
+        state.has_snapshots.push_back(snapshot);
+        if state.has_snapshots.len() > SNAPSHOTS_MAX {
+            state.has_snapshots.pop_front();
+        }
+        true
     }
 
     /// A peer does not have the snapshot that is being fetched, though it said so.
@@ -153,6 +159,10 @@ impl Sync {
         let snapshot = self.fetch.as_ref().map(|fetch| fetch.snapshot);
         if let Some(state) = self.sessions.get_mut(&session) {
             state.has_snapshots.retain(|known| Some(*known) != snapshot);
+            state.lacks_snapshots.extend(snapshot);
+            if state.lacks_snapshots.len() > SNAPSHOTS_MAX {
+                state.lacks_snapshots.pop_front();
+            }
         }
         self.asks_all = true;
     }
