@@ -1,7 +1,7 @@
 //! Measuring: this project alone, and beside other libraries.
 
 use std::{
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     process::{Command, ExitCode, Stdio},
 };
 
@@ -93,41 +93,11 @@ fn peers(arguments: &[OsString]) -> Result<ExitCode> {
     )
 }
 
-/// The variables with which cargo describes the package that it runs are about xtask: another
-/// workspace must not be built again because of them.
 fn peers_cargo(subcommand: &str) -> Command {
     let mut command = cargo::cargo();
-    for (name, _) in std::env::vars_os() {
-        if describes_a_package(&name) {
-            command.env_remove(name);
-        }
-    }
     let manifest = cargo::root().join("benches/peers/Cargo.toml");
     command
         .args([subcommand, "--release", "--manifest-path"])
         .arg(manifest);
     command
-}
-
-fn describes_a_package(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_describes_a_package_is_kept_from_another_workspace() {
-        for (name, kept_away) in [
-            ("CARGO_PKG_NAME", true),
-            ("CARGO_MANIFEST_DIR", true),
-            ("CARGO_TARGET_DIR", false),
-            ("CARGO_HOME", false),
-            ("PATH", false),
-        ] {
-            assert_eq!(describes_a_package(OsStr::new(name)), kept_away, "{name}");
-        }
-    }
 }

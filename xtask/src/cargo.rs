@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsStr,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Command, ExitCode, ExitStatus, Stdio},
@@ -22,10 +23,23 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Returns the cargo that runs us, to be started at the root of the workspace.
+///
+/// The variables with which cargo describes the package that it runs are about xtask. Build scripts
+/// look at some: with them what was built by hand would be built again, and the other way round.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    for (name, _) in env::vars_os() {
+        if describes_a_package(&name) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+fn describes_a_package(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// Reads `cargo metadata` of the workspace members, without their dependencies' own metadata.
@@ -157,6 +171,19 @@ mod tests {
         );
         assert_eq!(time(Duration::from_millis(420)), "0.4 s");
         assert_eq!(time(Duration::from_secs(245)), "4 min 05 s");
+    }
+
+    #[test]
+    fn only_what_describes_a_package_is_kept_from_the_cargo_that_is_run() {
+        for (name, kept_away) in [
+            ("CARGO_PKG_NAME", true),
+            ("CARGO_MANIFEST_DIR", true),
+            ("CARGO_TARGET_DIR", false),
+            ("CARGO_HOME", false),
+            ("PATH", false),
+        ] {
+            assert_eq!(describes_a_package(OsStr::new(name)), kept_away, "{name}");
+        }
     }
 
     #[test]
