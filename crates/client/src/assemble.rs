@@ -208,7 +208,7 @@ impl Network {
 impl Node {
     /// A fresh object id.
     pub(crate) fn new_object_id(&self) -> ObjectId {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.clock.wall_ms();
         self.with_rng(|rng| ObjectId::generate_at(now_ms, rng))
     }
 

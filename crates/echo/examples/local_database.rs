@@ -34,7 +34,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let spawner = Spawner::thread("echo", &Failures::new())?;
     let (store, config) = (Arc::new(MemStore::new()), EchoConfig::default());
     let clock = Clock::system();
-    let now_ms = clock.now_ms();
+    let now_ms = clock.wall_ms();
     let echo = Echo::start(&spawner.handle(), store, config, None, clock, &seeds);
     echo.use_authority()
         .ask(UseAuthority { authority })
