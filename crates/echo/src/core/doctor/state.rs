@@ -2,13 +2,15 @@
 
 use std::ops::ControlFlow;
 
+use dxos_document::Move;
 use dxos_protocol::echo::{Checkup, EchoError, FindingKind};
 use dxos_protocol::halo::Authority;
 use dxos_store::{Direction, KeyRange, Read, Store, StoreError};
 
 use super::super::cache;
-use super::super::layout::{INDEX, SpaceRecord, in_space};
-use super::super::space::{Space, store_failed};
+use super::super::index::Recount;
+use super::super::layout::{INDEX, MOVES, SpaceRecord, in_space, object_key};
+use super::super::space::{Space, decode_row, store_failed};
 use super::overlay::Overlay;
 use super::{note, queues};
 
@@ -43,6 +45,9 @@ pub(super) fn check(
                     stored.tally.objects, made.tally.objects
                 );
                 note(checkup, FindingKind::Count, text);
+            }
+            if let Err(error) = check_moves(&stored, store, checkup) {
+                note(checkup, FindingKind::Index, error.to_string());
             }
             if let Err(error) = check_indexes(&stored, store, checkup) {
                 note(checkup, FindingKind::Index, error.to_string());
@@ -107,6 +112,52 @@ fn check_objects(
     })
 }
 
+/// Every object that was moved has its row, which says where to, and there are no others.
+fn check_moves(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Result<(), EchoError> {
+    let number = space.record.number;
+    let (mut wanted, mut failed) = (0_u64, None);
+    let visited = cache::visit_after(store, number, None, &mut |id, state| {
+        let moves = state.moves();
+        wanted += u64::from(!moves.is_empty());
+        let row = match store.get(MOVES, &object_key(number, &id)) {
+            Ok(row) => row,
+            Err(error) => {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        };
+        let stored = row.map(|row| decode_row::<Vec<Move>>("moves", &row));
+        let is_right = match stored {
+            None => moves.is_empty(),
+            // One too many is told below.
+            Some(Ok(_)) if moves.is_empty() => true,
+            Some(stored) => stored.is_ok_and(|stored| stored == moves),
+        };
+        if !is_right {
+            let text = format!("where object {id} was moved to is not what its blocks say");
+            note(checkup, FindingKind::Index, text);
+        }
+        ControlFlow::Continue(())
+    });
+    if let Some(error) = failed.or(visited.err()) {
+        return Err(store_failed(&error));
+    }
+    let prefix = KeyRange::prefix(&in_space(number, b""));
+    let mut found = 0_u64;
+    for row in store.scan(MOVES, prefix, Direction::Forward) {
+        row.map_err(|error| store_failed(&error))?;
+        found += 1;
+    }
+    if found > wanted {
+        let text = format!(
+            "{} rows of moves are of nothing that is here",
+            found - wanted
+        );
+        note(checkup, FindingKind::Index, text);
+    }
+    Ok(())
+}
+
 /// Every object has its rows, and there are no others.
 fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Result<(), EchoError> {
     if !space.indexes.is_settled() {
@@ -114,7 +165,9 @@ fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Resu
     }
     let number = space.record.number;
     let (mut wanted, mut failed) = (0_u64, None);
+    let mut words = Recount::default();
     let visited = cache::visit_after(store, number, None, &mut |id, state| {
+        space.indexes.recount(id, &state, &mut words);
         let rows = space.indexes.rows(id, &state).into_iter();
         for row in rows.chain(space.indexes.stored_words(id, &state)) {
             wanted += 1;
@@ -131,6 +184,10 @@ fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Resu
     });
     if let Some(error) = failed.or(visited.err()) {
         return Err(store_failed(&error));
+    }
+    if !space.indexes.are_counted(&words) {
+        let text = "the words in the indexes are counted wrongly".to_owned();
+        note(checkup, FindingKind::Count, text);
     }
     wanted += u64::try_from(space.indexes.rows_of_none(number).len()).unwrap_or(0);
     let prefix = KeyRange::prefix(&in_space(number, b""));

@@ -32,6 +32,7 @@ pub(super) use self::plan::{Access, Plan, Source, direction};
 pub(crate) use self::rows::Rows;
 pub(super) use self::search::Candidates;
 pub(super) use self::walk::{Stats, Together, all_of, in_order};
+pub(crate) use self::words::Recount;
 use self::words::Words;
 use super::layout::{INDEX, SpaceNumber, TALLIES, in_space};
 use super::space::{encode_row, store_failed};

@@ -41,6 +41,10 @@ pub(super) struct Totals {
     pub(super) words: u64,
 }
 
+/// What indexes of words have in all, counted from the objects.
+#[derive(Debug, Default)]
+pub(crate) struct Recount(BTreeMap<IndexNumber, Totals>);
+
 /// What is known of the indexes of words besides their rows.
 #[derive(Debug, Default)]
 pub(super) struct Words {
@@ -229,6 +233,27 @@ impl Indexes {
         row.extend_from_slice(object.as_bytes());
         rows.push(row);
         rows
+    }
+
+    /// Counts an object, as the totals of words do.
+    pub(crate) fn recount(&self, object: ObjectId, state: &ObjectState, into: &mut Recount) {
+        let behind = self.words.behind.get(&object).cloned();
+        let rows = behind.unwrap_or_else(|| self.word_rows(object, state));
+        for (number, length) in lengths(&rows) {
+            let totals = into.0.entry(number).or_default();
+            totals.objects += 1;
+            totals.words += length;
+        }
+    }
+
+    /// Whether the totals of words are what was counted.
+    pub(crate) fn are_counted(&self, recount: &Recount) -> bool {
+        let numbers = recount.0.keys().chain(self.words.totals.keys());
+        let of = |totals: &BTreeMap<IndexNumber, Totals>, number| {
+            totals.get(number).copied().unwrap_or_default()
+        };
+        let mut numbers = numbers.into_iter();
+        numbers.all(|number| of(&recount.0, number) == of(&self.words.totals, number))
     }
 
     /// Rows that are of no object.

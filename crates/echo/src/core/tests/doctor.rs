@@ -1,12 +1,16 @@
 use dxos_credentials::Role;
 use dxos_document::Transaction;
 use dxos_protocol::echo::{Checkup, FindingKind};
+use dxos_schema::TypeSchema;
 use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store};
+
+use serde_json::json;
 
 use super::super::doctor::check;
 use super::super::index::catalog_key;
 use super::super::layout::{
-    BLOCKS, FEEDS, INDEX, OBJECTS, TALLIES, Tally, block_value, in_space, object_key, split_block,
+    BLOCKS, FEEDS, INDEX, MOVES, OBJECTS, TALLIES, Tally, block_value, in_space, object_key,
+    split_block,
 };
 use super::super::space::encode_row;
 use super::{NUMBER, Net, Replica, object, task};
@@ -41,8 +45,22 @@ fn net(seed: u64) -> Net {
     let mut net = Net::of(seed, &[Role::Editor]);
     net.connect(0, 1);
     net.settle();
+    let schema = TypeSchema::new("note@1", json!({"x-echo-text": true})).unwrap();
+    net.edit(0, vec![schema.create()]);
     for number in 0..8 {
         net.edit(usize::from(number % 2), task(number, 1));
+    }
+    for (number, body) in [(20, "one two"), (21, "two three three")] {
+        let note = Transaction::new().create(object(number), "note@1", [("body", body)]);
+        net.edit(0, note.ops);
+    }
+    for (number, parent) in [(5, 7), (6, 5)] {
+        let parent = Some(object(parent));
+        let moved = Transaction::new().set(object(number), "@meta.parent", parent);
+        net.edit(0, moved.ops);
+    }
+    for replica in &mut net.replicas {
+        replica.build_all();
     }
     for replica in 0..2 {
         let title = i64::try_from(replica).unwrap();
@@ -144,6 +162,36 @@ fn counts_and_catalogs_that_are_wrong_are_found_and_made_anew() {
         };
         repaired(rubbish, FindingKind::Count);
     }
+}
+
+#[test]
+fn moves_and_totals_of_words_that_are_wrong_are_found_and_made_anew() {
+    let key = |number: u8| object_key(NUMBER, &object(number));
+    let row = |replica: &Replica, number| replica.store.get(MOVES, &key(number)).unwrap();
+    let missing = |replica: &Replica| put(&replica.store, MOVES, key(5), None);
+    repaired(missing, FindingKind::Index);
+    let one_for_another = |replica: &Replica| {
+        let other = row(replica, 6).unwrap();
+        put(&replica.store, MOVES, key(5), Some(other.to_vec()));
+    };
+    repaired(one_for_another, FindingKind::Index);
+    let too_many = |replica: &Replica| {
+        let other = row(replica, 6).unwrap();
+        put(&replica.store, MOVES, key(1), Some(other.to_vec()));
+    };
+    repaired(too_many, FindingKind::Index);
+    let rubbish = |replica: &Replica| put(&replica.store, MOVES, key(5), Some(vec![0xff; 9]));
+    repaired(rubbish, FindingKind::Index);
+    let totals = |replica: &Replica| {
+        let keys = replica.space.indexes.rows_of_none(NUMBER);
+        let wrong = std::collections::BTreeMap::<u32, (u64, u64)>::new();
+        for key in keys {
+            let row = encode_row(&wrong).unwrap();
+            assert_ne!(replica.store.get(INDEX, &key).unwrap().unwrap(), row);
+            put(&replica.store, INDEX, key, Some(row));
+        }
+    };
+    repaired(totals, FindingKind::Count);
 }
 
 /// What nothing here can replace is damaged: it is told, and not touched.
