@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use dxos_client::{
-    DeviceKey, EpochOptions, EpochReport, EpochState, ErasureReport, ErasureState, Space,
+    Authentication, DeviceKey, EpochOptions, EpochReport, EpochState, ErasureReport, ErasureState,
+    InvitationReport, Space,
 };
 use serde_json::json;
 
@@ -92,8 +93,13 @@ async fn erase(
     let client = session.local().await?;
     let erased = async {
         let space = find_space(&client, space).await?;
+        // Without a network nobody hosts any.
+        let invitations = space.invitations().await.unwrap_or_default();
+        let by_code =
+            |report: &&InvitationReport| report.authentication == Authentication::SharedSecret;
+        let codes = invitations.iter().filter(by_code).count();
         if is_status {
-            return anyhow::Ok(space.erasure().await?);
+            return anyhow::Ok((space.erasure().await?, codes));
         }
         let mut options = EpochOptions::new();
         options.share_state = share_state;
@@ -107,18 +113,33 @@ async fn erase(
             tokio::time::sleep(LOOK).await;
             report = space.erasure().await?.unwrap_or(report);
         }
-        Ok(Some(report))
+        Ok((Some(report), codes))
     };
     let erased = erased.await;
     end(&client).await?;
-    let report = erased?;
-    output.result(&json!(report), || {
+    let (report, codes) = erased?;
+    let mut json = json!(report);
+    if let Some(json) = json.as_object_mut() {
+        json.insert("invitations_with_code".to_owned(), json!(codes));
+    }
+    output.result(&json, || {
         report.as_ref().map_or_else(
             || "nothing was erased yet; `dx space epoch erase SPACE` does".to_owned(),
-            erasure_text,
+            |report| erasure_text(report) + &codes_text(codes),
         )
     });
     Ok(())
+}
+
+/// What is to be done about invitations, whose codes are sealed for keys that an erasure replaces.
+fn codes_text(codes: usize) -> String {
+    if codes == 0 {
+        return String::new();
+    }
+    format!(
+        "\n{codes} open invitations have a code, which an erasure makes devices forget; cancel those \
+         that were made before, and make them again"
+    )
 }
 
 fn erasure_text(report: &ErasureReport) -> String {

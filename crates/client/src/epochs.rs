@@ -97,6 +97,11 @@ impl Space {
     /// is written meanwhile is not lost. Objects below a deleted one are deleted with it; one that
     /// is restored later is empty. Of a space of one device it is done within seconds.
     ///
+    /// Devices replace the keys that codes of invitations are sealed for: an open invitation with a
+    /// code that was made before ends to be hosted when its hosts are started again. Make such
+    /// ones again; [`Space::invitations`] lists them, without their code where it is not known
+    /// any more.
+    ///
     /// It does not reach what somebody copied: archives, backups of a profile, and blocks that
     /// were kept by who has a recovery phrase ([`ErasureReport::recovery_keys`]).
     ///
