@@ -99,8 +99,16 @@ impl Session {
         let identity = client.halo().identity().await?;
         let reports = client.echo().reports().await?;
         let config = client.config()?;
+        let failure = client.watch_store()?.borrow().clone();
         end(&client).await?;
-        output.result(&json, || status_text(&config, identity.as_ref(), &reports));
+        output.result(&json, || {
+            let mut text = status_text(&config, identity.as_ref(), &reports);
+            if let Some(failure) = failure {
+                use std::fmt::Write as _;
+                let _ = write!(text, "\n\nthe store fails: {failure}");
+            }
+            text
+        });
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use dxos_actors::{Failures, NodeFailure, Spawner};
 use dxos_halo::OpenHaloError;
 use dxos_keys::{ContentKey, KeyringError};
+use dxos_protocol::echo::StoreFailure;
 use dxos_protocol::halo::ChangeProtection;
 use serde_json::json;
 use tokio::sync::{Mutex, watch};
@@ -270,6 +271,17 @@ impl Client {
         self.inner.status.subscribe()
     }
 
+    /// What the store of the profile refuses to write, and why, as it changes: `None` while all is
+    /// well. Every open space says the same in its report, and later writes are refused with the
+    /// reason, so this is for who looks after the client as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError::NotInitialized`].
+    pub fn watch_store(&self) -> Result<watch::Receiver<Option<StoreFailure>>, ClientError> {
+        Ok(self.node()?.echo.watch_store())
+    }
+
     /// Waits until a part of the client has failed in a way that stopped it; forever when none
     /// does. Destroy the client then and initialize it again.
     ///
@@ -366,6 +378,11 @@ impl Client {
             json.insert("identity".to_owned(), json!(identity));
             json.insert("spaces".to_owned(), json!(spaces));
             json.insert("network".to_owned(), json!(network));
+            let failure = self
+                .watch_store()
+                .ok()
+                .and_then(|store| store.borrow().clone());
+            json.insert("store_failure".to_owned(), json!(failure));
         }
         json
     }

@@ -140,8 +140,8 @@ pub use dxos_protocol::echo::{
     Appended, Checkup, Committed, DeviceSync, Durability, EpochReport, EpochState, ErasureReport,
     ErasureState, Explanation, Finding, FindingKind, ForkReport, Garbage, IndexReport,
     MemberReport, MissingRange, ParseCursorError, QueueCursor, QueueItem, QueuePage, QueueReport,
-    SpaceBytes, SpaceCredential, SpaceReason, SpaceReport, SpaceState, SpaceStats, SyncStatus,
-    Transferred,
+    SpaceBytes, SpaceCredential, SpaceReason, SpaceReport, SpaceState, SpaceStats, StoreFailure,
+    SyncStatus, Transferred,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

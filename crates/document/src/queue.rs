@@ -17,7 +17,8 @@ pub const QUEUE_NAME_BYTES_MAX: usize = 256;
 pub const QUEUE_ITEM_BYTES_MAX: usize = 256 * 1024;
 
 /// How much a queue is to hold. The oldest items go first. Whoever appends drops what is beyond
-/// that, for everybody.
+/// that, for everybody; what becomes too old while nobody appends is dropped, within a minute or
+/// so, by a device that has the space open and may write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Retention {
@@ -26,7 +27,7 @@ pub struct Retention {
     /// Bytes of items at most, before they are compressed.
     pub bytes_max: Option<u64>,
     /// How old items may become, in milliseconds, by the clocks of those who wrote them and of
-    /// whoever appends.
+    /// whoever drops them.
     pub age_max_ms: Option<u64>,
 }
 

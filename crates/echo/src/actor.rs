@@ -39,14 +39,20 @@ use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
 use crate::core::space::{decode_row, store_failed};
 use crate::core::{EpochPolicy, Space};
 use crate::space_actor::{SpaceActor, Start};
+use crate::trouble::Watched;
 
 /// How long a space may take to answer what was passed on to it.
 const PASS_DEADLINE: Duration = Duration::from_secs(600);
+
+/// A store that failed is not tried oftener than that.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What all actors of ECHO share.
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
+    /// The same, to be asked what fails.
+    pub(crate) watched: Arc<Watched>,
     pub(crate) clock: Clock,
     pub(crate) mesh: Option<MeshPorts>,
     /// Set when something was written that was not synced yet.
@@ -239,16 +245,28 @@ impl EchoActor {
         }
     }
 
-    /// Syncs what was written, now and then.
+    /// Syncs what was written, now and then, and tries again what failed.
     fn sync_later(&self, ctx: &Context<Self>) {
-        let timer = ctx.run_later(self.sync_interval, |actor, ctx| {
+        let failure = self.shared.watched.failure();
+        let wait = match failure {
+            Some(_) => self.sync_interval.max(RETRY_INTERVAL),
+            None => self.sync_interval,
+        };
+        let timer = ctx.run_later(wait, |actor, ctx| {
             if actor.stopped {
                 return;
             }
-            if actor.shared.unsynced.swap(false, Ordering::AcqRel) {
-                let store = Arc::clone(&actor.shared.store);
+            let failure = actor.shared.watched.failure();
+            if failure.as_ref().is_some_and(|failure| failure.lasts) {
+                actor.sync_later(ctx);
+                return;
+            }
+            if actor.shared.unsynced.swap(false, Ordering::AcqRel) || failure.is_some() {
+                let store = Arc::clone(&actor.shared.watched);
                 let spawner = ctx.spawner().clone();
-                let synced = async move { spawner.blocking(move || store.sync()).await };
+                let probes = failure.is_some();
+                let synced = move || if probes { store.probe() } else { store.sync() };
+                let synced = async move { spawner.blocking(synced).await };
                 ctx.spawn_then(synced, |actor, result, ctx| {
                     if let Ok(Err(error)) = result {
                         tracing::error!(%error, "acknowledged edits could not be synced");

@@ -14,8 +14,9 @@ use dxos_protocol::echo::{
     LeaveSpace, ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListQueues,
     ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace, QueryCredentials, ReadBlocks, ReadItems,
     ReadObjects, ReadPart, ReadQueue, RemoveMember, RestoreDevice, RestoreSpace, RevokeDevice,
-    RunQuery, SealMessage, SetMemberProfile, SetRetention, SetRole, Subscribe, Transact, TrimSpace,
-    UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace, WatchSpaces, WatchText,
+    RunQuery, SealMessage, SetMemberProfile, SetRetention, SetRole, StoreFailure, Subscribe,
+    Transact, TrimSpace, UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace,
+    WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
@@ -23,10 +24,12 @@ use dxos_protocol::history::{
 use dxos_protocol::mesh::{EndSession, JoinSwarm, LeaveSwarm, MembersChanged, Wake};
 use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
 use dxos_store::Store;
+use tokio::sync::watch;
 
 use crate::actor::{EchoActor, Shared};
 use crate::core::EpochPolicy;
 use crate::space_actor::READS_MAX;
+use crate::trouble::Watched;
 
 /// What ECHO tells MESH.
 #[derive(Clone, Debug)]
@@ -65,6 +68,7 @@ impl Default for EchoConfig {
 #[derive(Clone, Debug)]
 pub struct Echo {
     address: Address<EchoActor>,
+    failure: watch::Receiver<Option<StoreFailure>>,
 }
 
 macro_rules! ports {
@@ -88,18 +92,27 @@ impl Echo {
         clock: Clock,
         seeds: &SeedTree,
     ) -> Self {
+        let watched = Arc::new(Watched::new(store));
+        let failure = watched.watch();
         let shared = Shared {
-            store,
+            store: Arc::clone(&watched) as _,
+            watched,
             clock,
             mesh,
             unsynced: Arc::new(AtomicBool::new(false)),
             epochs: config.epochs,
             reads: Arc::new(tokio::sync::Semaphore::new(READS_MAX)),
-            sealing: tokio::sync::watch::Sender::new(0),
+            sealing: watch::Sender::new(0),
         };
         let rng = seeds.rng_of("echo");
         let address = spawner.start(move || EchoActor::new(shared, rng, config.sync_interval));
-        Self { address }
+        Self { address, failure }
+    }
+
+    /// What the store refuses to write or sync now, and why, as it changes. `None` while all is
+    /// well.
+    pub fn watch_store(&self) -> watch::Receiver<Option<StoreFailure>> {
+        self.failure.clone()
     }
 }
 

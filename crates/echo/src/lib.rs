@@ -39,6 +39,7 @@ mod faults;
 mod space_actor;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod usage;
 
 pub use api::{Echo, EchoConfig, MeshPorts};

@@ -70,6 +70,8 @@ pub(crate) struct SpaceActor {
     epochs: epochs::Upkeep,
     /// When receipts that came are passed on next.
     spread_ms: u64,
+    /// What the store refuses, for all spaces.
+    failure: watch::Receiver<Option<StoreFailure>>,
     /// Set when the space is about to be deleted.
     withdrawal: Option<receipts::Withdrawal>,
 }
@@ -86,7 +88,9 @@ impl SpaceActor {
             reason: "the space is being opened".to_owned(),
         };
         let space = Err(opening);
+        let failure = shared.watched.watch();
         Self {
+            failure,
             key,
             start: Some(start),
             space,
@@ -224,10 +228,16 @@ impl SpaceActor {
         match &self.space {
             Ok(space) => {
                 let store: &dyn Read = &self.shared.store;
-                SpaceReport {
+                let mut report = SpaceReport {
                     transferred: self.transferred,
                     ..space.report(store)
+                };
+                if let Some(failure) = self.failure.borrow().clone() {
+                    report.state = SpaceState::Error;
+                    report.error = Some(failure.error.clone());
+                    report.reason = Some(SpaceReason::NotStored(failure));
                 }
+                report
             }
             Err(error) => {
                 let error = error.to_string();
@@ -262,7 +272,9 @@ impl SpaceActor {
                 return;
             }
             let now_ms = actor.shared.clock.wall_ms();
-            if actor.try_again() {
+            let stores_again = actor.failure.has_changed().unwrap_or_default();
+            actor.failure.mark_unchanged();
+            if actor.try_again() || stores_again {
                 actor.report_soon(ctx);
             }
             if let Ok(space) = &mut actor.space {
@@ -278,6 +290,7 @@ impl SpaceActor {
                 actor.tidy();
                 actor.follow_policy(now_ms, ctx);
                 actor.do_duties(now_ms, ctx);
+                actor.expire_items(now_ms, ctx);
                 actor.do_receipts(now_ms, ctx);
                 if let Some(batch) = burst
                     && let Err(error) = actor.write(batch, false)

@@ -10,10 +10,12 @@ use dxos_document::{Filter, Op, Query, Transaction};
 use dxos_keys::{ObjectId, SpaceKey};
 use dxos_protocol::echo::{
     Commit, ComputeStateHash, CreateSpace, Durability, EchoError, Flush, GetSpace, ListSpaces,
-    RunQuery, SpaceState, Subscribe, UseAuthority,
+    RunQuery, SpaceReason, SpaceReport, SpaceState, Subscribe, UseAuthority, WatchSpace,
 };
 use dxos_protocol::halo::Authority;
 use dxos_store::{CrashPlan, Direction, KeyRange, MemDisk, MemStore, Read, Store as _, StoreError};
+
+use tokio::sync::watch;
 
 use crate::core::layout::{MARKS, SpaceNumber, TALLIES, derived_key};
 use crate::{Echo, EchoConfig};
@@ -221,6 +223,96 @@ fn a_space_whose_state_cannot_be_made_anew_on_a_full_disk_opens_once_there_is_ro
         assert_eq!(state().await, SpaceState::Ready);
         assert_eq!(count(&echo, space).await, 1);
         commit(&echo, space, task(2, 1)).await.unwrap();
+        assert_eq!(count(&echo, space).await, 2);
+    });
+}
+
+/// Waits until a space shows a state.
+async fn shows(reports: &mut watch::Receiver<SpaceReport>, state: SpaceState) -> SpaceReport {
+    let shown = reports.wait_for(|report| report.state == state).await;
+    shown.unwrap().clone()
+}
+
+async fn follow(echo: &Echo, space: SpaceKey) -> watch::Receiver<SpaceReport> {
+    let watched = echo.watch_space().ask(WatchSpace { space }).await;
+    watched.unwrap().unwrap()
+}
+
+#[test]
+fn a_sync_that_fails_while_nobody_waits_for_it_shows_at_once_and_writes_are_refused() {
+    run(7, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let space = create(&echo).await;
+        let (mut reports, mut store) = (follow(&echo, space).await, echo.watch_store());
+        shows(&mut reports, SpaceState::Ready).await;
+        let (path, reason) = ("(memory)".into(), "the cable is out".to_owned());
+        disk.fail_syncs_after(0, StoreError::Io { path, reason });
+        commit(&echo, space, task(1, 1)).await.unwrap();
+
+        let report = shows(&mut reports, SpaceState::Error).await;
+        let failure = store.wait_for(Option::is_some).await.unwrap().clone();
+        let failure = failure.unwrap();
+        assert!(failure.of_sync && failure.lasts, "{failure:?}");
+        assert!(failure.error.contains("the cable is out"), "{failure:?}");
+        assert_eq!(report.error.as_ref(), Some(&failure.error));
+        assert_eq!(report.reason, Some(SpaceReason::NotStored(failure)));
+        // What is here can be read; nothing is written, now or later.
+        assert_eq!(count(&echo, space).await, 1);
+        disk.heal();
+        for number in 2..4 {
+            let refused = commit(&echo, space, task(number, 1)).await.unwrap_err();
+            let text = refused.to_string();
+            assert!(text.contains("takes no writes since one failed"), "{text}");
+            world.clock.sleep(Duration::from_secs(5)).await;
+        }
+        let asked = echo.get_space().ask(GetSpace { space }).await.unwrap();
+        assert_eq!(asked.unwrap().state, SpaceState::Error);
+
+        // Opened again, the store knows what the disk holds.
+        drop((echo, reports, store));
+        disk.crash(CrashPlan::kill());
+        world.clock.sleep(Duration::from_secs(1)).await;
+        let echo = open(&world, &disk).await;
+        assert_eq!(*echo.watch_store().borrow(), None);
+        shows(&mut follow(&echo, space).await, SpaceState::Ready).await;
+        commit(&echo, space, task(4, 1)).await.unwrap();
+        assert_eq!(count(&echo, space).await, 2);
+    });
+}
+
+#[test]
+fn a_disk_that_is_full_shows_until_there_is_room_though_nobody_writes() {
+    run(8, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let space = create(&echo).await;
+        let mut reports = follow(&echo, space).await;
+        for of_sync in [true, false] {
+            shows(&mut reports, SpaceState::Ready).await;
+            let full = StoreError::Full {
+                path: "(memory)".into(),
+            };
+            if of_sync {
+                disk.fail_syncs_after(0, full);
+                commit(&echo, space, task(1, 1)).await.unwrap();
+            } else {
+                disk.fail_after(0, full);
+                commit(&echo, space, task(2, 1)).await.unwrap_err();
+            }
+            let report = shows(&mut reports, SpaceState::Error).await;
+            let Some(SpaceReason::NotStored(failure)) = report.reason else {
+                panic!("{report:?}");
+            };
+            assert_eq!((failure.of_sync, failure.lasts), (of_sync, false));
+            let text = failure.to_string();
+            assert!(text.contains("no space is left") && text.ends_with("it is tried again"));
+            world.clock.sleep(Duration::from_secs(20)).await;
+            assert_eq!(reports.borrow().state, SpaceState::Error);
+            disk.heal();
+        }
+        shows(&mut reports, SpaceState::Ready).await;
+        commit(&echo, space, task(3, 1)).await.unwrap();
         assert_eq!(count(&echo, space).await, 2);
     });
 }

@@ -56,7 +56,9 @@ pub use self::queue::{
     QUEUE_PAGE_ITEMS_MAX, QueueCursor, QueueItem, QueuePage, QueueReport, ReadItems, ReadQueue,
     SetRetention, WatchQueue,
 };
-pub use self::report::{ForkReport, SpaceReason, SpaceReport, SpaceState, Transferred};
+pub use self::report::{
+    ForkReport, SpaceReason, SpaceReport, SpaceState, StoreFailure, Transferred,
+};
 pub use self::sync_status::{
     DeviceSync, GetSyncStatus, MISSING_RANGES_MAX, MissingRange, SyncStatus,
 };

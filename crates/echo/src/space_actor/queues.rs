@@ -11,6 +11,22 @@ use tokio::sync::watch;
 
 use super::SpaceActor;
 
+impl SpaceActor {
+    /// Drops items that are older than their queue is to keep, though nobody appends.
+    pub(super) fn expire_items(&mut self, now_ms: u64, ctx: &Context<Self>) {
+        let store = Arc::clone(&self.shared.store);
+        let Ok(space) = &mut self.space else { return };
+        let done = match space.expire_items(now_ms, (&store, &mut self.rng)) {
+            Ok(Some(outcome)) => self.carry_out(outcome, ctx),
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.begin_again(&error, ctx)),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, space = %self.key.short(), "old items of queues are not dropped yet");
+        }
+    }
+}
+
 impl Receive<AppendItems> for SpaceActor {
     fn receive(
         &mut self,

@@ -19,7 +19,7 @@ pub(crate) fn reason(reason: &SpaceReason) -> SpaceReasonInfo {
             SpaceReason::AwaitsContentKey => SpaceReasonKind::AwaitsContentKey,
             SpaceReason::ClosedByUser => SpaceReasonKind::ClosedByUser,
             SpaceReason::DeletedByUser => SpaceReasonKind::DeletedByUser,
-            SpaceReason::Failed { .. } => SpaceReasonKind::Failed,
+            SpaceReason::Failed { .. } | SpaceReason::NotStored(_) => SpaceReasonKind::Failed,
             SpaceReason::InvitationLost => SpaceReasonKind::InvitationLost,
             SpaceReason::Left => SpaceReasonKind::Left,
             SpaceReason::Opening => SpaceReasonKind::Opening,

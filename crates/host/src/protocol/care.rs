@@ -219,7 +219,7 @@ kinds! {
         ClosedByUser,
         /// The user deleted it on this device.
         DeletedByUser,
-        /// It cannot be read or written, and is tried again by itself.
+        /// It cannot be written, or not even read; the message says what is done about it.
         Failed,
         /// Its invitation admitted another guest.
         InvitationLost,

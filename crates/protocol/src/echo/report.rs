@@ -20,7 +20,7 @@ pub enum SpaceState {
     ControlOnly,
     /// Deleted on this device.
     Deleted,
-    /// It cannot be used; see the reason.
+    /// It cannot be used, or only be read; see the reason.
     Error,
     /// This device is no part of it any more: what is here can be read, nothing new comes, and
     /// nothing can be written.
@@ -72,6 +72,8 @@ pub enum SpaceReason {
     },
     /// Its invitation admitted another guest.
     InvitationLost,
+    /// What is written to it may not get onto the disk. What is here can be read.
+    NotStored(StoreFailure),
     /// The identity has left it.
     Left,
     /// It is being opened.
@@ -100,6 +102,7 @@ impl fmt::Display for SpaceReason {
             Self::InvitationLost => formatter.write_str(
                 "its invitation had admitted another guest before; ask for a new invitation",
             ),
+            Self::NotStored(failure) => failure.fmt(formatter),
             Self::Left => formatter.write_str("you have left it; what is here can be read"),
             Self::Opening => formatter.write_str("it is being opened"),
             Self::Removed { by } => write!(
@@ -122,6 +125,32 @@ impl From<&Departure> for SpaceReason {
             Departure::InvitationLost { .. } => Self::InvitationLost,
             _ => Self::AwaitsAdmission,
         }
+    }
+}
+
+/// A write to the store of a profile that failed and was not made up for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreFailure {
+    /// What was said, with what to do.
+    pub error: String,
+    /// Whether what failed was to get edits onto the disk that may have been acknowledged before:
+    /// they are lost if the power fails now.
+    pub of_sync: bool,
+    /// Whether the store takes no writes until the client is started again. Otherwise it is tried
+    /// again until it goes well.
+    pub lasts: bool,
+}
+
+impl fmt::Display for StoreFailure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.of_sync {
+            formatter.write_str("what was written last may not be on the disk: ")?;
+        }
+        formatter.write_str(&self.error)?;
+        if self.lasts {
+            return formatter.write_str("; what is here can be read until then");
+        }
+        formatter.write_str("; it is tried again")
     }
 }
 
@@ -149,7 +178,7 @@ pub struct SpaceReport {
     pub state: SpaceState,
     /// Why it is not [`SpaceState::Ready`].
     pub reason: Option<SpaceReason>,
-    /// Why it is in [`SpaceState::Error`].
+    /// Why it is in [`SpaceState::Error`]: what failed.
     pub error: Option<String>,
     /// The properties object, such as `name`.
     pub properties: BTreeMap<String, Value>,
@@ -183,6 +212,7 @@ impl SpaceReport {
     pub fn of_state(space: SpaceKey, state: SpaceState, reason: Option<SpaceReason>) -> Self {
         let error = match &reason {
             Some(SpaceReason::Failed { error }) => Some(error.clone()),
+            Some(SpaceReason::NotStored(failure)) => Some(failure.error.clone()),
             _ => None,
         };
         Self {

@@ -10,11 +10,13 @@
 //! anew, and grow by a *run* whenever the space is opened: so a number that was given before a loss
 //! of power, and with it to an item that is not there any more, is given to no other.
 //!
-//! `apply` lets transactions take effect, `retain` decides what to drop, `read` answers, `anew`
+//! `apply` lets transactions take effect, `retain` decides what to drop, `expire` when nobody
+//! appends, `read` answers, `anew`
 //! makes the rows again from blocks, `fold` makes them from blocks beside the store.
 
 mod anew;
 mod apply;
+mod expire;
 mod fold;
 mod read;
 mod retain;
@@ -58,6 +60,7 @@ pub(super) struct Queues {
     /// Queues in which something changed since [`Queues::written`].
     changed: BTreeSet<QueueKey>,
     watchers: BTreeMap<QueueKey, watch::Sender<u64>>,
+    expiry: expire::Expiry,
 }
 
 impl Queues {

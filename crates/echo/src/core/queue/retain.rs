@@ -9,6 +9,7 @@ use dxos_store::{Direction, Read};
 
 use super::super::layout::QUEUES;
 use super::super::space::{Space, decode_row, store_failed};
+use super::expire::drops_nothing;
 use super::rows::{self, ItemRow, queue_key};
 
 /// Items that one transaction drops at most; the next ones go on.
@@ -50,6 +51,7 @@ impl Space {
                 QueueOp::Trim { .. } => {}
             }
         }
+        transaction.queues.retain(|op| !drops_nothing(op));
         for (queue, own) in touched {
             if let Some(before) = self.trim_to(&queue, &own, stamp, now_ms, store)? {
                 transaction.queues.push(QueueOp::Trim { queue, before });

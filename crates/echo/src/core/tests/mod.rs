@@ -10,6 +10,7 @@ mod doctor;
 mod epochs;
 mod epochs_random;
 mod erasures;
+mod expiry;
 mod forks;
 mod graph;
 mod grounds;
