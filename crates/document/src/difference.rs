@@ -122,7 +122,8 @@ impl LiveResults {
         Self::ranked(query, None, objects)
     }
 
-    /// The same for a query whose order is by `relevance`: as it is now, and as it stays.
+    /// The same for a query whose order is by `relevance`, as it is now: see
+    /// [`LiveResults::weigh`].
     pub fn ranked(
         query: Query,
         relevance: Option<Relevance>,
@@ -150,6 +151,22 @@ impl LiveResults {
     /// object for which the old and the new one may hold differently.
     pub fn refilter(&mut self, filter: Filter) {
         self.query.filter = filter;
+    }
+
+    /// Orders by words that weigh otherwise by now, and tells how the answer changes. What a cursor
+    /// left out stays out: see [`Query::is_cut_by_relevance`].
+    pub fn weigh(&mut self, relevance: Relevance) -> Difference {
+        if self.relevance.as_ref() == Some(&relevance) {
+            return Difference::default();
+        }
+        let before = self.results().to_vec();
+        for object in &mut self.matches {
+            relevance.tell(object);
+        }
+        self.relevance = Some(relevance);
+        let query = &self.query;
+        self.matches.sort_by(|one, two| query.compare(one, two));
+        Difference::between(&before, self.results())
     }
 
     /// The answer as it is now.

@@ -137,7 +137,9 @@ impl Query {
     ///
     /// A word counts more the rarer it is among the objects of the type that the query names, or
     /// among all of the space when it names none: so what is written later may change the order
-    /// between two pages. A live query keeps the weights that words had when it began.
+    /// between two pages. A live query weighs them again a while after something changed: at most
+    /// once a second, and less often the more objects there are. Until then its order, and the
+    /// scores in it, are those of before.
     #[must_use]
     pub fn by_relevance(self) -> Self {
         self.descending(Path::about(Self::RELEVANCE))

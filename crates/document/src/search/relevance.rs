@@ -140,12 +140,12 @@ impl PartialEq for Score {
 impl Eq for Score {}
 
 /// What decides how well objects fit, with the weights that words had when it was made.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Relevance {
     clauses: Vec<Weighed>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Weighed {
     clause: Clause,
     /// Words of the texts of one object on average.
@@ -260,6 +260,12 @@ impl Query {
         } else {
             Vec::new()
         }
+    }
+
+    /// Whether words that weigh otherwise decide not only where an object stands, but whether it
+    /// is found at all.
+    pub fn is_cut_by_relevance(&self) -> bool {
+        self.is_ranked() && self.after.is_some()
     }
 
     /// Whether an object is one of those among which a word of its order is rare or not.

@@ -39,6 +39,8 @@ struct Subscriber {
     changes: mpsc::Sender<Difference>,
     /// What a subscriber that fell behind was told last.
     told: Option<Vec<Object>>,
+    /// Whether words may weigh otherwise by now than in the order of the results.
+    is_unweighed: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,21 @@ impl Asked {
 }
 
 impl Subscriber {
+    /// Remembers what was told last, when there is no room to tell more.
+    fn note_if_full(&mut self) {
+        if self.changes.capacity() == 0 && self.told.is_none() {
+            self.told = Some(self.results.results().to_vec());
+        }
+    }
+
+    /// Tells a change, unless the subscriber is behind.
+    fn tell(&self, change: Difference) {
+        if self.told.is_none() && !change.is_empty() {
+            // There is room, which only this side fills.
+            let _ = self.changes.try_send(change);
+        }
+    }
+
     /// Resolves the filter again when what decides has changed. Returns the objects for which it
     /// may hold now and did not before, or the other way round.
     fn resolve_again(
@@ -118,6 +135,7 @@ impl Live {
                 results,
                 changes: sender,
                 told: None,
+                is_unweighed: false,
             },
         );
         self.next += 1;
@@ -133,18 +151,51 @@ impl Live {
         self.queries
             .retain(|_, subscriber| !subscriber.changes.is_closed());
         for subscriber in self.queries.values_mut() {
-            let full = subscriber.changes.capacity() == 0;
-            if full && subscriber.told.is_none() {
-                subscriber.told = Some(subscriber.results.results().to_vec());
-            }
+            subscriber.note_if_full();
+            subscriber.is_unweighed |= subscriber.results.query().is_ranked();
             let also = subscriber.resolve_again(touched, lookup)?;
             let change = subscriber
                 .results
                 .update(touched.iter().cloned().chain(also));
-            if subscriber.told.is_none() && !change.is_empty() {
-                // There is room, which only this side fills.
-                let _ = subscriber.changes.try_send(change);
+            subscriber.tell(change);
+        }
+        self.retry();
+        Ok(())
+    }
+
+    /// Whether words may weigh otherwise than in the results of a query.
+    pub(crate) fn is_unweighed(&self) -> bool {
+        let mut subscribers = self.queries.values();
+        subscribers.any(|subscriber| subscriber.is_unweighed)
+    }
+
+    /// Weighs the words again of the queries that are ordered by them. Of those that show what is
+    /// behind a cursor all objects are looked at.
+    pub(crate) fn weigh(
+        &mut self,
+        all: impl Fn() -> Result<Vec<Object>, EchoError>,
+        lookup: &impl Lookup,
+    ) -> Result<(), EchoError> {
+        self.queries
+            .retain(|_, subscriber| !subscriber.changes.is_closed());
+        for subscriber in self.queries.values_mut() {
+            if !std::mem::take(&mut subscriber.is_unweighed) {
+                continue;
             }
+            let query = subscriber.results.query();
+            let Some(relevance) = lookup.relevance(query)? else {
+                continue;
+            };
+            subscriber.note_if_full();
+            let change = if subscriber.results.query().is_cut_by_relevance() {
+                let query = subscriber.results.query().clone();
+                let before = subscriber.results.results().to_vec();
+                subscriber.results = LiveResults::ranked(query, Some(relevance), all()?);
+                Difference::between(&before, subscriber.results.results())
+            } else {
+                subscriber.results.weigh(relevance)
+            };
+            subscriber.tell(change);
         }
         self.retry();
         Ok(())
@@ -167,6 +218,7 @@ impl Live {
                 asked.named = query.filter.named();
             }
             let relevance = lookup.relevance(&query)?;
+            subscriber.is_unweighed = false;
             let objects = objects.iter().cloned();
             subscriber.results = LiveResults::ranked(query, relevance, objects);
         }

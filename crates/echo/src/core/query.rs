@@ -384,7 +384,7 @@ impl Space {
     }
 
     /// Lets the live queries look at the objects.
-    fn with_live<T>(
+    pub(super) fn with_live<T>(
         &mut self,
         store: &dyn Read,
         run: impl FnOnce(&mut super::live::Live, &Reader<'_>) -> T,

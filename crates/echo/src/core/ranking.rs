@@ -11,6 +11,12 @@ use super::index::{Candidates, Plan, Stats};
 use super::query::ROOM;
 use super::space::Space;
 
+/// Words of live queries are weighed again no oftener than that.
+const WEIGHING_PACE_MS: u64 = 1_000;
+/// So much longer is waited for so many objects: it takes a look at the rows of the words, or,
+/// without an index of them, at each object.
+const OBJECTS_PER_MS: u64 = 10;
+
 /// What decides how well objects fit.
 #[derive(Debug)]
 pub(super) struct Ranking {
@@ -59,6 +65,20 @@ impl Candidates {
 }
 
 impl Space {
+    /// Weighs the words of live queries again, if that is due.
+    pub(super) fn weigh_live(&mut self, now_ms: u64, store: &dyn Read) -> Result<(), EchoError> {
+        let pace = WEIGHING_PACE_MS + self.tally.objects / OBJECTS_PER_MS;
+        // A clock that was set back is not waited for.
+        let is_due = now_ms >= self.weighed_ms.saturating_add(pace) || now_ms < self.weighed_ms;
+        if !is_due || !self.live.is_unweighed() {
+            return Ok(());
+        }
+        self.weighed_ms = now_ms;
+        self.with_live(store, |live, reader| {
+            live.weigh(|| reader.space.all_objects(store), reader)
+        })
+    }
+
     /// What decides the order of a query by relevance; `None` when it has another.
     pub(super) fn rank(
         &self,

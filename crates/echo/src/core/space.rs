@@ -79,6 +79,8 @@ pub(crate) struct Space {
     pub(super) schemas: Schemas,
     pub(super) sync: Sync,
     pub(super) live: Live,
+    /// When the words of live queries were weighed last.
+    pub(super) weighed_ms: u64,
     pub(super) texts: Texts,
     /// Objects changed since [`Space::written`], with how they showed before; the latter only
     /// when somebody watches.
@@ -161,6 +163,7 @@ impl Space {
             sync: Sync::default(),
             schemas: Schemas::default(),
             live: Live::default(),
+            weighed_ms: 0,
             texts: Texts::default(),
             touched: BTreeMap::new(),
             forest: Forest::default(),

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use dxos_document::{Filter, Query, Text, Transaction, Value};
 use dxos_keys::ObjectId;
+use dxos_protocol::echo::LiveQuery;
 use dxos_schema::TypeSchema;
 use dxos_store::{CrashPlan, Direction, KeyRange, Read, StoreError};
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::super::layout::{INDEX, in_space};
@@ -146,4 +148,70 @@ fn an_object_with_too_many_words_is_found_all_the_same() {
     }
     replica.check_rows();
     assert!(rows(replica).unwrap().len() < 50);
+}
+
+/// A live query by relevance, and everything that it was told, folded.
+fn watch(net: &mut Net, query: &Query) -> (Query, LiveQuery) {
+    let replica = &mut net.replicas[0];
+    let live = replica.space.subscribe(query.clone(), &replica.store);
+    (query.clone(), live.unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 32,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn live_queries_by_relevance_are_what_running_them_again_gives_once_words_are_weighed_again(
+        is_indexed: bool,
+        edits in prop::collection::vec((0..8_u8, 0..5_usize, any::<bool>(), any::<bool>()), 1..30),
+    ) {
+        const TEXTS: [&str; 5] = [
+            "apple", "apple apple pear", "pear", "plum apple fig plum pear", "a fig",
+        ];
+        let mut net = if is_indexed { notes(Vec::new()) } else { Net::new(1) };
+        let create = |number| {
+            let body = Value::Text(Text::new(TEXTS[usize::from(number) % 5]));
+            Transaction::new().create(object(number), "note@1", [("body", body)]).ops
+        };
+        for number in 0..8 {
+            net.edit(0, create(number));
+        }
+        net.replicas[0].build_all();
+        let fruit = Filter::text("apple").or(Filter::text("pear")).or(Filter::text("fig"));
+        let any = Query::new(fruit).by_relevance();
+        let first = net.replicas[0].space.query(&any, &net.replicas[0].store).unwrap();
+        let behind = any.clone().after(any.cursor_after(&first[2]));
+        let mut watches: Vec<_> = [any.clone(), any.limit(3), search("apple"), behind.clone(),
+            behind.limit(2)].iter().map(|query| watch(&mut net, query)).collect();
+        let mut now_ms = 10_000;
+        for (number, text, deletes, weighs) in edits {
+            if deletes {
+                net.edit(0, Transaction::new().delete(object(number)).ops);
+            } else {
+                let body = Value::Text(Text::new(TEXTS[text]));
+                net.edit(0, Transaction::new().set(object(number), "body", body).ops);
+            }
+            if !weighs {
+                continue;
+            }
+            now_ms += 5_000;
+            let replica = &mut net.replicas[0];
+            replica.space.tick(now_ms, &replica.store).unwrap();
+            for (query, live) in &mut watches {
+                while let Ok(change) = live.changes.try_recv() {
+                    change.fold(&mut live.initial);
+                    replica.space.retry_live();
+                }
+                let again = replica.space.query(query, &replica.store).unwrap();
+                prop_assert_eq!(&live.initial, &again, "{}", query);
+            }
+            // Nothing is weighed again when nothing changed.
+            replica.space.tick(now_ms + 2_000, &replica.store).unwrap();
+            prop_assert!(watches.iter_mut().all(|(_, live)| live.changes.try_recv().is_err()));
+        }
+    }
 }
