@@ -7,6 +7,7 @@ use dxos_client::{
 use dxos_protocol::echo::EchoError;
 
 use crate::draw::Draw;
+use crate::log::LOG;
 use crate::peer::Mark;
 use crate::{Violation, What, World};
 
@@ -107,12 +108,15 @@ impl Touch {
     }
 }
 
-/// The code of an edit's transaction.
+/// The code of an edit's transaction. It logs the numbers of the edits in a queue, too.
 pub(crate) fn work(
     transaction: Transaction,
     touches: Vec<Touch>,
+    marks: &[Mark],
 ) -> impl FnOnce(&mut Tx<'_>) -> Result<(), TxError> + Send + 'static {
+    let numbers: Vec<Value> = marks.iter().map(|mark| Value::Int(mark.number)).collect();
     move |tx| {
+        tx.append(LOG, numbers)?;
         transaction.ops.into_iter().try_for_each(|op| tx.push(op))?;
         touches.iter().try_for_each(|touch| touch.apply(tx))
     }
@@ -185,7 +189,7 @@ impl World {
             return Ok(());
         };
         let edit = self.draw_edit(index, &db).await?;
-        let work = work(edit.transaction.clone(), edit.touches.clone());
+        let work = work(edit.transaction.clone(), edit.touches.clone(), &edit.marks);
         let commit = db.transaction_with(edit.durability, work);
         let peer = self.peer(index)?;
         // An error is an answer here: which ones are allowed is decided below.

@@ -185,7 +185,7 @@ impl World {
             return Ok(());
         };
         let edit = self.draw_edit(index, &db).await?;
-        let work = crate::edits::work(edit.transaction.clone(), edit.touches.clone());
+        let work = crate::edits::work(edit.transaction.clone(), edit.touches.clone(), &edit.marks);
         let durability = edit.durability;
         let writing =
             tokio::task::spawn_local(async move { db.transaction_with(durability, work).await });

@@ -139,6 +139,7 @@ impl World {
             }
             hashes.push(shown.hash);
         }
+        self.check_logs(&durable).await?;
         for peer in self.peers.iter_mut().take(self.honest) {
             check_live(peer).await?;
         }

@@ -12,6 +12,7 @@
 //! - who joins after an epoch, when blocks were dropped for it, shows what all show;
 //! - a device whose disk is restored from a backup loses nothing that another one has;
 //! - no other honest device is found to have forked, and none fails;
+//! - a queue has what each edit appended to it once, in one order on every device;
 //! - a live query shows what a fresh one does, and a disk holds what its client showed.
 //!
 //! ```
@@ -33,6 +34,7 @@ mod faults;
 mod finish;
 mod images;
 mod invite;
+mod log;
 mod outcasts;
 mod peer;
 mod report;

@@ -240,7 +240,8 @@ impl World {
         let number = self.next_mark;
         self.next_mark += 1;
         let transaction = dxos_client::Transaction::new().set_add(object, "marks", [number]);
-        let work = crate::edits::work(transaction, Vec::new());
+        let marks = [Mark { object, number }];
+        let work = crate::edits::work(transaction, Vec::new(), &marks);
         let commit = db.transaction_with(Durability::Interval, work);
         let answer = async { Ok::<_, String>(commit.await) };
         match self

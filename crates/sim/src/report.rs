@@ -131,6 +131,14 @@ pub enum Violation {
         /// Objects in the fresh one.
         fresh: usize,
     },
+    /// A queue lacks an item, has one twice, or has them in another order than elsewhere.
+    #[error("the queue of peer {peer} is not what was appended: {reason}")]
+    Queue {
+        /// Which peer.
+        peer: usize,
+        /// What is wrong.
+        reason: String,
+    },
     /// A client that was closed and opened again shows something else.
     #[error("peer {peer} shows another state after it was closed and opened again")]
     Reopened {
