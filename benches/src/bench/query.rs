@@ -10,6 +10,10 @@ use crate::{Figure, Latencies};
 
 /// How often each quick thing is done.
 const TIMES: usize = 20;
+/// How often what takes long is done at least.
+const TIMES_MIN: usize = 3;
+/// And for how long it is done more often than that.
+const WHILE: Duration = Duration::from_secs(4);
 
 pub(crate) async fn run(size: usize) -> Result<Vec<Figure>> {
     let home = tempfile::tempdir()?;
@@ -42,28 +46,20 @@ async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
     }
     figures.extend(by_id.figures("object by id", Duration::ZERO));
 
-    let mut ordered = Latencies::new();
-    for _ in 0..TIMES {
-        let begin = Instant::now();
-        let found = db
-            .query(Filter::type_name(TYPE))
-            .order_by("number")
-            .limit(50)
-            .run()
-            .await?;
-        ordered.record(begin.elapsed());
+    let tasks = || db.query(Filter::type_name(TYPE)).limit(50);
+    let ordered = repeat(TIMES, async || {
+        let found = tasks().order_by("number").run().await?;
         ensure!(found.len() == 50.min(size), "{} found", found.len());
-    }
-    figures.extend(ordered.figures("50 of all, ordered", Duration::ZERO));
+        Ok(())
+    });
+    figures.extend(ordered.await?.figures("50 of all, ordered", Duration::ZERO));
 
     let filter = Filter::type_name(TYPE).and(Filter::eq("tag", "tag-7"));
-    let mut filtered = Latencies::new();
-    for _ in 0..TIMES {
-        let begin = Instant::now();
+    let filtered = repeat(TIMES, async || {
         db.query(filter.clone()).run().await?;
-        filtered.record(begin.elapsed());
-    }
-    figures.extend(filtered.figures("1% by a property", Duration::ZERO));
+        Ok(())
+    });
+    figures.extend(filtered.await?.figures("1% by a property", Duration::ZERO));
 
     let begin = Instant::now();
     let schema = serde_json::json!({"properties": {
@@ -74,25 +70,21 @@ async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
         "two declared indexes built",
         begin.elapsed(),
     ));
-    let mut ordered = Latencies::new();
-    let mut descending = Latencies::new();
-    let mut filtered = Latencies::new();
-    for _ in 0..TIMES * 10 {
-        let tasks = || db.query(Filter::type_name(TYPE)).limit(50);
-        for (latencies, query) in [
-            (&mut ordered, tasks().order_by("number")),
-            (&mut descending, tasks().descending("number")),
-            (&mut filtered, db.query(filter.clone())),
-        ] {
-            let begin = Instant::now();
-            let found = query.run().await?;
-            latencies.record(begin.elapsed());
+    for (name, query) in [
+        ("50 of all, ordered, indexed", tasks().order_by("number")),
+        (
+            "50 of all, the last first, indexed",
+            tasks().descending("number"),
+        ),
+        ("1% by an indexed property", db.query(filter.clone())),
+    ] {
+        let latencies = repeat(TIMES * 10, async || {
+            let found = query.clone().run().await?;
             ensure!(size < 50 || !found.is_empty(), "nothing found");
-        }
+            Ok(())
+        });
+        figures.extend(latencies.await?.figures(name, Duration::ZERO));
     }
-    figures.extend(ordered.figures("50 of all, ordered, indexed", Duration::ZERO));
-    figures.extend(descending.figures("50 of all, the last first, indexed", Duration::ZERO));
-    figures.extend(filtered.figures("1% by an indexed property", Duration::ZERO));
 
     let mut live = db
         .query(Filter::type_name(TYPE).and(Filter::ge("number", i64::try_from(size)?)))
@@ -112,6 +104,21 @@ async fn measure(client: &Client, size: usize) -> Result<Vec<Figure>> {
     drop(live);
     figures.extend(search(&space, size).await?);
     Ok(figures)
+}
+
+/// Does something so many times, or as often as there is time for if it takes long.
+async fn repeat(times: usize, mut work: impl AsyncFnMut() -> Result<()>) -> Result<Latencies> {
+    let mut latencies = Latencies::new();
+    let all = Instant::now();
+    for time in 0..times {
+        if time >= TIMES_MIN && all.elapsed() > WHILE {
+            break;
+        }
+        let begin = Instant::now();
+        work().await?;
+        latencies.record(begin.elapsed());
+    }
+    Ok(latencies)
 }
 
 /// Words: one that is in a single object, one in every hundredth, one in all of them.
@@ -139,13 +146,12 @@ async fn search(space: &Space, size: usize) -> Result<Vec<Figure>> {
     index(space, schema, 1).await?;
     figures.push(Figure::millis("index of words built", begin.elapsed()));
     for (name, word) in words {
-        let mut found = Latencies::new();
-        for _ in 0..TIMES {
-            let begin = Instant::now();
+        let found = repeat(TIMES, async || {
             let best = best(word).run().await?;
-            found.record(begin.elapsed());
             ensure!(!best.is_empty(), "nothing has {word}");
-        }
+            Ok(())
+        });
+        let found = found.await?;
         figures.extend(found.figures(&format!("the best 20 with {name}, indexed"), Duration::ZERO));
     }
     Ok(figures)
