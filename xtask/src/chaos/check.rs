@@ -1,11 +1,16 @@
 //! What has to hold after a round.
 
 use std::collections::BTreeSet;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::{draw::Draw, dx::Dx};
+use super::{draw::Draw, dx::DEADLINE, dx::Dx};
+
+/// How often it is looked whether peers show the same.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// An object that a round imported.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,27 +93,25 @@ pub(super) fn queries(dx: &Dx, space: &str, draw: &mut Draw) -> Result<BTreeSet<
 pub(super) fn converged(one: &Dx, two: &Dx, space: &str) -> Result<()> {
     let local = one.spawn(&["serve"])?;
     local.line_where(|line| line["event"] == "ready")?;
-    // Of this one we hear.
     let remote = two.spawn(&["serve"])?;
-    let objects = scan_count(one, space)?;
-    remote
-        .line_where(|line| line["objects"] == objects && line["missing_blocks"] == 0)
-        .context("a peer never has everything")?;
+    remote.line_where(|line| line["event"] == "ready")?;
+    let both = || -> Result<(Value, Value)> {
+        let show = ["space", "show", space];
+        Ok((one.json(&show)?, two.json(&show)?))
+    };
+    let is_same = |(ours, theirs): &(Value, Value)| {
+        ours["state_hash"] == theirs["state_hash"] && theirs["missing_blocks"] == 0
+    };
+    let until = Instant::now() + DEADLINE;
+    while !is_same(&both()?) && Instant::now() < until {
+        thread::sleep(LOOK);
+    }
     drop((local, remote));
-    let (ours, theirs) = (
-        one.json(&["space", "show", space])?,
-        two.json(&["space", "show", space])?,
-    );
-    ensure!(
-        ours["state_hash"] == theirs["state_hash"],
-        "the peers differ: {ours} and {theirs}"
-    );
+    // What is on their disks.
+    let found = both()?;
+    let (ours, theirs) = &found;
+    ensure!(is_same(&found), "the peers differ: {ours} and {theirs}");
     let forks = ours["forks"].as_array().map_or(0, Vec::len);
     ensure!(forks == 0, "a device forked: {ours}");
     Ok(())
-}
-
-/// How many objects a space says that it has.
-fn scan_count(dx: &Dx, space: &str) -> Result<Value> {
-    Ok(dx.json(&["space", "show", space])?["objects"].clone())
 }
