@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dxos_credentials::{Assertion, ControlBlock, Right, Role};
-use dxos_keys::{ContentKeyId, DeviceKey, SealedKey, SealingKey};
+use dxos_keys::{ContentKey, ContentKeyId, DeviceKey, SealedKey, SealingKey};
 use dxos_protocol::echo::EchoError;
 use dxos_protocol::halo::Authority;
 use dxos_store::{Durability, Read, Store};
@@ -56,13 +56,41 @@ impl Space {
     fn keeps_all(&self) -> bool {
         let mut keys = self.keys.keys();
         keys.all(|key| self.kept_now.contains(key))
+            && self
+                .held_retired()
+                .iter()
+                .all(|(key, _)| self.kept_now.contains(key))
+    }
+
+    /// Retired keys that are not destroyed yet, as far as this device can open them: they are
+    /// needed again should the epoch that retires them not count.
+    pub(super) fn held_retired(&self) -> BTreeMap<ContentKeyId, ContentKey> {
+        let info = self.key();
+        let mut held = BTreeMap::new();
+        if !self.holds_retired() {
+            return held;
+        }
+        for (key, sealed) in self.wrapped_for_me() {
+            if !self.is_retired(key)
+                || self.epochs.destroyed.contains(key)
+                || held.contains_key(key)
+            {
+                continue;
+            }
+            let own = [&self.authority.sealing].into_iter();
+            let mut own = own.chain(&self.authority.former);
+            let opened = own.find_map(|own| own.open(info.as_bytes(), sealed).ok());
+            if let Some(opened) = opened.filter(|opened| opened.id() == *key) {
+                held.insert(*key, opened);
+            }
+        }
+        held
     }
 
     /// The encryption key that this space can do without all others of this device, if so.
     pub(super) fn resealed(&self) -> Option<SealingKey> {
         let is_told = self.is_published() || self.permit(Right::Replicate, "").is_err();
-        // A retired key is needed again should the epoch that retires it not count.
-        let is_kept = !self.is_renewed() || self.keeps_all() && !self.holds_retired();
+        let is_kept = !self.is_renewed() || self.keeps_all();
         (is_told && is_kept && !self.stale).then(|| self.authority.sealing.sealing_key())
     }
 
