@@ -64,6 +64,14 @@ pub(crate) struct Shared {
     pub(crate) sealing: watch::Sender<u64>,
 }
 
+impl Shared {
+    /// Whoever keeps the encryption keys of this device has to look again.
+    pub(crate) fn tell_sealing(&self) {
+        self.sealing
+            .send_modify(|count| *count = count.wrapping_add(1));
+    }
+}
+
 pub(crate) struct EchoActor {
     shared: Shared,
     rng: ChaCha20Rng,

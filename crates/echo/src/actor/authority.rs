@@ -53,8 +53,7 @@ impl EchoActor {
         if let Some(asleep) = self.asleep.get_mut(space) {
             asleep.resealed = key;
         }
-        let sealing = &self.shared.sealing;
-        sealing.send_modify(|count| *count = count.wrapping_add(1));
+        self.shared.tell_sealing();
     }
 }
 

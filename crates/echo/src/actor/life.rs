@@ -36,6 +36,17 @@ pub(super) struct Asleep {
     pub(super) resealed_for: Option<SealingKey>,
 }
 
+impl Asleep {
+    const fn new(record: SpaceRecord, doing: Option<&'static str>) -> Self {
+        Self {
+            record,
+            doing,
+            resealed: None,
+            resealed_for: None,
+        }
+    }
+}
+
 /// What waits for the end of something.
 type Waiter = oneshot::Sender<Result<(), EchoError>>;
 
@@ -123,12 +134,7 @@ impl EchoActor {
         let space = record.space;
         let (state, reason) = (SpaceState::Closed, SpaceReason::ClosedByUser);
         drop(self.report_of(space, state, reason));
-        let asleep = Asleep {
-            record,
-            doing: None,
-            resealed: None,
-            resealed_for: None,
-        };
+        let asleep = Asleep::new(record, None);
         self.asleep.insert(space, asleep);
         self.list();
     }
@@ -177,12 +183,7 @@ impl EchoActor {
         let address = self.spaces.remove(&space);
         self.topics.remove(&topic);
         self.sessions.retain(|_, of| *of != space);
-        let asleep = Asleep {
-            record,
-            doing: Some(doing),
-            resealed: None,
-            resealed_for: None,
-        };
+        let asleep = Asleep::new(record, Some(doing));
         self.asleep.insert(space, asleep);
         let leave = self.shared.mesh.as_ref().map(|mesh| mesh.leave.clone());
         let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));

@@ -291,7 +291,7 @@ impl Space {
         for (id, key) in &self.keys {
             self.kept_keys.entry(*id).or_insert_with(|| key.clone());
         }
-        self.kept_keys.append(&mut self.held_retired());
+        self.kept_keys.append(&mut self.retired_to_keep());
         let mut row = Kept::new();
         for (id, key) in &self.kept_keys {
             let sealed = own.seal(&info, key, rng);

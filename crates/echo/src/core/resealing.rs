@@ -54,17 +54,13 @@ impl Space {
     }
 
     fn keeps_all(&self) -> bool {
-        let mut keys = self.keys.keys();
-        keys.all(|key| self.kept_now.contains(key))
-            && self
-                .held_retired()
-                .iter()
-                .all(|(key, _)| self.kept_now.contains(key))
+        let mut keys = self.keys.keys().chain(self.kept_keys.keys());
+        keys.all(|key| self.kept_now.contains(key)) && self.retired_to_keep().is_empty()
     }
 
-    /// Retired keys that are not destroyed yet, as far as this device can open them: they are
-    /// needed again should the epoch that retires them not count.
-    pub(super) fn held_retired(&self) -> BTreeMap<ContentKeyId, ContentKey> {
+    /// Retired keys that are neither destroyed nor kept yet, as far as this device can open them:
+    /// they are needed again should the epoch that retires them not count.
+    pub(super) fn retired_to_keep(&self) -> BTreeMap<ContentKeyId, ContentKey> {
         let info = self.key();
         let mut held = BTreeMap::new();
         if !self.holds_retired() {
@@ -73,6 +69,7 @@ impl Space {
         for (key, sealed) in self.wrapped_for_me() {
             if !self.is_retired(key)
                 || self.epochs.destroyed.contains(key)
+                || self.kept_now.contains(key)
                 || held.contains_key(key)
             {
                 continue;

@@ -84,18 +84,12 @@ impl SpaceActor {
         match space.reseal(now_ms, (&store, &mut self.rng)) {
             Ok(Some(outcome)) => {
                 self.carry_out(outcome, ctx)?;
-                self.tell_sealing();
+                self.shared.tell_sealing();
                 Ok(())
             }
             Ok(None) => Ok(()),
             Err(error) => Err(self.begin_again(&error, ctx)),
         }
-    }
-
-    /// Whoever keeps the encryption keys of this device has to look again.
-    fn tell_sealing(&self) {
-        let sealing = &self.shared.sealing;
-        sealing.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Does an erasure that is due.
@@ -122,7 +116,7 @@ impl SpaceActor {
         };
         if let Some(outcome) = space.destroy_keys(&store)? {
             self.carry_out(outcome, ctx)?;
-            self.tell_sealing();
+            self.shared.tell_sealing();
         }
         let has_traces = self.space.as_ref().is_ok_and(|space| space.has_traces());
         if !has_traces || self.epochs.is_compacting {
