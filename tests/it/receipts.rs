@@ -3,10 +3,10 @@
 
 use std::fs;
 
-use dxos_client::{Client, ConnectionState, Space, SyncStatus, map};
+use dxos_client::{Client, ConnectionState, DeviceSync, Space, SyncStatus, map};
 
 use crate::forks::copy;
-use crate::support::{join, start, until, within};
+use crate::support::{apart, join, start, until, within};
 
 async fn write(space: &Space, title: &str) -> dxos_client::ObjectId {
     let title = title.to_owned();
@@ -16,6 +16,12 @@ async fn write(space: &Space, title: &str) -> dxos_client::ObjectId {
 
 async fn status(space: &Space) -> SyncStatus {
     space.sync_status().await.unwrap()
+}
+
+async fn of(space: &Space, client: &Client) -> DeviceSync {
+    let device = client.mesh().device().unwrap();
+    let mut devices = status(space).await.devices.into_iter();
+    devices.find(|of| of.device == device).unwrap()
 }
 
 fn missing(status: &SyncStatus, client: &Client) -> u64 {
@@ -156,4 +162,51 @@ async fn peers_hear_of_a_deletion_before_anything_is_deleted() {
     })
     .await;
     assert!(at_bob.db().get(note).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_hear_of_the_deletion_of_a_space_that_is_closed_or_was_just_opened() {
+    let (home, _ann, bob, at_ann) = apart().await;
+    let key = at_ann.key();
+    let at_bob = join(&at_ann, &bob).await;
+    write(&at_bob, "first").await;
+    until(&[&at_ann], async || status(&at_ann).await.is_complete()).await;
+
+    at_bob.close().await.unwrap();
+    at_bob.delete().await.unwrap();
+    assert!(bob.get_space(key).await.unwrap().is_none());
+    assert!(of(&at_ann, &bob).await.withdrawn);
+
+    // He joins once more, and starts his client to delete it at once, as a command does.
+    let identity = bob.halo().identity().await.unwrap().unwrap().identity;
+    at_ann.remove_member(identity).await.unwrap();
+    let at_bob = join(&at_ann, &bob).await;
+    until(&[&at_ann, &at_bob], async || {
+        status(&at_ann).await.is_complete()
+    })
+    .await;
+    bob.destroy().await.unwrap();
+    let bob = start(&home.path().join("b"), "Bob").await;
+    let at_bob = bob.echo().space(key).await.unwrap();
+    at_bob.delete().await.unwrap();
+    assert!(of(&at_ann, &bob).await.withdrawn);
+    assert!(bob.get_space(key).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receipt_stands_with_its_time_when_nobody_was_there_to_hear_of_the_deletion() {
+    let (home, ann, bob, at_ann) = apart().await;
+    let key = at_ann.key();
+    let at_bob = join(&at_ann, &bob).await;
+    write(&at_bob, "first").await;
+    until(&[&at_ann], async || status(&at_ann).await.is_complete()).await;
+    ann.destroy().await.unwrap();
+    at_bob.close().await.unwrap();
+    within(at_bob.delete()).await.unwrap();
+    let ann = start(&home.path().join("a"), "Ann").await;
+    let at_ann = ann.echo().space(key).await.unwrap();
+    let bobs = of(&at_ann, &bob).await;
+    assert!(bobs.has_signed_all() && !bobs.withdrawn, "{bobs:?}");
+    // What he is said to have had, he had then.
+    assert!(bobs.signed_at_ms.is_some());
 }

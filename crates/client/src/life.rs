@@ -128,9 +128,12 @@ impl Space {
     /// hosts to it, and where its devices were met. Returns when all of it is removed; after a
     /// kill in the middle the rest is removed when the client is started again.
     ///
-    /// Peers that are connected hear, for their [`Space::sync_status`], that this device stores
-    /// nothing of it any more; that is waited for, at most five seconds. Nobody else is told: the
-    /// identity stays a member, and other devices keep what they have.
+    /// Peers hear, for their [`Space::sync_status`], that this device stores nothing of it any
+    /// more: all that are connected and, if none is, the first that comes; that is waited for, at
+    /// most five seconds. They tell those that they meet. If nobody came, nobody is told, and what
+    /// this device has signed before stands at the others, with the time when it did. A space that
+    /// is closed is opened for that. The identity stays a member, and other devices keep what they
+    /// have.
     /// See [`Space::leave`] to end that first. This device does not take the space up again by
     /// itself; an invitation or an archive brings it back.
     ///

@@ -258,12 +258,14 @@ impl EchoActor {
     ) -> Result<(), EchoError> {
         self.running()?;
         self.idle(&space)?;
-        let Some(address) = self.spaces.get(&space) else {
-            self.delete_told(space, waiter, ctx);
-            return Ok(());
-        };
+        if let Some(asleep) = self.asleep.get(&space) {
+            // It is opened for that alone, and stays noted as closed.
+            let record = asleep.record.clone();
+            let authority = Box::new(self.authority()?);
+            self.start(space, Start::Stored(record, authority), ctx);
+        }
         // Its peers are told before, so that none of them counts on this device any more.
-        let withdraw: Port<Withdraw> = address.port().with_deadline(PASS_DEADLINE);
+        let withdraw: Port<Withdraw> = self.space(&space)?.port().with_deadline(PASS_DEADLINE);
         self.leaving.insert(space);
         let withdrawn = async move { withdraw.ask(Withdraw).await };
         ctx.spawn_then(withdrawn, move |actor, told, ctx| {

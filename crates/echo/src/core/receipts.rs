@@ -140,6 +140,11 @@ impl Receipts {
         self.heard.insert(session);
     }
 
+    /// Whether a peer has stored the withdrawal of this device.
+    pub(super) fn is_heard(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
     pub(super) fn is_heard_by(&self, session: SessionId) -> bool {
         self.heard.contains(&session)
     }

@@ -1,7 +1,9 @@
 //! A device that deletes a space takes back what it had signed to have stored of it.
 //!
 //! It says so with a receipt of nothing. A peer answers with that receipt once it has stored it, so
-//! that the device knows who has heard, and goes on deleting.
+//! that the device knows who has heard, and goes on deleting. One that has heard passes it on to
+//! those it meets, so that one is enough. Nothing is said after the space is deleted: it would
+//! take a device that goes on being found in the swarm of a space that its user deleted.
 
 use dxos_keys::DeviceKey;
 use dxos_protocol::echo::EchoError;
@@ -10,8 +12,8 @@ use dxos_protocol::replicate::SessionId;
 use super::space::{Outcome, Space};
 
 impl Space {
-    /// Takes back what this device had signed, if it had, and tells every peer there is. Nothing
-    /// is to be signed after that.
+    /// Takes back what this device had signed, if it had, and tells every peer there is, and those
+    /// that come. Nothing is to be signed after that.
     pub(crate) fn withdraw_receipts(&mut self, now_ms: u64) -> Result<Outcome, EchoError> {
         let mut outcome = Outcome::default();
         self.receipts.cut();
@@ -22,12 +24,22 @@ impl Space {
         Ok(outcome)
     }
 
-    /// Whether every peer that is there knows that nothing is stored here any more.
+    /// Whether a peer knows that nothing is stored here any more, and every one that is there; or
+    /// whether nobody is to know.
     pub(crate) fn is_withdrawal_heard(&self) -> bool {
         let known = self.receipts.of(&self.device());
         let is_said = known.is_some_and(|known| known.receipt.is_withdrawal());
+        if !is_said || self.role().is_none() || !self.has_other_devices() {
+            return true;
+        }
         let mut sessions = self.sync.served();
-        !is_said || sessions.all(|session| self.receipts.is_heard_by(session))
+        self.receipts.is_heard() && sessions.all(|session| self.receipts.is_heard_by(session))
+    }
+
+    fn has_other_devices(&self) -> bool {
+        let own = self.device();
+        let mut members = self.membership.members().into_values();
+        members.any(|member| member.devices.keys().any(|device| *device != own))
     }
 
     fn has_signed(&self) -> bool {

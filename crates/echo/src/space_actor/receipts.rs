@@ -14,11 +14,12 @@ use crate::core::{Candidate, Outcome};
 /// How long receipts that came are collected before they are stored and passed on.
 const SPREAD_MS: u64 = 1_000;
 
-/// How long a device that deletes a space waits for its peers to hear of it.
+/// How long a device that deletes a space waits for its peers to hear of it: also for one to come,
+/// as whoever opens a client to delete a space is not connected yet.
 const WITHDRAWAL_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Takes back what this device signed to have stored, before the space is deleted. Answered when
-/// the peers know, or have been waited for long enough.
+/// a peer knows, and all that are there, or when they have been waited for long enough.
 #[derive(Debug)]
 pub(crate) struct Withdraw;
 

@@ -23,7 +23,8 @@ pub struct GetSyncStatus {
 /// snapshot in its place.
 ///
 /// What a device lost since is known when it, or somebody who met it, says so: one that deletes the
-/// space tells the peers that it is connected to and is [`withdrawn`](DeviceSync::withdrawn); one
+/// space tells those that it meets within five seconds, they tell others, and it is
+/// [`withdrawn`](DeviceSync::withdrawn); one
 /// whose disk was restored from a backup signs anew once it meets somebody; one that was removed or
 /// revoked, and admitted again, is believed what it signs after that. Of a device that was lost or
 /// wiped, or deleted the space while nobody was there to hear it, the last receipt stands: it says

@@ -214,6 +214,36 @@ fn a_device_that_deletes_a_space_takes_back_what_it_signed() {
 }
 
 #[test]
+fn a_withdrawal_waits_for_a_first_peer_if_anybody_is_to_know() {
+    let mut net = Net::of(6, &[Role::Editor]);
+    net.connect(0, 1);
+    net.edit(1, task(1, 1));
+    net.settle();
+    net.all_receipts();
+    // As of a space that was closed, and is opened to be deleted.
+    net.reopen(1, |_| {});
+    let withdrawn = net.replicas[1].space.withdraw_receipts(net.now_ms).unwrap();
+    net.carry_out(1, withdrawn);
+    assert!(!net.replicas[1].space.is_withdrawal_heard());
+    net.connect(0, 1);
+    net.settle();
+    net.receipts(0);
+    net.settle();
+    assert!(net.replicas[1].space.is_withdrawal_heard());
+    let device = net.replicas[1].space.device();
+    let mut devices = net.status(0).devices.into_iter();
+    assert!(devices.any(|of| of.device == device && of.withdrawn));
+
+    // Nobody else is there, and it is not waited for.
+    let mut alone = Net::of(7, &[]);
+    alone.edit(0, task(1, 1));
+    alone.all_receipts();
+    let withdrawn = alone.replicas[0].space.withdraw_receipts(alone.now_ms);
+    alone.carry_out(0, withdrawn.unwrap());
+    assert!(alone.replicas[0].space.is_withdrawal_heard());
+}
+
+#[test]
 fn what_was_signed_before_a_removal_does_not_count_after_a_new_admission() {
     let mut net = Net::of(5, &[Role::Editor, Role::Editor]);
     net.connect(0, 1);
