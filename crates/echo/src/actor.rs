@@ -44,6 +44,9 @@ use crate::trouble::Watched;
 /// How long a space may take to answer what was passed on to it.
 const PASS_DEADLINE: Duration = Duration::from_secs(600);
 
+/// How often it is looked whether the store failed while nothing was written.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A store that failed is not tried oftener than that.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -76,6 +79,8 @@ pub(crate) struct EchoActor {
     shared: Shared,
     rng: ChaCha20Rng,
     sync_interval: Duration,
+    /// When it was last looked whether the store failed, or written.
+    looked: Duration,
     authority: Option<Authority>,
     /// The devices of the identity, told to every space.
     devices: OwnDevices,
@@ -101,6 +106,7 @@ impl EchoActor {
             shared,
             rng,
             sync_interval,
+            looked: Duration::ZERO,
             authority: None,
             devices: OwnDevices::default(),
             spaces: BTreeMap::new(),
@@ -269,7 +275,10 @@ impl EchoActor {
                 actor.sync_later(ctx);
                 return;
             }
+            let now = actor.shared.clock.now();
+            let is_quiet = now.saturating_sub(actor.looked) >= LOOK_INTERVAL;
             if actor.shared.unsynced.swap(false, Ordering::AcqRel) || failure.is_some() {
+                actor.looked = now;
                 let store = Arc::clone(&actor.shared.watched);
                 let spawner = ctx.spawner().clone();
                 let probes = failure.is_some();
@@ -282,6 +291,12 @@ impl EchoActor {
                     }
                     actor.sync_later(ctx);
                 });
+            } else if is_quiet {
+                actor.looked = now;
+                let store = Arc::clone(&actor.shared.watched);
+                let spawner = ctx.spawner().clone();
+                let looked = async move { spawner.blocking(move || store.look()).await };
+                ctx.spawn_then(looked, |actor, _, ctx| actor.sync_later(ctx));
             } else {
                 actor.sync_later(ctx);
             }

@@ -282,6 +282,29 @@ fn a_sync_that_fails_while_nobody_waits_for_it_shows_at_once_and_writes_are_refu
 }
 
 #[test]
+fn a_store_that_fails_in_the_background_shows_though_nobody_writes() {
+    run(9, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let space = create(&echo).await;
+        let (mut reports, mut store) = (follow(&echo, space).await, echo.watch_store());
+        shows(&mut reports, SpaceState::Ready).await;
+        world.clock.sleep(Duration::from_secs(60)).await;
+        let (before, counted) = (world.clock.now(), disk.counts());
+        let (path, reason) = ("(memory)".into(), "a table is damaged".to_owned());
+        disk.fail_in_background(StoreError::Io { path, reason });
+        let report = shows(&mut reports, SpaceState::Error).await;
+        assert!(world.clock.now() - before < Duration::from_secs(2));
+        // It was looked at, and neither written nor synced.
+        assert_eq!(disk.counts(), counted);
+        let failure = store.wait_for(Option::is_some).await.unwrap().clone();
+        let failure = failure.unwrap();
+        assert!(failure.lasts && failure.error.contains("a table is damaged"));
+        assert_eq!(report.reason, Some(SpaceReason::NotStored(failure)));
+    });
+}
+
+#[test]
 fn a_disk_that_is_full_shows_until_there_is_room_though_nobody_writes() {
     run(8, |world| async move {
         let disk = MemDisk::new();

@@ -53,6 +53,15 @@ impl Watched {
         self.commit(batch, Durability::Synced)
     }
 
+    /// Looks whether what the store does in the background has failed. If so, it shows to those
+    /// who watch.
+    pub(crate) fn look(&self) {
+        let checked = self.store.check();
+        if checked.is_err() {
+            self.note(&checked, (true, false));
+        }
+    }
+
     /// Notes how it went to write, to sync, or both.
     fn note(&self, result: &Result<(), StoreError>, (wrote, synced): (bool, bool)) {
         let next = match result {
@@ -132,6 +141,10 @@ impl Store for Watched {
         let done = self.store.sync();
         self.note(&done, (false, true));
         done
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.store.check()
     }
 
     fn close(&self) -> Result<(), StoreError> {

@@ -404,8 +404,9 @@ impl Database {
         }
     }
 
-    /// Finds out whether a worker of fjall failed.
-    fn check_engine(&self) -> Result<(), StoreError> {
+    /// Finds out whether a worker of fjall failed. Each commit has handed what it wrote to the
+    /// system, so that there is nothing to write.
+    pub(crate) fn check_engine(&self) -> Result<(), StoreError> {
         self.check_poison()?;
         guarded(self.path(), || self.engine.persist(PersistMode::Buffer))
             .map_err(|error| self.poison(error))

@@ -158,6 +158,10 @@ impl Store for FjallStore {
         self.opened()?.run(Database::sync)
     }
 
+    fn check(&self) -> Result<(), StoreError> {
+        self.opened()?.run(Database::check_engine)
+    }
+
     fn close(&self) -> Result<(), StoreError> {
         self.shut().map_or(Ok(()), |(closed, _)| closed)
     }

@@ -110,6 +110,17 @@ pub trait Store: Read + Send + Sync + fmt::Debug {
     /// As for [`commit`](Self::commit).
     fn sync(&self) -> Result<(), StoreError>;
 
+    /// Finds out whether the store still takes writes, without writing or syncing anything:
+    /// what it does in the background may have failed since. Cheap, but it may wait for a sync
+    /// that is under way.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Poisoned`] when it takes none, [`StoreError::Closed`].
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Syncs and closes, so that the next open has nothing to replay. Later calls give
     /// [`StoreError::Closed`], but for this one, which does nothing when closed already.
     ///
@@ -156,6 +167,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn sync(&self) -> Result<(), StoreError> {
         (**self).sync()
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        (**self).check()
     }
 
     fn close(&self) -> Result<(), StoreError> {

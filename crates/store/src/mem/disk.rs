@@ -235,6 +235,12 @@ impl MemDisk {
         });
     }
 
+    /// Has the store take no writes any more, as one does when what it does in the background
+    /// fails with `error`.
+    pub fn fail_in_background(&self, error: StoreError) {
+        drop(self.lock().poison(error));
+    }
+
     /// Ends injected failures. A store that is poisoned stays so until it is opened again.
     pub fn heal(&self) {
         let mut disk = self.lock();
@@ -351,7 +357,7 @@ impl Disk {
         self.release();
     }
 
-    fn check_poison(&self) -> Result<(), StoreError> {
+    pub(super) fn check_poison(&self) -> Result<(), StoreError> {
         match &self.poisoned {
             Some(reason) => Err(StoreError::Poisoned {
                 reason: reason.clone(),

@@ -123,6 +123,10 @@ impl Store for MemStore {
         self.live()?.sync()
     }
 
+    fn check(&self) -> Result<(), StoreError> {
+        self.live()?.check_poison()
+    }
+
     fn close(&self) -> Result<(), StoreError> {
         let Ok(mut state) = self.live() else {
             return Ok(());
