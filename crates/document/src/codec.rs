@@ -232,7 +232,7 @@ impl<'a> Encoder<'a> {
 }
 
 /// Reads what [`Encoder`] wrote; never trusts a length further than the bytes at hand.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Decoder<'a> {
     rest: &'a [u8],
     pub(crate) limits: &'a Limits,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crdts::{CmRDT as _, Dot};
-use dxos_keys::FeedId;
+use dxos_keys::{FeedId, ObjectId};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -21,12 +21,27 @@ use crate::state_tables::{
     HAS_CHILDREN, HAS_SET, Tables, VERSION, WRITES_INLINE_MAX, malformed, pick,
 };
 use crate::text::{Mark, MarkId, TextState};
-use crate::{Anchor, ElementId, ObjectState, TypeName, Value};
+use crate::{Anchor, ElementId, Object, ObjectState, TypeName, Value};
 
 impl ObjectState {
     /// Reads what [`ObjectState::encode`] wrote. Fails as [`DecodeError`] says; any bytes may be
     /// given.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::read(bytes, false)
+    }
+
+    /// The object of a state that [`ObjectState::encode`] wrote, `None` when it was never
+    /// created. The same as [`ObjectState::decode`] and [`ObjectState::object`] give, but of long
+    /// texts only what shows is looked at: how they came to be is neither read nor checked.
+    ///
+    /// # Errors
+    ///
+    /// As [`DecodeError`] says; any bytes may be given.
+    pub fn show(bytes: &[u8], id: ObjectId) -> Result<Option<Object>, DecodeError> {
+        Ok(Self::read(bytes, true)?.object(id))
+    }
+
+    fn read(bytes: &[u8], only_shown: bool) -> Result<Self, DecodeError> {
         let limits = Limits::default();
         let mut from = Decoder::new(bytes, &limits);
         match from.byte("an object's state")? {
@@ -42,6 +57,7 @@ impl ObjectState {
         let mut reader = Reader {
             from,
             tables: &tables,
+            only_shown,
         };
         let (created, updated) = reader.moments()?;
         let types = reader.register(None, |reader| {
@@ -71,6 +87,8 @@ impl ObjectState {
 struct Reader<'a> {
     from: Decoder<'a>,
     tables: &'a Tables,
+    /// Whether what only later operations need is left out of texts.
+    only_shown: bool,
 }
 
 impl Reader<'_> {
@@ -248,6 +266,19 @@ impl Reader<'_> {
 
     fn text(&mut self, left: usize) -> Result<TextState, DecodeError> {
         const WHAT: &str = "a text";
+        if self.only_shown {
+            let begin = self.from.clone();
+            let text = self.from.string(WHAT)?;
+            Parts::skip(&mut self.from)?;
+            if self.from.count(WHAT)? == 0 {
+                return Ok(TextState {
+                    sequence: Sequence::shown(text),
+                    ..TextState::default()
+                });
+            }
+            // Where marks are follows from the elements.
+            self.from = begin;
+        }
         let mut text = TextState {
             sequence: self.sequence(false)?,
             ..TextState::default()

@@ -297,6 +297,7 @@ impl SpaceActor {
                 {
                     tracing::warn!(%error, "the end of a burst of edits was not noted");
                 }
+                actor.compact(now_ms, ctx);
                 actor.index_later(ctx);
             }
             Self::tick_later(ctx);
@@ -363,6 +364,7 @@ impl Receive<Shutdown> for SpaceActor {
         let batch = match &mut self.space {
             Ok(space) => {
                 let mut batch = space.close().unwrap_or_default();
+                batch.append(space.compact_at_close().unwrap_or_default());
                 space.keep_receipts(&mut batch).map(|()| batch)
             }
             Err(_) => Ok(Batch::new()),

@@ -56,6 +56,17 @@ impl Tree {
         Some(tree)
     }
 
+    /// A tree that is good for nothing but to read the visible text.
+    pub(super) fn of_text(text: String) -> Self {
+        let mut tree = Self::default();
+        tree.visible = text.chars().count();
+        if let Some(leaf) = tree.leaves.first_mut() {
+            leaf.visible = number(tree.visible);
+            leaf.text = text;
+        }
+        tree
+    }
+
     fn close(&mut self, leaf: Leaf) {
         let fresh = number(self.leaves.len());
         if let Some(before) = fresh.checked_sub(1) {

@@ -202,6 +202,33 @@ impl Parts {
         })
     }
 
+    /// Reads past the authors and runs of what was written, which follow the text.
+    pub(crate) fn skip(from: &mut Decoder<'_>) -> Result<(), DecodeError> {
+        const WHAT: &str = "a sequence";
+        for _ in 0..from.count(WHAT)? {
+            from.varint(WHAT)?;
+            for _ in 0..from.count(WHAT)? {
+                for _ in 0..3 {
+                    from.varint(WHAT)?;
+                }
+            }
+        }
+        for _ in 0..from.count(WHAT)? {
+            let head = from.byte(WHAT)?;
+            from.varint(WHAT)?;
+            let ids = [NEXT_ID, PARENT_BEFORE | PARENT_AFTER];
+            for _ in ids
+                .into_iter()
+                .filter(|is_left_out| head & is_left_out == 0)
+            {
+                if from.varint(WHAT)? > 0 {
+                    from.signed(WHAT)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The sequence of these parts, `None` when text and runs do not fit together.
     pub(crate) fn into_sequence(self, is_list: bool) -> Option<Sequence> {
         let text = (!is_list).then_some(self.text.as_str());

@@ -2,10 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::tree::Tree;
 use super::{Id, Run, Sequence};
 use crate::ElementId;
 
 impl Sequence {
+    /// A sequence that shows a text and knows nothing of its elements: to be read, and never to
+    /// be edited or kept.
+    pub(crate) fn shown(text: String) -> Self {
+        Self {
+            tree: Tree::of_text(text),
+            ..Self::default()
+        }
+    }
+
     /// The visible text.
     pub(crate) fn text(&self) -> String {
         let bytes = self.tree.in_order().map(|(_, leaf)| leaf.text.len()).sum();

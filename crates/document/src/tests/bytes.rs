@@ -325,9 +325,11 @@ proptest! {
             }
             let _ = Value::decode(bytes, &Limits::default());
             let _ = ObjectState::decode(bytes);
+            let _ = ObjectState::show(bytes, id(0));
         }
         for mut bytes in replica.bytes().into_values() {
             mutate(&mut bytes, &changes);
+            let _ = ObjectState::show(&bytes, id(0));
             if let Ok(state) = ObjectState::decode(&bytes) {
                 prop_assert_eq!(&ObjectState::decode(&state.encode()).unwrap(), &state);
                 state.properties();

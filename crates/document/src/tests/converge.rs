@@ -350,6 +350,16 @@ proptest! {
     }
 
     #[test]
+    fn what_is_shown_from_bytes_is_what_shows(steps in steps(2)) {
+        for replica in play(&steps, 2).1 {
+            for (id, state) in &replica.states {
+                let shown = ObjectState::show(&state.encode(), *id);
+                prop_assert_eq!(shown, Ok(state.object(*id)));
+            }
+        }
+    }
+
+    #[test]
     fn what_is_read_in_place_is_what_shows(steps in steps(2)) {
         for replica in play(&steps, 2).1 {
             for (id, state) in &replica.states {

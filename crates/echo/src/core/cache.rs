@@ -2,14 +2,16 @@
 //!
 //! A state that is small is written whole whenever it changes. Of one that is large, such as a
 //! long text, only the operations are written, beside it, until they are so many that it is time
-//! to write it whole again: a keystroke in a large text costs a small row.
+//! to write it whole again: a keystroke in a large text costs a small row. It is also written
+//! whole when nobody edits it any more, as one that stands whole is shown without being made ready
+//! for edits.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
-use dxos_document::{Context, ObjectState, Op, Stamp, Timeframe, Transaction};
+use dxos_document::{Context, Object, ObjectState, Op, Stamp, Timeframe, Transaction};
 use dxos_keys::ObjectId;
 use dxos_store::{Batch, Direction, KeyRange, Read, StoreError};
 use serde::{Deserialize, Serialize};
@@ -71,6 +73,8 @@ pub(crate) struct Cache {
     has_large: bool,
     /// Operations on large states that were not written yet.
     later: BTreeMap<ObjectId, Vec<Later>>,
+    /// Large states that operations stand beside in the store.
+    beside: BTreeSet<ObjectId>,
 }
 
 impl Cache {
@@ -90,6 +94,9 @@ impl Cache {
                     None => Box::new(read_cached(store, number, &object)?.unwrap_or_default()),
                 };
                 self.has_large |= cached.stored.is_large();
+                if cached.stored.rows > 0 {
+                    self.beside.insert(object);
+                }
                 Ok(&mut place.insert(cached).state)
             }
         }
@@ -148,12 +155,38 @@ impl Cache {
             if let Some(cached) = self.young.get_mut(&object) {
                 cached.write(number, &object, &notes, batch);
                 self.has_large |= cached.stored.is_large();
+                if cached.stored.rows > 0 {
+                    self.beside.insert(object);
+                } else if self.has_large {
+                    self.beside.remove(&object);
+                }
             }
         }
         self.later.clear();
         self.fresh.clear();
         if self.young.len() > GENERATION_MAX {
             self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    /// Whether operations stand beside states in the store, and [`Cache::compact`] has something
+    /// to do.
+    pub(crate) fn is_compact(&self) -> bool {
+        self.beside.is_empty()
+    }
+
+    /// Writes large states whole that operations stand beside, until the batch has so many bytes.
+    /// To be called only when everything else is written.
+    pub(crate) fn compact(&mut self, number: SpaceNumber, bytes_max: usize, batch: &mut Batch) {
+        while batch.bytes() < bytes_max
+            && let Some(object) = self.beside.pop_first()
+        {
+            let found = self.young.get_mut(&object);
+            if let Some(cached) = found.or_else(|| self.old.get_mut(&object))
+                && !self.dirty.contains(&object)
+            {
+                cached.write_whole(number, &object, batch);
+            }
         }
     }
 
@@ -186,6 +219,10 @@ impl Cached {
             self.stored.rows += 1;
             return;
         }
+        self.write_whole(number, object, batch);
+    }
+
+    fn write_whole(&mut self, number: SpaceNumber, object: &ObjectId, batch: &mut Batch) {
         let state = self.state.encode();
         for row in 0..self.stored.rows {
             batch.delete(OBJECTS, later_key(number, object, row));
@@ -224,23 +261,65 @@ pub(crate) fn read(
     Ok(read_cached(store, number, object)?.map(|cached| cached.state))
 }
 
+/// An object as it is in the store.
+pub(crate) fn show(
+    store: &dyn Read,
+    number: SpaceNumber,
+    object: &ObjectId,
+) -> Result<Option<Object>, StoreError> {
+    let Some(rows) = Rows::read(store, number, object)? else {
+        return Ok(None);
+    };
+    if rows.later.is_empty() {
+        let shown = ObjectState::show(&rows.state, *object);
+        return shown.map_err(|error| damaged(object, &error));
+    }
+    Ok(rows.into_cached(object)?.state.object(*object))
+}
+
 fn read_cached(
     store: &dyn Read,
     number: SpaceNumber,
     object: &ObjectId,
 ) -> Result<Option<Cached>, StoreError> {
-    let Some(value) = store.get(OBJECTS, &object_key(number, object))? else {
-        return Ok(None);
-    };
-    let mut cached = decode(object, &value)?;
-    if cached.stored.is_large() {
-        let from = later_key(number, object, 0);
-        let to = later_key(number, object, u32::MAX);
-        for row in store.scan(OBJECTS, KeyRange::between(&from, &to), Direction::Forward) {
-            cached.apply(object, &row?.1)?;
+    let rows = Rows::read(store, number, object)?;
+    rows.map(|rows| rows.into_cached(object)).transpose()
+}
+
+/// What the store has of one object.
+struct Rows {
+    state: Bytes,
+    /// Operations beside it.
+    later: Vec<Bytes>,
+}
+
+impl Rows {
+    fn read(
+        store: &dyn Read,
+        number: SpaceNumber,
+        object: &ObjectId,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(state) = store.get(OBJECTS, &object_key(number, object))? else {
+            return Ok(None);
+        };
+        let mut later = Vec::new();
+        if state.len() >= LARGE {
+            let from = later_key(number, object, 0);
+            let to = later_key(number, object, u32::MAX);
+            for row in store.scan(OBJECTS, KeyRange::between(&from, &to), Direction::Forward) {
+                later.push(row?.1);
+            }
         }
+        Ok(Some(Self { state, later }))
     }
-    Ok(Some(cached))
+
+    fn into_cached(self, object: &ObjectId) -> Result<Cached, StoreError> {
+        let mut cached = decode(object, &self.state)?;
+        for row in &self.later {
+            cached.apply(object, row)?;
+        }
+        Ok(cached)
+    }
 }
 
 fn damaged(object: &ObjectId, error: &dyn std::error::Error) -> StoreError {

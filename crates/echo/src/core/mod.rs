@@ -11,6 +11,7 @@ mod beside;
 mod body;
 mod branches;
 mod cache;
+mod compact;
 mod content_keys;
 mod control;
 mod delegated;

@@ -19,6 +19,7 @@ use rand_core::CryptoRng;
 
 use super::again::{self, Lost};
 use super::cache::Cache;
+use super::compact::Quiet;
 use super::control::Verified;
 use super::duties::Duties;
 use super::epoch::Epochs;
@@ -75,6 +76,7 @@ pub(crate) struct Space {
     /// Members or devices have changed since this was looked at.
     pub(super) members_changed: bool,
     pub(super) cache: Cache,
+    pub(super) quiet: Quiet,
     /// Schemas that were read lately.
     pub(super) schemas: Schemas,
     pub(super) sync: Sync,
@@ -160,6 +162,7 @@ impl Space {
             parked: BTreeMap::new(),
             members_changed: false,
             cache: Cache::default(),
+            quiet: Quiet::default(),
             sync: Sync::default(),
             schemas: Schemas::default(),
             live: Live::default(),

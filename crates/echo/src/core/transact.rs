@@ -249,8 +249,12 @@ impl Space {
         object: &ObjectId,
         store: &dyn Read,
     ) -> Result<Option<Object>, EchoError> {
-        let state = self.with_state(object, store, |state| state.object(*object))?;
-        let Some(mut object) = state.flatten() else {
+        let shown = match self.cache.peek(object) {
+            Some(state) => state.object(*object),
+            None => super::cache::show(store, self.record.number, object)
+                .map_err(|error| super::space::store_failed(&error))?,
+        };
+        let Some(mut object) = shown else {
             return Ok(None);
         };
         self.tree(store)?.tell(&mut object);

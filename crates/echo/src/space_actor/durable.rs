@@ -17,6 +17,16 @@ pub(super) struct Waiting {
 }
 
 impl SpaceActor {
+    /// Writes large states whole that nobody edits any more.
+    pub(super) fn compact(&mut self, now_ms: u64, ctx: &Context<Self>) {
+        let batch = (self.space.as_deref_mut().ok()).and_then(|space| space.compact(now_ms));
+        if let Some(batch) = batch
+            && let Err(error) = self.write(batch, false)
+        {
+            drop(self.begin_again(&error, ctx));
+        }
+    }
+
     /// Answers once everything that was written before is on the disk.
     pub(super) fn durable<T: Send + 'static>(
         &mut self,

@@ -3,6 +3,7 @@
 use dxos_credentials::Role;
 use dxos_document::{Text, Transaction, Tx, TxError, Value};
 use dxos_protocol::echo::{Aborted, Work};
+use dxos_store::{Batch, Direction, Durability, KeyRange, Read as _, Store as _};
 use proptest::prelude::*;
 
 use super::super::layout::{OBJECTS, TALLIES, derived_key};
@@ -64,20 +65,70 @@ fn a_keystroke_in_a_large_text_writes_little() {
     net.assert_same(&[0, 1]);
 }
 
+/// Rows of the only object that is large.
+fn rows(net: &Net, number: usize) -> usize {
+    let prefix = super::super::layout::object_key(NUMBER, &object(1));
+    let range = KeyRange::prefix(&prefix);
+    let rows = (net.replicas[number].store).scan(OBJECTS, range, Direction::Forward);
+    rows.count()
+}
+
+#[test]
+fn a_large_text_is_written_whole_when_it_is_quiet_and_when_the_space_is_closed() {
+    let mut net = Net::of(1, &[Role::Editor]);
+    net.edit(0, page(100_000));
+    let commit = |net: &Net, batch: Option<Batch>| {
+        let disk = &net.replicas[0].store;
+        disk.commit(batch.unwrap(), Durability::Buffered).unwrap();
+    };
+    for is_closing in [false, true] {
+        for key in 0..5 {
+            edit(&mut net, 0, move |tx| {
+                tx.text(object(1), "body")?.insert(50_000 + key, "x")
+            });
+        }
+        assert_eq!(rows(&net, 0), 6);
+        let before = content(&net, 0);
+        let space = &mut net.replicas[0].space;
+        if is_closing {
+            let batch = space.compact_at_close();
+            commit(&net, batch);
+        } else {
+            let now_ms = net.now_ms;
+            assert!(space.compact(now_ms).is_none());
+            assert!(space.compact(now_ms + 4_000).is_none());
+            let batch = space.compact(now_ms + 6_000);
+            commit(&net, batch);
+        }
+        assert_eq!(rows(&net, 0), 1);
+        assert!(net.replicas[0].space.compact_at_close().is_none());
+        net.reopen(0, |_| {});
+        assert_eq!(content(&net, 0), before);
+        let shown = net.replicas[0]
+            .space
+            .object(&object(1), &net.replicas[0].store);
+        let shown = shown.unwrap().unwrap();
+        assert_eq!(shown.get("body").unwrap().as_str(), Some(before.as_str()));
+    }
+    net.connect(0, 1);
+    net.settle();
+    net.assert_same(&[0, 1]);
+}
+
 #[test]
 fn a_state_in_another_form_is_made_anew() {
     let mut net = Net::of(1, &[Role::Editor]);
     net.edit(0, page(80));
     let before = content(&net, 0);
     let disk = &net.replicas[0].store;
-    let mut batch = dxos_store::Batch::new();
+    let mut batch = Batch::new();
     batch.delete(TALLIES, derived_key(NUMBER));
     batch.put(
         OBJECTS,
         super::super::layout::object_key(NUMBER, &object(1)),
         vec![1, 2, 3],
     );
-    dxos_store::Store::commit(disk, batch, dxos_store::Durability::Synced).unwrap();
+    disk.commit(batch, Durability::Synced).unwrap();
     net.reopen(0, |_| {});
     assert_eq!(content(&net, 0), before);
 }
@@ -88,6 +139,7 @@ enum Step {
     Delete(usize, usize),
     Rename(usize),
     Exchange,
+    Compact(usize),
     Reopen(usize),
 }
 
@@ -99,6 +151,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0..2_usize, 0_usize..20_000).prop_map(|(by, at)| Step::Delete(by, at)),
         1 => (0..2_usize).prop_map(Step::Rename),
         2 => Just(Step::Exchange),
+        1 => (0..2_usize).prop_map(Step::Compact),
         1 => (0..2_usize).prop_map(Step::Reopen),
     ];
     prop::collection::vec(step, 1..60)
@@ -129,6 +182,12 @@ proptest! {
                 }),
                 Step::Rename(by) => net.edit(by, Transaction::new().set(object(1), "name", 1).ops),
                 Step::Exchange => net.settle(),
+                Step::Compact(by) => {
+                    let replica = &mut net.replicas[by];
+                    if let Some(batch) = replica.space.compact_at_close() {
+                        replica.store.commit(batch, Durability::Buffered).unwrap();
+                    }
+                }
                 Step::Reopen(by) => {
                     net.disconnect(0, 1);
                     net.reopen(by, |_| {});
