@@ -53,7 +53,9 @@ pub(crate) const TIPS: Keyspace = TALLIES;
 
 /// The form of what is derived from blocks. What another program left in another form is made
 /// anew when the space is opened.
-pub(crate) const DERIVED_VERSION: u8 = 6;
+pub(crate) const DERIVED_VERSION: u8 = 7;
+/// The form in which there were no counts of frequent words, and everything else as it is now.
+pub(crate) const WITHOUT_COUNTS: u8 = 6;
 /// The form in which there were no indexes: they are built while the space is in use.
 pub(crate) const WITHOUT_INDEXES: u8 = 3;
 
@@ -114,6 +116,9 @@ pub(crate) fn traces_key(number: SpaceNumber) -> Vec<u8> {
 pub(crate) struct SpaceNumber(pub(crate) u32);
 
 impl SpaceNumber {
+    /// How many bytes it has there.
+    pub(crate) const LENGTH: usize = 4;
+
     /// What the keys of the space's rows begin with.
     pub(crate) const fn to_bytes(self) -> [u8; 4] {
         self.0.to_be_bytes()

@@ -10,10 +10,10 @@ use dxos_store::{Direction, Read};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::index::{self, Access, Plan, Source, Stats, Together};
+use super::index::{self, Access, Candidates, Found, Plan, Source, Stats, Together};
 use super::live::Lookup;
 use super::queue::rows;
-use super::ranking::{Asked, Ranking, asked};
+use super::ranking::{Asked, Ranking, asked, is_best_first};
 use super::space::{Space, store_failed};
 
 /// Matches beyond its limit that a query with an order keeps at most, beside the limit again.
@@ -152,36 +152,86 @@ impl Space {
         ranking: Option<&Ranking>,
         store: &dyn Read,
     ) -> Result<(Vec<Object>, Explanation), EchoError> {
-        let mut plan = self.plan_query(query, store)?;
         let mut stats = Stats::default();
         let asked = asked(query, ranking);
         let candidates = ranking.and_then(|ranking| ranking.candidates.as_ref());
-        let candidates = match candidates {
-            Some(found) => (found.are_preferred(&plan, query, store)?).then_some(found),
+        if let Some(candidates) = candidates {
+            stats.rows += candidates.rows;
+            stats.objects += candidates.objects;
+        }
+        let lookup = match candidates.map(|candidates| &candidates.found) {
+            Some(Found::Lookup(lookup)) if is_best_first(query) => Some(lookup),
+            _ => None,
+        };
+        if let (Some(candidates), Some(lookup)) = (candidates, lookup) {
+            if let Some(few) = self.plan_few(query, store)? {
+                let found = self.collected(&Plan::All(few.clone()), asked, (store, &mut stats))?;
+                let explanation = self.explained((Some(few.name), false), &found, &stats);
+                return Ok((found, explanation));
+            }
+            if let Some(found) = self.looked_up(lookup, asked, (store, &mut stats))? {
+                let name = (Some(candidates.name.clone()), true);
+                let explanation = self.explained(name, &found, &stats);
+                return Ok((found, explanation));
+            }
+            let whole = self.gather(query, true, store)?;
+            let whole = whole.and_then(|gathered| gathered.candidates);
+            return self.planned((whole.as_ref(), asked), (store, &mut stats));
+        }
+        self.planned((candidates, asked), (store, &mut stats))
+    }
+
+    /// Answers a query by the way that seems to be the shortest.
+    fn planned(
+        &self,
+        (candidates, asked): (Option<&Candidates>, Asked<'_>),
+        (store, stats): (&dyn Read, &mut Stats),
+    ) -> Result<(Vec<Object>, Explanation), EchoError> {
+        let query = asked.query;
+        let plan = self.plan_query(query, store)?;
+        let scored = match candidates {
+            Some(candidates) => candidates.preferred(&plan, query, store)?,
             None => None,
         };
-        let found = match (candidates, &plan) {
-            (Some(found), _) => {
-                plan = Plan::Ranked;
-                self.ranked(found, asked, (store, &mut stats))?
+        let (found, name) = match (scored, plan) {
+            (Some(scored), _) => {
+                let name = candidates.map(|candidates| candidates.name.clone());
+                let found = self.ranked(scored, asked, (store, &mut *stats))?;
+                (found, (name, true))
             }
-            (None, Plan::InOrder(access)) => self.in_order(access, asked, (store, &mut stats))?,
-            _ => self.collected(&plan, asked, (store, &mut stats))?,
+            (None, Plan::InOrder(access)) => {
+                let found = self.in_order(&access, asked, (store, &mut *stats))?;
+                (found, (Some(access.name), true))
+            }
+            (None, plan) => {
+                let found = self.collected(&plan, asked, (store, &mut *stats))?;
+                let name = match plan {
+                    Plan::All(access) => Some(access.name),
+                    _ => None,
+                };
+                (found, (name, false))
+            }
         };
+        let explanation = self.explained(name, &found, stats);
+        Ok((found, explanation))
+    }
+
+    /// How a query was answered.
+    fn explained(
+        &self,
+        (index, in_order): (Option<String>, bool),
+        found: &[Object],
+        stats: &Stats,
+    ) -> Explanation {
         let building = self.index_reports().into_iter();
-        let explanation = Explanation {
-            index: match &plan {
-                Plan::Scan => None,
-                Plan::All(access) | Plan::InOrder(access) => Some(access.name.clone()),
-                Plan::Ranked => candidates.map(|found| found.name.clone()),
-            },
-            in_order: matches!(plan, Plan::InOrder(_) | Plan::Ranked),
+        Explanation {
+            index,
+            in_order,
             rows: stats.rows,
             objects: stats.objects,
             results: u64::try_from(found.len()).unwrap_or(u64::MAX),
             building: building.filter(|index| !index.is_ready).collect(),
-        };
-        Ok((found, explanation))
+        }
     }
 
     /// Looks at everything that a plan names, and keeps no more than the answer needs.
@@ -219,7 +269,7 @@ impl Space {
         visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
     ) -> Result<(), EchoError> {
         let ids = match plan {
-            Plan::Scan | Plan::Ranked => return self.scan_matching(asked, (store, stats), visit),
+            Plan::Scan => return self.scan_matching(asked, (store, stats), visit),
             Plan::All(access) | Plan::InOrder(access) => match &access.source {
                 Source::Ids(ids) => ids.clone(),
                 Source::Ranges(ranges) => index::all_of(ranges, store, stats)?,

@@ -27,7 +27,7 @@ use super::grafts::Grafts;
 use super::index::{Indexes, Rows};
 use super::layout::{
     self, DERIVED_VERSION, FEEDS, SPACES, SpaceNumber, SpaceRecord, StoredBlocks, TALLIES, Tally,
-    WITHOUT_INDEXES, in_space,
+    WITHOUT_COUNTS, WITHOUT_INDEXES, in_space,
 };
 use super::live::Live;
 use super::owed::{self, Owed};
@@ -239,11 +239,12 @@ impl Space {
             .map_err(|error| store_failed(&error))?;
         let is_version = |form: u8| version.as_ref().is_some_and(|version| **version == [form]);
         opened.derived_stored = is_version(DERIVED_VERSION);
-        let is_known = opened.derived_stored || is_version(WITHOUT_INDEXES);
+        let are_indexes_known = opened.derived_stored || is_version(WITHOUT_COUNTS);
+        let is_known = are_indexes_known || is_version(WITHOUT_INDEXES);
         opened.stale = opened.tally.rebuilding || tally.is_some() && !is_known;
         if tally.is_some() {
             let (number, space) = (opened.record.number, opened.record.space);
-            opened.indexes = Indexes::open(space, number, opened.derived_stored, store)?;
+            opened.indexes = Indexes::open(space, number, are_indexes_known, store)?;
         }
         opened.tail = tail;
         opened.owed = owed::stored(opened.record.number, store)?;

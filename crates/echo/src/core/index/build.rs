@@ -34,7 +34,8 @@ impl Indexes {
     }
 
     fn has_work(&self) -> bool {
-        self.has_urgent_work() || !self.words.behind.is_empty()
+        let words = &self.words;
+        self.has_urgent_work() || !words.behind.is_empty() || words.frequent.is_changed()
     }
 }
 

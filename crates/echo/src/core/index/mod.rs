@@ -10,9 +10,11 @@
 //! the rows that it had and puts those that it has. Indexes of objects that were written before
 //! there were indexes, or before a schema declared one, are built a few objects at a time.
 
+mod best;
 mod build;
 mod catalog;
 mod encode;
+mod frequent;
 mod plan;
 mod rows;
 mod search;
@@ -27,10 +29,11 @@ use dxos_keys::{ObjectId, SpaceKey};
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Read};
 
+pub(super) use self::best::{Lookup, Next};
 use self::catalog::Catalog;
 pub(super) use self::plan::{Access, Plan, Source, direction};
 pub(crate) use self::rows::Rows;
-pub(super) use self::search::Candidates;
+pub(super) use self::search::{Candidates, Found};
 pub(super) use self::walk::{Stats, Together, all_of, in_order};
 pub(crate) use self::words::Recount;
 use self::words::Words;

@@ -23,6 +23,9 @@ use super::walk::{self, Range};
 pub(super) const FEW: usize = if cfg!(test) { 2 } else { 200 };
 /// Objects are read one after the other so many times faster than here and there.
 pub(super) const SHARE: u64 = if cfg!(test) { 1 } else { 4 };
+/// Objects that are all looked at rather than one after the other until there are enough that
+/// fit best.
+const LOOKED_AT_MAX: usize = if cfg!(test) { 3 } else { 4096 };
 /// Types whose rows are read side by side.
 const TYPES_MAX: usize = 64;
 
@@ -61,8 +64,6 @@ pub(in crate::core) enum Plan {
     All(Access),
     /// By looking at what an access names in the order of the query, until there is enough.
     InOrder(Access),
-    /// By looking at what fits best, until there is enough.
-    Ranked,
 }
 
 /// What an index is called, and where its rows begin.
@@ -128,6 +129,36 @@ impl Space {
             return Ok(Plan::Scan);
         }
         Ok(Plan::All(best))
+    }
+}
+
+impl Space {
+    /// A way to everything that a query can find which leads to few objects, by what it asks for
+    /// beside words and a type.
+    pub(in crate::core) fn plan_few(
+        &self,
+        query: &Query,
+        store: &dyn Read,
+    ) -> Result<Option<Access>, EchoError> {
+        let mut all = Vec::new();
+        conditions(&query.filter, &mut all);
+        let planner = Planner {
+            space: self,
+            store,
+            deleted: query.deleted,
+            type_base: query.filter.type_base(),
+        };
+        for filter in all {
+            if let Filter::Text { .. } | Filter::TypeAnyVersion(_) | Filter::TypeExact(_) = filter {
+                continue;
+            }
+            if let Some(access) = planner.access(filter)?
+                && access.rows(LOOKED_AT_MAX, store)? < LOOKED_AT_MAX
+            {
+                return Ok(Some(access));
+            }
+        }
+        Ok(None)
     }
 }
 

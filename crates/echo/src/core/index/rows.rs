@@ -27,6 +27,8 @@ pub(super) const RELATION_TO: IndexNumber = IndexNumber(7);
 pub(super) const BEHIND: IndexNumber = IndexNumber(8);
 /// What the indexes of words have in all.
 pub(super) const TOTALS: IndexNumber = IndexNumber(9);
+/// How many rows frequent words have; see [`super::frequent`].
+pub(super) const FREQUENT: IndexNumber = IndexNumber(10);
 
 /// Rows that one object has in one index at most. One that would have more has [`MANY`] instead,
 /// where everybody looks too.

@@ -10,6 +10,7 @@ use dxos_store::{Direction, Read};
 
 use super::super::layout::in_space;
 use super::super::space::{Space, store_failed};
+use super::best::Lookup;
 use super::catalog::{IndexNumber, Kind, all_texts};
 use super::encode::{beginning_with, put_open, put_text, take_text};
 use super::plan::{Access, FEW, Planner, SHARE, Sorted, Source};
@@ -19,6 +20,8 @@ use super::words::lengths;
 
 /// Rows of a word that are counted to find out which word is the rarest.
 const COUNTED_MAX: usize = if cfg!(test) { 8 } else { 1024 };
+/// Rows of words that are so few that all are read.
+const READ_MAX: u64 = if cfg!(test) { 3 } else { 2048 };
 
 /// Where everything is in which a word can be.
 struct Places {
@@ -39,12 +42,19 @@ pub(in crate::core) struct Gathered {
 #[derive(Clone, Debug)]
 pub(in crate::core) struct Candidates {
     pub(in crate::core) name: String,
-    /// How well each fits, the best first.
-    pub(in crate::core) scored: Vec<(f64, ObjectId)>,
+    pub(in crate::core) found: Found,
     /// Rows that were read to find that out.
     pub(in crate::core) rows: u64,
     /// Objects that were.
     pub(in crate::core) objects: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::core) enum Found {
+    /// How well each fits, the best first.
+    Scored(Vec<(f64, ObjectId)>),
+    /// Where the best are looked up.
+    Lookup(Box<Lookup>),
 }
 
 /// A row of a word.
@@ -187,17 +197,18 @@ fn posting(key: &Bytes, range: &Range, slot: usize) -> Option<Posting> {
         slot,
         count: u16::from_be_bytes([*high, *low]).into(),
         length: TextLength::from_code(*code),
-        // The base of a range of words ends where a section does.
-        is_deleted: range.base.last() != Some(&0),
+        is_deleted: range.is_of_deleted(),
     })
 }
 
 impl Space {
     /// What the indexes of words tell of a query that is ordered by relevance; `None` when there
-    /// are not all that it takes, or they would lead to too many objects.
+    /// are not all that it takes, or they would lead to too many objects. `is_whole`: all rows are
+    /// read, even if the best can be looked up.
     pub(in crate::core) fn gather(
         &self,
         query: &Query,
+        is_whole: bool,
         store: &dyn Read,
     ) -> Result<Option<Gathered>, EchoError> {
         let clauses = query.clauses();
@@ -224,6 +235,12 @@ impl Space {
         let mut read = walk::Stats::default();
         let loose = walk::all_of(&others, store, &mut read)?;
         let mut rows = read.rows;
+        if !is_whole
+            && let ([clause], [places]) = (&*clauses, &*places)
+            && let Some(gathered) = self.look_up(query, (&planner, places, clause), &loose, rows)?
+        {
+            return Ok(Some(gathered));
+        }
 
         let slots: Vec<(usize, usize)> = (clauses.iter().enumerate())
             .flat_map(|(place, clause)| (0..clause.terms.len()).map(move |term| (place, term)))
@@ -274,7 +291,7 @@ impl Space {
         scored.sort_by(|(one, first), (two, second)| two.total_cmp(one).then(first.cmp(second)));
         let candidates = has_required.then(|| Candidates {
             name: name.unwrap_or_default(),
-            scored,
+            found: Found::Scored(scored),
             rows,
             objects,
         });
@@ -282,6 +299,88 @@ impl Space {
             relevance,
             candidates,
         }))
+    }
+
+    /// The same of one clause with whole words, all of which have to be there, without reading
+    /// all of their rows; `None` when they are few, or nothing is gained.
+    fn look_up(
+        &self,
+        query: &Query,
+        (planner, places, clause): (&Planner<'_>, &Places, &Clause),
+        loose: &BTreeSet<ObjectId>,
+        loose_rows: u64,
+    ) -> Result<Option<Gathered>, EchoError> {
+        let terms = &clause.terms;
+        if !clause.is_required || terms.is_empty() || terms.iter().any(|term| term.is_prefix) {
+            return Ok(None);
+        }
+        let store = planner.store;
+        let by_term = terms.iter().map(|term| planner.rows_of(places, term));
+        let by_term: Vec<Vec<Range>> = by_term.collect();
+        let mut counts = Vec::new();
+        for ranges in &by_term {
+            let shown = ranges.iter().filter(|range| !range.is_of_deleted());
+            let counted = shown.map(|range| self.count_word(range, store));
+            counts.push(counted.sum::<Result<u64, EchoError>>()?);
+        }
+        if counts.iter().sum::<u64>() <= READ_MAX {
+            return Ok(None);
+        }
+        let clauses = std::slice::from_ref(clause);
+        let mut stats = self.word_stats(clauses, std::slice::from_ref(places));
+        let behind = loose
+            .iter()
+            .filter_map(|id| self.indexes.words.behind.get(id));
+        let behind: Vec<_> = behind.flatten().collect();
+        let found = stats.iter_mut().flat_map(|stats| &mut stats.found);
+        for ((found, ranges), count) in found.zip(&by_term).zip(&counts) {
+            let shown = ranges.iter().filter(|range| !range.is_of_deleted());
+            let shown: Vec<_> = shown.map(Range::without_space).collect();
+            // What stands in the place of their rows is counted below.
+            let stale = behind
+                .iter()
+                .filter(|row| shown.iter().any(|word| row.starts_with(word)));
+            *found = count.saturating_sub(u64::try_from(stale.count()).unwrap_or(u64::MAX));
+        }
+        let parts = (clauses, std::slice::from_ref(places), &mut *stats);
+        let profiles = self.loose_profiles(loose, query, parts, store)?;
+        let objects = u64::try_from(loose.len()).unwrap_or(u64::MAX);
+        let relevance = Relevance::new(clauses.iter().cloned().zip(stats));
+        let scored = profiles
+            .into_iter()
+            .filter(|(_, of)| of.iter().all(Profile::has_all));
+        let scored = scored.map(|(id, of)| (relevance.score(&of), id)).collect();
+        let sections = (0..by_term.first().map_or(0, Vec::len)).map(|section| {
+            let of = by_term
+                .iter()
+                .filter_map(|ranges| ranges.get(section).cloned());
+            of.collect()
+        });
+        let sections: Vec<Vec<Range>> = sections.collect();
+        let words = (sections.as_slice(), counts.as_slice());
+        let lookup = Lookup::new(words, relevance.clone(), (loose.clone(), scored), store)?;
+        Ok(lookup.map(|lookup| Gathered {
+            relevance,
+            candidates: Some(Candidates {
+                name: places.name.clone(),
+                rows: loose_rows,
+                objects,
+                found: Found::Lookup(Box::new(lookup)),
+            }),
+        }))
+    }
+
+    /// How many rows a word has in a range of its own.
+    fn count_word(&self, range: &Range, store: &dyn Read) -> Result<u64, EchoError> {
+        let frequent = &self.indexes.words.frequent;
+        let word = range.without_space();
+        if let Some(rows) = frequent.rows(word) {
+            return Ok(rows);
+        }
+        let rows = walk::count(std::slice::from_ref(range), usize::MAX, store)?;
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        frequent.keep(word, rows);
+        Ok(rows)
     }
 
     /// What the indexes have in all.

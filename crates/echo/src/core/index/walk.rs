@@ -9,7 +9,7 @@ use dxos_keys::ObjectId;
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Direction, KeyRange, Read, Scan};
 
-use super::super::layout::INDEX;
+use super::super::layout::{INDEX, SpaceNumber};
 use super::super::space::store_failed;
 use super::encode::{Entries, beginning_with, is_exact};
 
@@ -38,6 +38,16 @@ impl Range {
     /// All rows with this beginning.
     pub(super) fn of(base: Vec<u8>) -> Self {
         Self::within(base, (Vec::new(), None))
+    }
+
+    /// Whether it is of objects that are deleted, if its base is the beginning of a section.
+    pub(super) fn is_of_deleted(&self) -> bool {
+        self.base.last() != Some(&0)
+    }
+
+    /// Where it starts, without the number of the space.
+    pub(super) fn without_space(&self) -> &[u8] {
+        self.start.get(SpaceNumber::LENGTH..).unwrap_or_default()
     }
 
     /// Only rows at or behind an entry in the order of the direction.

@@ -22,6 +22,7 @@ use super::super::space::{Space, Touched, decode_row, encode_row, store_failed};
 use super::Indexes;
 use super::catalog::{Catalog, IndexNumber, Kind, all_texts};
 use super::encode::put_text;
+use super::frequent::Frequent;
 use super::rows::{BEHIND, MANY, Rows, TOTALS, section};
 
 /// Words of one object in one index. One that has more has one row in the place of all, which
@@ -43,7 +44,10 @@ pub(super) struct Totals {
 
 /// What indexes of words have in all, counted from the objects.
 #[derive(Debug, Default)]
-pub(crate) struct Recount(BTreeMap<IndexNumber, Totals>);
+pub(crate) struct Recount {
+    totals: BTreeMap<IndexNumber, Totals>,
+    frequent: BTreeMap<Vec<u8>, u64>,
+}
 
 /// What is known of the indexes of words besides their rows.
 #[derive(Debug, Default)]
@@ -51,6 +55,7 @@ pub(super) struct Words {
     /// Objects whose rows are of an earlier state, with these rows.
     pub(super) behind: BTreeMap<ObjectId, Rows>,
     pub(super) totals: BTreeMap<IndexNumber, Totals>,
+    pub(super) frequent: Frequent,
     /// Whether the totals have changed since they were stored.
     is_changed: bool,
 }
@@ -71,13 +76,17 @@ impl Words {
         Self {
             behind: BTreeMap::new(),
             totals: BTreeMap::new(),
+            frequent: Frequent::empty(),
             is_changed: false,
         }
     }
 
     /// As they were stored.
     pub(super) fn open(number: SpaceNumber, store: &dyn Read) -> Result<Self, EchoError> {
-        let mut words = Self::default();
+        let mut words = Self {
+            frequent: Frequent::open(number, store)?,
+            ..Self::default()
+        };
         let totals = store.get(INDEX, &totals_key(number));
         if let Some(row) = totals.map_err(|error| store_failed(&error))? {
             words.totals = decode_row("totals of words", &row)?;
@@ -100,8 +109,9 @@ impl Words {
         self.behind.len() < objects_max && behind + rows <= rows_max
     }
 
-    /// Takes over into the totals that an object has other rows than before.
+    /// Takes over into what is counted that an object has other rows than before.
     fn count(&mut self, catalog: &Catalog, object: ObjectId, (before, now): (&Rows, &Rows)) {
+        self.frequent.change(before, now);
         for (number, length) in lengths(before) {
             if catalog.is_counted(number, object) {
                 self.change(number, |totals| {
@@ -134,9 +144,10 @@ impl Words {
         let before = self.totals.len();
         self.totals.retain(|number, _| catalog.is_declared(*number));
         self.is_changed |= self.totals.len() != before;
+        self.frequent.retain(catalog);
     }
 
-    /// Writes the totals, if they are not stored as they are.
+    /// Writes what is counted, if it is not stored as it is.
     pub(super) fn flush(
         &mut self,
         number: SpaceNumber,
@@ -150,7 +161,7 @@ impl Words {
             }
             self.is_changed = false;
         }
-        Ok(())
+        self.frequent.flush(number, batch)
     }
 }
 
@@ -240,26 +251,29 @@ impl Indexes {
         let behind = self.words.behind.get(&object).cloned();
         let rows = behind.unwrap_or_else(|| self.word_rows(object, state));
         for (number, length) in lengths(&rows) {
-            let totals = into.0.entry(number).or_default();
+            let totals = into.totals.entry(number).or_default();
             totals.objects += 1;
             totals.words += length;
         }
+        self.words.frequent.recount(&rows, &mut into.frequent);
     }
 
-    /// Whether the totals of words are what was counted.
+    /// Whether totals and frequent words are what was counted.
     pub(crate) fn are_counted(&self, recount: &Recount) -> bool {
-        let numbers = recount.0.keys().chain(self.words.totals.keys());
+        let numbers = recount.totals.keys().chain(self.words.totals.keys());
         let of = |totals: &BTreeMap<IndexNumber, Totals>, number| {
             totals.get(number).copied().unwrap_or_default()
         };
         let mut numbers = numbers.into_iter();
-        numbers.all(|number| of(&recount.0, number) == of(&self.words.totals, number))
+        numbers.all(|number| of(&recount.totals, number) == of(&self.words.totals, number))
+            && self.words.frequent.are_counted(&recount.frequent)
     }
 
     /// Rows that are of no object.
     pub(crate) fn rows_of_none(&self, number: SpaceNumber) -> Vec<Vec<u8>> {
         let totals = (!self.words.totals.is_empty()).then(|| totals_key(number));
-        totals.into_iter().collect()
+        let frequent = self.words.frequent.keys(number);
+        totals.into_iter().chain(frequent).collect()
     }
 
     /// Writes what is different in the rows of words of an object that was changed, or notes

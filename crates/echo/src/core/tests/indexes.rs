@@ -9,6 +9,7 @@ use dxos_schema::TypeSchema;
 use dxos_store::{CrashPlan, Direction, Durability, KeyRange, Read, Store};
 use proptest::prelude::*;
 
+use super::super::index::Recount;
 use super::super::layout::{INDEX, in_space};
 use super::super::live::Lookup as _;
 use super::index_steps::{Change, Step, TYPES, any_query, any_step, any_value};
@@ -39,7 +40,7 @@ impl Replica {
         }
     }
 
-    fn build(&mut self) {
+    pub(super) fn build(&mut self) {
         let batch = self.space.build_indexes(&self.store).unwrap();
         self.commit(batch);
     }
@@ -57,8 +58,10 @@ impl Replica {
     pub(super) fn check_rows(&self) {
         let number = self.space.record.number;
         let mut expected = BTreeSet::new();
+        let mut words = Recount::default();
         self.space
             .visit_states(&self.store, &mut |id, state| {
+                self.space.indexes.recount(id, &state, &mut words);
                 let rows = self.space.indexes.rows(id, &state).into_iter();
                 let rows = rows.chain(self.space.indexes.word_rows(id, &state));
                 expected.extend(rows.map(|row| in_space(number, &row)));
@@ -70,6 +73,7 @@ impl Replica {
         let rows = self.store.scan(INDEX, range, Direction::Forward);
         let found: BTreeSet<_> = rows.map(|row| row.unwrap().0.to_vec()).collect();
         assert!(!self.space.has_index_work());
+        assert!(self.space.indexes.are_counted(&words));
         assert_eq!(found, expected);
     }
 

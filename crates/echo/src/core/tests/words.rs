@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dxos_document::{Filter, Query, Text, Transaction, Value};
+use dxos_document::{Deleted, Filter, Query, Text, Transaction, Value};
 use dxos_keys::ObjectId;
 use dxos_protocol::echo::LiveQuery;
 use dxos_schema::TypeSchema;
@@ -13,16 +13,20 @@ use serde_json::json;
 use super::super::layout::{INDEX, in_space};
 use super::{Net, Replica, object};
 
+fn nth_note(number: u32) -> ObjectId {
+    let mut id = [7; 16];
+    id[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
+    ObjectId::from_bytes(id)
+}
+
 /// Notes of a type all of whose texts are indexed.
 fn notes(texts: impl IntoIterator<Item = String>) -> Net {
     let mut net = Net::new(1);
     let schema = TypeSchema::new("note@1", json!({"x-echo-text": true})).unwrap();
     let texts = texts.into_iter().zip(0_u32..);
     let all = texts.fold(Transaction::new(), |all, (text, number)| {
-        let mut id = [7; 16];
-        id[..4].copy_from_slice(&number.wrapping_mul(2_654_435_761).to_be_bytes());
         let body = Value::Text(Text::new(&text));
-        all.create(ObjectId::from_bytes(id), "note@1", [("body", body)])
+        all.create(nth_note(number), "note@1", [("body", body)])
     });
     net.edit(0, vec![schema.create()]);
     if !all.ops.is_empty() {
@@ -131,7 +135,7 @@ fn what_is_typed_into_many_objects_at_once_is_bounded() {
     net.edit(0, Transaction::new().set(object(2), "title", "four").ops);
     for query in [search("three"), search("four three"), search("one")] {
         net.replicas[0].check(&query);
-        net.replicas[0].check(&query.deleted(dxos_document::Deleted::Include));
+        net.replicas[0].check(&query.deleted(Deleted::Include));
     }
     net.replicas[0].build_all();
     net.replicas[0].check_rows();
@@ -148,6 +152,59 @@ fn an_object_with_too_many_words_is_found_all_the_same() {
     }
     replica.check_rows();
     assert!(rows(replica).unwrap().len() < 50);
+}
+
+fn stored_counts(replica: &Replica) -> usize {
+    let counts = in_space(replica.space.record.number, &[0, 0, 0, 10]);
+    let rows = rows(replica).unwrap().into_iter();
+    rows.filter(|row| row.starts_with(&counts)).count()
+}
+
+#[test]
+fn the_best_of_many_are_found_without_reading_all_rows_of_their_words() {
+    let texts = (0..300).map(|n| {
+        let often = "fig ".repeat(n % 3);
+        let rare = if n % 10 == 7 { "zebra" } else { "" };
+        format!("apple {often}{rare}")
+    });
+    let mut net = notes(texts);
+    let replica = &mut net.replicas[0];
+    let of_type = |words: &str| Filter::type_name("note").and(Filter::text(words));
+    let explain = |replica: &Replica, words: &str| {
+        let query = Query::new(of_type(words)).by_relevance().limit(5);
+        replica.check(&query);
+        replica.space.explain(&query, &replica.store).unwrap()
+    };
+    for words in ["apple", "fig", "apple zebra", "fig zebra apple"] {
+        let best = explain(replica, words);
+        assert!(best.rows < 100 && best.objects <= 6, "{words}: {best:?}");
+    }
+    // What was counted is known once it is stored.
+    replica.build_all();
+    assert_eq!(stored_counts(replica), 3);
+    replica.check_rows();
+    net.reopen(0, |disk| {
+        disk.crash(CrashPlan::power_loss(usize::MAX));
+    });
+    let replica = &mut net.replicas[0];
+    replica.build_all();
+    assert_eq!(stored_counts(replica), 3);
+    explain(replica, "apple");
+    // What is gone leaves no word behind.
+    let zebras = (0..300_u32).filter(|n| n % 10 == 7).map(nth_note);
+    let ops = zebras.flat_map(|zebra| Transaction::new().delete(zebra).ops);
+    let ops: Vec<_> = ops.collect();
+    net.edit(0, ops);
+    let replica = &mut net.replicas[0];
+    replica.build_all();
+    assert_eq!(stored_counts(replica), 2);
+    replica.check_rows();
+    // An index that is declared no more takes its counts along.
+    let schema = TypeSchema::new("note@1", json!({})).unwrap();
+    net.edit(0, vec![schema.create()]);
+    net.replicas[0].build_all();
+    net.replicas[0].check_rows();
+    assert_eq!(stored_counts(&net.replicas[0]), 0);
 }
 
 /// A live query by relevance, and everything that it was told, folded.
@@ -213,5 +270,58 @@ proptest! {
             replica.space.tick(now_ms + 2_000, &replica.store).unwrap();
             prop_assert!(watches.iter_mut().all(|(_, live)| live.changes.try_recv().is_err()));
         }
+    }
+
+    #[test]
+    fn the_best_are_those_that_a_look_at_every_object_finds(
+        texts in prop::collection::vec(prop::collection::vec(0..6_usize, 0..24), 8..40),
+        edits in prop::collection::vec((0..8_u8, 0..8_u8), 0..12),
+        searches in prop::collection::vec((prop::collection::vec(0..6_usize, 1..4), any::<bool>(), 0..8_usize), 1..6),
+    ) {
+        const WORDS: [&str; 6] = ["apple", "pear", "plum", "fig", "apple", "apple"];
+        let text = |words: &[usize]| {
+            words.iter().map(|word| WORDS[*word]).collect::<Vec<_>>().join(" ")
+        };
+        let searches: Vec<_> = searches.iter().map(|(words, is_phrase, limit)| {
+            let words = text(words);
+            let words = if *is_phrase { format!("\"{words}\"") } else { words };
+            Query::new(Filter::type_name("note").and(Filter::text(words))).by_relevance().limit(*limit)
+        }).collect();
+        let mut net = notes(texts.iter().map(|words| text(words)));
+        for number in 0..8 {
+            let body = Value::Text(Text::new(text(&texts[usize::from(number)])));
+            net.edit(0, Transaction::new().create(object(number), "note@1", [("body", body)]).ops);
+        }
+        net.replicas[0].build_all();
+        let check = |net: &Net| {
+            for query in &searches {
+                for deleted in [Deleted::Exclude, Deleted::Include, Deleted::Only] {
+                    net.replicas[0].check(&query.clone().deleted(deleted));
+                }
+            }
+        };
+        check(&net);
+        for (number, what) in edits {
+            match what {
+                0 => net.edit(0, Transaction::new().delete(object(number)).ops),
+                1 => net.edit(0, Transaction::new().restore(object(number)).ops),
+                2 => net.replicas[0].build(),
+                3 => net.reopen(0, |disk| {
+                    disk.crash(CrashPlan::power_loss(number.into()));
+                }),
+                4 => {
+                    let body = Value::Text(Text::new(text(&texts[usize::from(7 - number)])));
+                    net.edit(0, Transaction::new().set(object(number), "body", body).ops);
+                }
+                _ => net.transact(0, move |tx| match tx.text(object(number), "body") {
+                    Ok(mut body) => body.insert(0, "fig apple ").map(drop),
+                    Err(_) => Ok(()),
+                }),
+            }
+            check(&net);
+        }
+        net.replicas[0].build_all();
+        net.replicas[0].check_rows();
+        check(&net);
     }
 }
