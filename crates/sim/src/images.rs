@@ -58,6 +58,9 @@ impl World {
         let peer = self.peer_mut(index)?;
         peer.crash(CrashPlan::kill(), &around).await?;
         peer.free_disk();
+        let before = self.before_restore(index).await?;
+        let peer = self.peer_mut(index)?;
+        peer.before = before;
         peer.disk.restore(&image.snapshot);
         peer.restored = true;
         peer.acknowledged.clear();

@@ -8,6 +8,7 @@
 //! - once the network is whole and everyone is back, all replicas come to the same state;
 //! - what was acknowledged as durable is there after a crash, and in the end everywhere;
 //! - in the end all have signed that they stored everything, and each knows it of all;
+//! - at no instant is a device said to have stored what its disk does not hold durably;
 //! - a single-use invitation admits one guest;
 //! - who joins after an epoch, when blocks were dropped for it, shows what all show;
 //! - a device whose disk is restored from a backup loses nothing that another one has;
@@ -37,6 +38,7 @@ mod invite;
 mod log;
 mod outcasts;
 mod peer;
+mod receipts;
 mod report;
 mod scenario;
 mod timeline;

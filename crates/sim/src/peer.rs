@@ -1,5 +1,6 @@
 //! A peer: a disk, and from time to time a client on it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use dxos_store::{CrashPlan, CrashReport, MemDisk, MemSnapshot, MemStore};
 use dxos_transport::mem::{MemDiscovery, MemNetwork};
 
 use crate::Violation;
+use crate::receipts::Before;
 
 /// How long any request may take, in virtual time, before it counts as not answered.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -69,11 +71,15 @@ pub(crate) struct Peer {
     pub(crate) image: Option<Image>,
     /// Whether an image was put back: the device may be found to have forked.
     pub(crate) restored: bool,
+    /// What was there before.
+    pub(crate) before: Before,
     pub(crate) clock: Clock,
     pub(crate) disk_full: bool,
     freed_at: Option<Duration>,
     seeds: SeedTree,
     lives: u64,
+    /// How often it was looked at.
+    looks: Cell<u64>,
 }
 
 /// How long a space that could not be opened rests at most before it is tried again.
@@ -112,23 +118,54 @@ impl Peer {
             elsewhere: Vec::new(),
             image: None,
             restored: false,
+            before: Before::default(),
             clock,
             disk_full: false,
             freed_at: None,
             seeds,
             lives: 0,
+            looks: Cell::new(0),
         }
     }
 
     /// Starts the client from what is on the disk.
     pub(crate) async fn start(&mut self, around: &Surroundings) -> Result<(), Violation> {
+        self.lives += 1;
+        self.launch(Some(self.network(around))).await?;
+        let Some(life) = &self.life else {
+            return Ok(());
+        };
+        self.device = life
+            .client
+            .mesh()
+            .device()
+            .map_err(|error| Violation::Life {
+                peer: self.index,
+                action: "started",
+                reason: error.to_string(),
+            })?;
+        self.online = true;
+        self.subscribe().await
+    }
+
+    /// A peer without a network on a copy of what is on a disk of this one.
+    pub(crate) async fn shadow(&self, image: &MemSnapshot) -> Result<Self, Violation> {
+        self.looks.set(self.looks.get() + 1);
+        let seeds = self.seeds.child_n("look", self.looks.get());
+        let mut shadow = Self::new(self.index, seeds, self.clock.clone());
+        shadow.disk.restore(image);
+        (shadow.device, shadow.space) = (self.device, self.space);
+        shadow.launch(None).await?;
+        Ok(shadow)
+    }
+
+    async fn launch(&mut self, network: Option<NetworkFactory>) -> Result<(), Violation> {
         let peer = self.index;
         let failed = |reason: String| Violation::Life {
             peer,
             action: "started",
             reason,
         };
-        self.lives += 1;
         let store = MemStore::open(&self.disk).map_err(|error| failed(error.to_string()))?;
         let parts = Parts {
             store: Arc::new(store),
@@ -138,7 +175,7 @@ impl Peer {
             seeds: self.seeds.child_n("life", self.lives),
             sync_interval: Duration::from_millis(200),
             epochs: dxos_client::EpochPolicy::default(),
-            network: Some(self.network(around)),
+            network,
         };
         let failures = Failures::new();
         let spawner = Spawner::local(&failures);
@@ -149,16 +186,13 @@ impl Peer {
             .map_err(|_| failed("it did not end".to_owned()))?
             .map_err(|error| failed(error.to_string()))?
             .map_err(|error| failed(error.to_string()))?;
-        let client = Client::over(node);
-        self.device = (client.mesh().device()).map_err(|error| failed(error.to_string()))?;
-        self.online = true;
         self.life = Some(Life {
-            client,
+            client: Client::over(node),
             live: None,
             spawner,
             failures,
         });
-        self.subscribe().await
+        Ok(())
     }
 
     fn network(&self, around: &Surroundings) -> NetworkFactory {

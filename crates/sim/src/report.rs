@@ -91,6 +91,16 @@ pub enum Violation {
         /// When it was found missing.
         when: &'static str,
     },
+    /// A disk does not hold what its device is said to have stored durably.
+    #[error("peer {peer} has not stored what {} says: {reason}", teller_text(*teller))]
+    NotStored {
+        /// Whose disk.
+        peer: usize,
+        /// Who says so; none when the disk contradicts itself.
+        teller: Option<usize>,
+        /// What is missing.
+        reason: String,
+    },
     /// The replicas did not come to one state.
     #[error("the replicas did not come to one state within {} s:{details}", within.as_secs())]
     Diverged {
@@ -161,6 +171,10 @@ pub enum Violation {
         /// The hash of the second run, and what it violated.
         second: String,
     },
+}
+
+fn teller_text(teller: Option<usize>) -> String {
+    teller.map_or_else(|| "its disk".to_owned(), |teller| format!("peer {teller}"))
 }
 
 macro_rules! counts {
@@ -240,6 +254,8 @@ counts! {
     banned_edits,
     /// Edits checked for having survived a crash.
     edits_checked,
+    /// Times that a disk was looked at for what its device was said to have stored.
+    receipts_checked,
     /// Connections made.
     connections_made,
     /// Connects refused.
@@ -297,6 +313,7 @@ impl Counts {
             "went_offline",
             "partitions",
             "edits_checked",
+            "receipts_checked",
             "connects_refused",
             "connects_cut",
             "connections_dropped",

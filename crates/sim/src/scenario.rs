@@ -81,6 +81,7 @@ impl Scenario {
                 world.step_outcast().await?;
             }
         }
+        world.look_at_receipts().await?;
         let pause = match world.draw.below(20) {
             0..=5 => Duration::ZERO,
             6..=16 => world.draw.millis(1, 400),
@@ -89,6 +90,7 @@ impl Scenario {
             _ => world.draw.millis(3_000, 40_000),
         };
         world.sleep(pause).await;
+        world.look_at_receipts().await?;
         for peer in &world.peers {
             peer.check()?;
         }

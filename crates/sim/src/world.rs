@@ -19,6 +19,8 @@ pub struct World {
     pub(crate) around: Surroundings,
     pub(crate) peers: Vec<Peer>,
     pub(crate) draw: Draw,
+    /// For what is only looked at, so that the world goes the same way without it.
+    pub(crate) looks: Draw,
     pub(crate) counts: Counts,
     pub(crate) objects: Vec<dxos_client::ObjectId>,
     pub(crate) next_mark: i64,
@@ -78,6 +80,7 @@ impl World {
             },
             peers,
             draw,
+            looks: Draw::new(seeds, "looks"),
             counts: Counts::default(),
             objects: Vec::new(),
             next_mark: 0,
