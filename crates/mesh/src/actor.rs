@@ -343,9 +343,6 @@ impl Receive<AddPeer> for MeshActor {
             addresses,
             topic,
         } = peer;
-        if !self.secrets.contains_key(&topic) {
-            return Answer::Now(Err(MeshError::UnknownSwarm { topic }));
-        }
         let mut parsed: Vec<PeerAddress> = Vec::new();
         for address in addresses.into_iter().take(ADDRESSES_MAX) {
             match address.parse() {

@@ -52,7 +52,8 @@ pub struct MembersChanged {
     pub topic: Topic,
 }
 
-/// Tells where a device may be reached, such as one met through an invitation.
+/// Tells where a device may be reached, such as one met through an invitation. It is looked for
+/// there once its swarm is joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddPeer {
     /// The device.

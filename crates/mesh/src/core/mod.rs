@@ -7,6 +7,7 @@
 
 mod auth;
 mod backoff;
+mod expected;
 mod links;
 mod plan;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use rand_core::Rng;
 
 use backoff::{Backoff, Bucket};
 pub(crate) use backoff::{Bucket as RateBucket, Schedule};
+use expected::Expected;
 use topology::Topology;
 pub(crate) use types::{AuthId, AuthOutcome, ConnectionId, Input, Output, Rules, SessionEnd};
 
@@ -139,6 +141,8 @@ pub(crate) struct Core<R> {
     rng: R,
     state: ConnectionState,
     swarms: BTreeMap<Topic, Swarm>,
+    /// Devices of others.
+    expected: Expected,
     peers: BTreeMap<DeviceKey, Peer>,
     links: BTreeMap<ConnectionId, Link>,
     auths: BTreeMap<AuthId, (ConnectionId, Topic)>,
@@ -164,6 +168,7 @@ impl<R: Rng> Core<R> {
             rng,
             state,
             swarms: BTreeMap::new(),
+            expected: Expected::default(),
             peers: BTreeMap::new(),
             links: BTreeMap::new(),
             auths: BTreeMap::new(),
@@ -178,7 +183,7 @@ impl<R: Rng> Core<R> {
     /// Takes in what happened at `now` and appends what is to be done.
     pub(crate) fn step(&mut self, now: Duration, input: Input, out: &mut Vec<Output>) {
         match input {
-            Input::Join { topic } => self.join(topic, out),
+            Input::Join { topic } => self.join(now, topic, out),
             Input::Leave { topic } => self.leave(now, topic, out),
             Input::SetState(state) => self.set_state(now, state, out),
             Input::Known {
@@ -251,19 +256,25 @@ impl<R: Rng> Core<R> {
         found
     }
 
-    fn join(&mut self, topic: Topic, out: &mut Vec<Output>) {
+    fn join(&mut self, now: Duration, topic: Topic, out: &mut Vec<Output>) {
         if self.swarms.contains_key(&topic) {
             return;
         }
         self.swarms.insert(topic, Swarm::default());
+        for (device, addresses) in self.expected.take(&topic) {
+            self.known(now, topic, device, addresses);
+        }
         if self.state == ConnectionState::Online {
             out.push(Output::Discover { topic });
         }
     }
 
     fn leave(&mut self, now: Duration, topic: Topic, out: &mut Vec<Output>) {
-        if self.swarms.remove(&topic).is_none() {
+        let Some(swarm) = self.swarms.remove(&topic) else {
             return;
+        };
+        for (device, known) in swarm.known {
+            self.expected.put(topic, device, known.addresses);
         }
         if self.state == ConnectionState::Online {
             out.push(Output::Forget { topic });
@@ -331,6 +342,7 @@ impl<R: Rng> Core<R> {
             return;
         }
         let Some(swarm) = self.swarms.get_mut(&topic) else {
+            self.expected.put(topic, device, addresses);
             return;
         };
         if !swarm.known.contains_key(&device) && swarm.known.len() >= self.rules.known_max {

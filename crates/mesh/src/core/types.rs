@@ -84,7 +84,8 @@ pub(crate) enum Input {
         topic: Topic,
     },
     SetState(ConnectionState),
-    /// A device may be reached at these addresses and belongs, it is said, to the swarm.
+    /// A device may be reached at these addresses and belongs, it is said, to the swarm, which
+    /// may be one that is not joined yet.
     Known {
         topic: Topic,
         device: DeviceKey,

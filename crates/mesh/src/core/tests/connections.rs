@@ -25,6 +25,29 @@ fn the_smaller_key_dials_at_once_and_the_greater_after_a_grace() {
 }
 
 #[test]
+fn who_was_told_of_before_a_swarm_was_joined_or_known_when_it_was_left_is_dialed_then() {
+    let mut core = core(1);
+    assert!(step(&mut core, ms(0), known(TOPIC, 2)).is_empty());
+    assert!(step(&mut core, ms(0), known(OTHER, 3)).is_empty());
+    let out = step(&mut core, ms(10), Input::Join { topic: TOPIC });
+    let dialed = |out: &[Output]| {
+        let dials = out.iter().filter_map(|output| match output {
+            Output::Dial { device, addresses } => Some((*device, addresses.clone())),
+            _ => None,
+        });
+        dials.collect::<Vec<_>>()
+    };
+    let at = |number: u64| vec![PeerAddress::Memory(number)];
+    assert_eq!(dialed(&out), [(device(2), at(2))]);
+    step(&mut core, ms(20), Input::DialFailed { device: device(2) });
+    step(&mut core, ms(30), Input::Leave { topic: TOPIC });
+    assert!(core.wake_at().is_none());
+    // Nobody speaks of it again, and it is not forgotten.
+    let out = step(&mut core, ms(60_000), Input::Join { topic: TOPIC });
+    assert_eq!(dialed(&out), [(device(2), at(2))]);
+}
+
+#[test]
 fn oneself_and_devices_of_swarms_not_joined_are_not_dialed() {
     let mut core = core(1);
     assert!(step(&mut core, ms(0), known(TOPIC, 2)).is_empty());
