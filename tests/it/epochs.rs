@@ -1,14 +1,17 @@
 //! Epochs over real disks and connections: a new member after a trim, a peer that was away across
 //! two of them, an archive of what is left.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use dxos_client::{
     ArchiveProtection, ClientError, EchoError, EpochOptions, EpochState, ErasureState, Filter,
-    RestoreAs, RestoreOptions, Space, map,
+    InvitationCode, InvitationOptions, RestoreAs, RestoreOptions, Space, map,
 };
 use dxos_keys::ObjectId;
 
+use crate::lost_laptop::serve;
+use crate::processes::Dx;
 use crate::support::{Pair, all_converge, converge, join, start, until, within};
 
 async fn note(space: &Space, title: &str) -> ObjectId {
@@ -349,4 +352,70 @@ async fn an_erasure_does_not_wait_for_spaces_that_are_closed() {
     note(&theirs, "put there later").await;
     until(&[&drawer, &theirs], async || notes(&drawer).await == 2).await;
     all_converge(&[&drawer, &theirs]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invitations_with_a_code_outlive_the_key_that_an_erasure_replaces() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let ann = start(&path("ann"), "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let gone = note(&space, "secret").await;
+    space.db().remove(gone).await.unwrap();
+    let own = InvitationOptions::default().persistent(true);
+    let mut made = Vec::new();
+    for options in [own, InvitationOptions::delegated()] {
+        let host = space.create_invitation(options).await.unwrap();
+        let code = host.auth_code().unwrap().to_owned();
+        made.push((host.invitation().to_string(), code));
+    }
+    space.erase(EpochOptions::new()).await.unwrap();
+    erased(&space).await;
+    ann.destroy().await.unwrap();
+
+    let ann = start(&path("ann"), "Ann").await;
+    let space = ann.echo().space(space.key()).await.unwrap();
+    let open = space.invitations().await.unwrap();
+    let codes = open.iter().filter_map(|open| open.code.as_ref());
+    let codes: BTreeSet<_> = codes.map(InvitationCode::as_str).collect();
+    let expected: BTreeSet<_> = made.iter().map(|(_, code)| code.as_str()).collect();
+    assert_eq!(codes, expected, "{open:?}");
+    for (guest, (text, code)) in ["bob", "carl"].into_iter().zip(&made) {
+        let guest = start(&path(guest), guest).await;
+        let echo = guest.echo();
+        let flow = echo.accept_invitation(text.parse().unwrap()).await.unwrap();
+        within(flow.authenticate(code)).await.unwrap();
+        within(flow.joined()).await.unwrap();
+    }
+    assert_eq!(space.members().await.unwrap().len(), 3);
+}
+
+#[test]
+fn an_erasure_tells_of_delegated_invitations_whose_codes_others_forget() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = Dx::new(&home.path().join("ann"));
+    ann.json(&["identity", "create", "Ann"]);
+    ann.json(&["space", "create", "Garden"]);
+    let text = |arguments: &[&str]| {
+        let output = ann.output(arguments);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut serving = serve(&ann);
+    let none = text(&["space", "epoch", "erase", "Garden", "--status"]);
+    assert!(none.contains("nothing was erased yet"), "{none}");
+    for kind in ["--delegated", "--persistent"] {
+        ann.json(&["invitation", "create", "Garden", kind]);
+    }
+    let said = text(&["space", "epoch", "erase", "Garden"]);
+    assert!(
+        said.contains("\n1 delegated invitations have a code"),
+        "{said}"
+    );
+    let json = ann.json(&["space", "epoch", "erase", "Garden", "--status"]);
+    assert_eq!(json["delegated_with_code"], 1, "{json}");
+    let open = ann.json(&["invitation", "list", "Garden"]);
+    let open = open.as_array().unwrap();
+    assert!(open.len() == 2 && open.iter().all(|open| open["code"].is_string()));
+    serving.kill();
 }

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Subcommand;
 use dxos_client::{
     Authentication, DeviceKey, EpochOptions, EpochReport, EpochState, ErasureReport, ErasureState,
-    InvitationReport, Space,
+    InvitationReport, InvitationType, Space,
 };
 use serde_json::json;
 
@@ -95,8 +95,10 @@ async fn erase(
         let space = find_space(&client, space).await?;
         // Without a network nobody hosts any.
         let invitations = space.invitations().await.unwrap_or_default();
-        let by_code =
-            |report: &&InvitationReport| report.authentication == Authentication::SharedSecret;
+        let by_code = |report: &&InvitationReport| {
+            report.authentication == Authentication::SharedSecret
+                && report.invitation_type == InvitationType::Delegated
+        };
         let codes = invitations.iter().filter(by_code).count();
         if is_status {
             return anyhow::Ok((space.erasure().await?, codes));
@@ -120,7 +122,7 @@ async fn erase(
     let (report, codes) = erased?;
     let mut json = json!(report);
     if let Some(json) = json.as_object_mut() {
-        json.insert("invitations_with_code".to_owned(), json!(codes));
+        json.insert("delegated_with_code".to_owned(), json!(codes));
     }
     output.result(&json, || {
         report.as_ref().map_or_else(
@@ -131,14 +133,15 @@ async fn erase(
     Ok(())
 }
 
-/// What is to be done about invitations, whose codes are sealed for keys that an erasure replaces.
+/// What is to be done about delegated invitations, whose codes are sealed for keys that an erasure
+/// replaces.
 fn codes_text(codes: usize) -> String {
     if codes == 0 {
         return String::new();
     }
     format!(
-        "\n{codes} open invitations have a code, which an erasure makes devices forget; cancel those \
-         that were made before, and make them again"
+        "\n{codes} delegated invitations have a code, which an erasure makes those devices forget \
+         that have not hosted them; make them again if these are to host them"
     )
 }
 

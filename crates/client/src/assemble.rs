@@ -328,6 +328,7 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
         seeds.rng_of("invitations"),
         spawner.clone(),
     );
+    keeper.use_invitations(&invitations);
     let gossip = GossipService::new(echo.clone(), halo.signer(), clock.clone(), spawner.clone());
     let gossip = Arc::new(gossip);
     let network = network.map(|parts| {

@@ -97,10 +97,10 @@ impl Space {
     /// is written meanwhile is not lost. Objects below a deleted one are deleted with it; one that
     /// is restored later is empty. Of a space of one device it is done within seconds.
     ///
-    /// Devices replace the keys that codes of invitations are sealed for: an open invitation with a
-    /// code that was made before ends to be hosted when its hosts are started again. Make such
-    /// ones again; [`Space::invitations`] lists them, without their code where it is not known
-    /// any more.
+    /// Devices replace the keys that codes of delegated invitations are sealed for. One that was
+    /// made before with a code goes on at the devices that made it or hosted a guest for it; others
+    /// know its code no more ([`Space::invitations`] lists it without), and no guest can use it
+    /// there. Make it again if they are to host it.
     ///
     /// It does not reach what somebody copied: archives, backups of a profile, and blocks that
     /// were kept by who has a recovery phrase ([`ErasureReport::recovery_keys`]).

@@ -1,8 +1,8 @@
 //! Following the HALO space: whatever one device of the identity learns, the others do.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dxos_keys::{DeviceKey, SpaceKey, Topic};
@@ -147,6 +147,10 @@ impl Keeper {
         if authority.former.is_some() {
             if resealed != Some(authority.sealing.sealing_key()) {
                 return Ok(());
+            }
+            if let Some(invitations) = self.invitations.get().and_then(Weak::upgrade) {
+                let resealed = invitations.reseal(&authority);
+                resealed.map_err(crate::NodeError::from)?;
             }
             self.note_traces(true)?;
             let dropped = self.halo.drop_former_key().ask(DropFormerKey).await;

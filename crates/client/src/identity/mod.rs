@@ -12,7 +12,7 @@ mod recovery;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use dxos_actors::{Clock, SpawnerHandle};
 use dxos_credentials::Profile;
@@ -36,6 +36,7 @@ pub(crate) use self::recovery::Streams;
 pub use self::recovery::{RecoverError, RecoveryOptions};
 use crate::address_book::AddressBook;
 use crate::assemble::Network;
+use crate::invitation::Invitations;
 use crate::{ClientError, NodeError};
 
 /// The HALO space of the profile.
@@ -61,6 +62,8 @@ pub(crate) struct Keeper {
     spawner: SpawnerHandle,
     pub(crate) address_book: AddressBook,
     network: OnceLock<Network>,
+    /// Those that this device hosts, which know the keeper.
+    invitations: OnceLock<Weak<Invitations>>,
     /// The HALO space, once there is one.
     space: watch::Sender<Option<SpaceKey>>,
     /// Something may have changed.
@@ -102,6 +105,7 @@ impl Keeper {
             clock,
             spawner,
             network: OnceLock::new(),
+            invitations: OnceLock::new(),
             space: watch::Sender::new(None),
             changed: Notify::new(),
             following: AtomicBool::new(false),
@@ -113,6 +117,11 @@ impl Keeper {
     /// The network has started.
     pub(crate) fn use_network(&self, network: Network) {
         drop(self.network.set(network));
+    }
+
+    /// There are invitations, which have secrets of their own.
+    pub(crate) fn use_invitations(&self, invitations: &Arc<Invitations>) {
+        drop(self.invitations.set(Arc::downgrade(invitations)));
     }
 
     /// Ends what it does by itself.

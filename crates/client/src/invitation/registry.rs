@@ -12,7 +12,7 @@ use dxos_protocol::echo::{
     AdmitMember, CancelDelegated, DelegateInvitation, DelegatedProof, EchoError, ListDelegated,
     ListSpaces,
 };
-use dxos_protocol::halo::GetAuthority;
+use dxos_protocol::halo::{Authority, GetAuthority};
 use dxos_protocol::invitation::{
     Authentication, HostMessage, InvitationKind, InvitationType, Refusal,
 };
@@ -248,24 +248,33 @@ impl Invitations {
 
     /// Hosts again what was hosted when the client ended.
     pub(crate) async fn restore(&self) -> Result<(), StoreError> {
-        let stored = self.records.all()?;
-        if stored.is_empty() {
+        if self.records.all()?.is_empty() {
             return Ok(());
         }
+        // What is stored is read after that: it may be sealed for another key meanwhile.
         let Ok(Ok(authority)) = self.authority.ask(GetAuthority).await else {
             return Ok(());
         };
+        let sealing = authority.sealing.sealing_key();
+        let stored = self.records.all()?;
         let now_ms = self.clock.wall_ms();
         let mut gone = Vec::new();
-        for (id, record) in stored {
+        for (id, mut record) in stored {
             if record.expires_ms <= now_ms {
                 gone.push(id);
                 continue;
             }
-            let Some((_, proof)) = record.open(id, &authority.sealing) else {
+            let secrets = std::iter::once(&authority.sealing).chain(&authority.former);
+            let mut opened = secrets.filter_map(|secret| record.open(id, secret));
+            let Some((_, proof)) = opened.next() else {
                 tracing::warn!(%id, "a stored invitation cannot be opened and is left out");
                 continue;
             };
+            if record.open(id, &authority.sealing).is_none()
+                && let Some(sealed) = self.with_rng(|rng| proof.seal(&id, &sealing, rng))
+            {
+                record.proof = sealed;
+            }
             let ended = record.usage.ended;
             let delegated = record.invitation_type == InvitationType::Delegated;
             let hosted = Hosted::new(id, (record, true), proof, self.device);
@@ -278,6 +287,41 @@ impl Invitations {
         }
         self.records.remove(&gone)?;
         self.keep_time();
+        Ok(())
+    }
+
+    /// Seals what is stored for this device's new encryption key, before the one that opened it
+    /// is destroyed. That key is destroyed for what was erased, and not for these.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when something is not stored: then that key is needed still.
+    pub(crate) fn reseal(&self, authority: &Authority) -> Result<(), StoreError> {
+        let sealing = authority.sealing.sealing_key();
+        for (id, mut record) in self.records.all()? {
+            if record.open(id, &authority.sealing).is_some() {
+                continue;
+            }
+            let former = authority.former.as_ref();
+            let Some((_, proof)) = former.and_then(|former| record.open(id, former)) else {
+                continue;
+            };
+            let Some(sealed) = self.with_rng(|rng| proof.seal(&id, &sealing, rng)) else {
+                continue;
+            };
+            match self.get(&id) {
+                // What has become of it meanwhile is there.
+                Some(hosted) => {
+                    let mut state = hosted.state();
+                    state.record.proof = sealed;
+                    state.save(&id, &self.records)?;
+                }
+                None => {
+                    record.proof = sealed;
+                    self.records.put(&id, &record)?;
+                }
+            }
+        }
         Ok(())
     }
 
