@@ -11,6 +11,7 @@
 mod archives;
 mod doctor;
 mod epochs;
+mod failing_store;
 mod forks;
 mod graph;
 mod halo_commands;
