@@ -51,6 +51,15 @@ impl Branch {
         few.into_iter().flatten().chain(many.into_iter().flatten())
     }
 
+    /// The children by their keys, in order.
+    pub(crate) fn into_children(self) -> impl Iterator<Item = (Key, Node)> {
+        let (few, many) = match self {
+            Self::Few(few) => (few, BTreeMap::new()),
+            Self::Many(many) => (Vec::new(), many),
+        };
+        few.into_iter().chain(many)
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&Node> {
         match self {
             Self::Few(few) => few.get(search(few, key).ok()?).map(|(_, node)| node),

@@ -30,6 +30,10 @@ impl<T> Register<T> {
         self.winner.as_ref()
     }
 
+    pub(crate) fn into_winner(self) -> Option<Write<T>> {
+        self.winner
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.winner.is_none()
     }

@@ -199,6 +199,38 @@ impl ObjectState {
         })
     }
 
+    /// The same as [`ObjectState::object`]; values are moved instead of copied where that is easy,
+    /// as it is for nearly all objects.
+    pub fn into_object(self, id: ObjectId) -> Option<Object> {
+        let Some(plain) = self.plain() else {
+            return self.object(id);
+        };
+        let (is_deleted, created, updated) = (plain.is_deleted(), plain.created(), plain.updated());
+        let mut properties = Map::new();
+        properties.extend(self.root.into_children().filter_map(|(key, node)| {
+            let value = match node.register.winner().map(|write| &write.content) {
+                Some(Content::Whole(_)) => match node.register.into_winner()?.content {
+                    Content::Whole(value) => value,
+                    _ => return None,
+                },
+                _ => view::show_one(&key, &node)?,
+            };
+            Some((key, value))
+        }));
+        Some(Object {
+            id,
+            type_name: self.types.into_winner()?.content,
+            is_deleted,
+            is_hidden: false,
+            meta: None,
+            properties,
+            conflicts: view::Conflicts::new(),
+            created,
+            updated,
+            score: None,
+        })
+    }
+
     /// Its properties as they show, whether it was created or not.
     pub fn properties(&self) -> Map {
         view::show(&self.root).0

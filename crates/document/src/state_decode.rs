@@ -38,7 +38,7 @@ impl ObjectState {
     ///
     /// As [`DecodeError`] says; any bytes may be given.
     pub fn show(bytes: &[u8], id: ObjectId) -> Result<Option<Object>, DecodeError> {
-        Ok(Self::read(bytes, true)?.object(id))
+        Ok(Self::read(bytes, true)?.into_object(id))
     }
 
     fn read(bytes: &[u8], only_shown: bool) -> Result<Self, DecodeError> {

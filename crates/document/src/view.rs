@@ -59,14 +59,14 @@ fn show_map(
     conflicts: &mut Conflicts,
 ) -> (Map, Option<OpId>) {
     let mut latest = None;
-    let map = branch
-        .iter()
-        .filter_map(|(key, node)| {
-            let (value, id) = show_node(node, &Trail { above, key }, conflicts)?;
-            latest = latest.max(Some(id));
-            Some((key.clone(), value))
-        })
-        .collect();
+    let shown = branch.iter().filter_map(|(key, node)| {
+        let (value, id) = show_node(node, &Trail { above, key }, conflicts)?;
+        latest = latest.max(Some(id));
+        Some((key.clone(), value))
+    });
+    let mut map = Map::new();
+    // One by one: to sort what is in order takes an allocation.
+    map.extend(shown);
     (map, latest)
 }
 

@@ -355,6 +355,7 @@ proptest! {
             for (id, state) in &replica.states {
                 let shown = ObjectState::show(&state.encode(), *id);
                 prop_assert_eq!(shown, Ok(state.object(*id)));
+                prop_assert_eq!(state.clone().into_object(*id), state.object(*id));
             }
         }
     }

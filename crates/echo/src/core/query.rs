@@ -268,13 +268,18 @@ impl Space {
         (store, stats): (&dyn Read, &mut Stats),
         visit: &mut dyn FnMut(Object) -> ControlFlow<()>,
     ) -> Result<(), EchoError> {
-        let ids = match plan {
+        let (ids, read): (Box<dyn Iterator<Item = ObjectId>>, u64) = match plan {
             Plan::Scan => return self.scan_matching(asked, (store, stats), visit),
             Plan::All(access) | Plan::InOrder(access) => match &access.source {
-                Source::Ids(ids) => ids.clone(),
-                Source::Ranges(ranges) => index::all_of(ranges, store, stats)?,
+                Source::Ids(ids) => (Box::new(ids.iter().copied()), 0),
+                Source::Found(ids, rows) => (Box::new(ids.iter().copied()), *rows),
+                Source::Ranges(ranges) => (
+                    Box::new(index::all_of(ranges, store, stats)?.into_iter()),
+                    0,
+                ),
             },
         };
+        stats.rows += read;
         for id in ids {
             if let Some(object) = self.look_at(id, asked, (store, stats))?
                 && visit(object).is_break()
@@ -299,7 +304,7 @@ impl Space {
         let number = self.record.number;
         let visited = super::cache::visit_after(store, number, after, &mut |id, state| {
             stats.objects += 1;
-            let object = (id != properties).then(|| state.object(id)).flatten();
+            let object = (id != properties).then(|| state.into_object(id)).flatten();
             let Some(mut object) = object else {
                 return ControlFlow::Continue(());
             };

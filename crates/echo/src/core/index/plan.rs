@@ -34,6 +34,8 @@ const TYPES_MAX: usize = 64;
 pub(in crate::core) enum Source {
     Ids(BTreeSet<ObjectId>),
     Ranges(Vec<Range>),
+    /// What was found in ranges, in the order of the ids, and how many rows that were.
+    Found(Vec<ObjectId>, u64),
 }
 
 /// In what order the rows of an access come.
@@ -121,14 +123,25 @@ impl Space {
             access.begin_behind(query);
             return Ok(Plan::InOrder(access));
         }
-        let Some(best) = accesses.into_iter().next() else {
+        let Some(mut best) = accesses.into_iter().next() else {
             return Ok(Plan::Scan);
         };
-        let many = usize::try_from(self.tally.objects / SHARE).unwrap_or(usize::MAX);
-        if best.rows(many, store)? >= many.max(1) {
-            return Ok(Plan::Scan);
-        }
-        Ok(Plan::All(best))
+        let many = (self.tally.objects / SHARE).max(1);
+        let is_few = match &best.source {
+            Source::Ids(ids) => ids.len() < usize::try_from(many).unwrap_or(usize::MAX),
+            Source::Ranges(ranges) => {
+                let mut read = walk::Stats::default();
+                let found = walk::fewer_than(ranges, many, store, &mut read)?;
+                let is_few = found.is_some();
+                if let Some(found) = found {
+                    // Whoever counts them has read them.
+                    best.source = Source::Found(found, read.rows);
+                }
+                is_few
+            }
+            Source::Found(..) => true,
+        };
+        Ok(if is_few { Plan::All(best) } else { Plan::Scan })
     }
 }
 
@@ -190,6 +203,7 @@ impl Access {
         match &self.source {
             Source::Ids(ids) => Ok(ids.len().min(max)),
             Source::Ranges(ranges) => walk::count(ranges, max, store),
+            Source::Found(_, rows) => Ok(usize::try_from(*rows).map_or(max, |rows| rows.min(max))),
         }
     }
 
@@ -349,6 +363,7 @@ impl Planner<'_> {
             is_by_id &= access.sorted == Sorted::ById;
             match access.source {
                 Source::Ids(more) => ids.extend(more),
+                Source::Found(more, _) => ids.extend(more),
                 Source::Ranges(more) => ranges.extend(more),
             }
         }

@@ -234,6 +234,7 @@ impl Space {
         }
         let mut read = walk::Stats::default();
         let loose = walk::all_of(&others, store, &mut read)?;
+        let loose: BTreeSet<_> = loose.into_iter().collect();
         let mut rows = read.rows;
         if !is_whole
             && let ([clause], [places]) = (&*clauses, &*places)

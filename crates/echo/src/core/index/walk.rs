@@ -263,21 +263,40 @@ fn before(ranges: &[Range], entry: &[u8]) -> Vec<Range> {
     ranges
 }
 
-/// Visits the objects of `ranges`, each once, in the order of their ids.
+/// The objects of `ranges`, each once, in the order of their ids.
 pub(in crate::core) fn all_of(
     ranges: &[Range],
     store: &dyn Read,
     stats: &mut Stats,
-) -> Result<BTreeSet<ObjectId>, EchoError> {
-    let mut found = BTreeSet::new();
+) -> Result<Vec<ObjectId>, EchoError> {
+    let found = fewer_than(ranges, u64::MAX, store, stats)?;
+    Ok(found.unwrap_or_default())
+}
+
+/// The same, if there are fewer than `max` rows.
+pub(in crate::core) fn fewer_than(
+    ranges: &[Range],
+    max: u64,
+    store: &dyn Read,
+    stats: &mut Stats,
+) -> Result<Option<Vec<ObjectId>>, EchoError> {
+    let mut found = Vec::new();
+    let mut rows = 0;
     for range in ranges {
         let scan = range.scan(store, Direction::Forward);
         for row in entries(scan, range.base.len()) {
-            stats.rows += 1;
-            found.insert(row?.1);
+            rows += 1;
+            if rows >= max {
+                return Ok(None);
+            }
+            found.push(row?.1);
         }
     }
-    Ok(found)
+    stats.rows += rows;
+    // Those of one entry are in order already.
+    found.sort();
+    found.dedup();
+    Ok(Some(found))
 }
 
 /// How many rows there are, but no more than `max`.
