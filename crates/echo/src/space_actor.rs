@@ -287,10 +287,13 @@ impl SpaceActor {
                     Err(error) => drop(actor.begin_again(&error, ctx)),
                 }
                 actor.rebuild();
-                actor.tidy();
-                actor.follow_policy(now_ms, ctx);
-                actor.do_duties(now_ms, ctx);
-                actor.expire_items(now_ms, ctx);
+                // What is about to be deleted is not put in order before.
+                if actor.withdrawal.is_none() {
+                    actor.tidy();
+                    actor.follow_policy(now_ms, ctx);
+                    actor.do_duties(now_ms, ctx);
+                    actor.expire_items(now_ms, ctx);
+                }
                 actor.do_receipts(now_ms, ctx);
                 if let Some(batch) = burst
                     && let Err(error) = actor.write(batch, false)

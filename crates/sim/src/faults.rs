@@ -172,6 +172,7 @@ impl World {
             self.counts.power_losses += 1;
             self.counts.batches_lost += report.lost as u64;
             self.tell(What::PowerLost, &[index]);
+            self.look_at_crashed(index).await?;
         } else {
             self.counts.kills += 1;
             self.tell(What::Killed, &[index]);

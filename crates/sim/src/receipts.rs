@@ -49,9 +49,21 @@ struct Held {
 impl World {
     /// Asks somebody who stored what, now and then, and looks whether that is so.
     pub(crate) async fn look_at_receipts(&mut self) -> Result<(), Violation> {
-        if !self.looks.percent(6) {
-            return Ok(());
+        if self.looks.percent(6) {
+            self.look_at(None).await?;
         }
+        Ok(())
+    }
+
+    /// Looks whether somebody is said to have stored what the power took from it.
+    pub(crate) async fn look_at_crashed(&mut self, index: usize) -> Result<(), Violation> {
+        if self.looks.percent(50) {
+            self.look_at(Some(index)).await?;
+        }
+        Ok(())
+    }
+
+    async fn look_at(&mut self, of: Option<usize>) -> Result<(), Violation> {
         let running = self.running();
         let Some(index) = self.looks.pick(&running) else {
             return Ok(());
@@ -70,6 +82,7 @@ impl World {
         };
         let of: Vec<usize> = (self.peers.iter().filter(said))
             .map(|peer| peer.index)
+            .filter(|index| of.is_none_or(|of| of == *index))
             .collect();
         let Some(of) = self.looks.pick(&of) else {
             return Ok(());
