@@ -281,7 +281,6 @@ impl SpaceActor {
                 space.retry_live();
                 space.retry_texts(&actor.shared.store);
                 let ticked = space.tick(now_ms, &actor.shared.store);
-                let burst = space.end_burst(now_ms);
                 match ticked {
                     Ok(effects) => actor.tell_mesh(effects),
                     Err(error) => drop(actor.begin_again(&error, ctx)),
@@ -295,16 +294,37 @@ impl SpaceActor {
                     actor.expire_items(now_ms, ctx);
                 }
                 actor.do_receipts(now_ms, ctx);
-                if let Some(batch) = burst
-                    && let Err(error) = actor.write(batch, false)
-                {
-                    tracing::warn!(%error, "the end of a burst of edits was not noted");
-                }
+                actor.end_burst(now_ms, ctx);
                 actor.compact(now_ms, ctx);
                 actor.index_later(ctx);
             }
             Self::tick_later(ctx);
         }));
+    }
+
+    /// Vouches for what this device wrote last, before anybody is shown it.
+    fn vouch(&mut self, ctx: &Context<Self>) -> Result<(), EchoError> {
+        let now_ms = self.shared.clock.wall_ms();
+        let store = Arc::clone(&self.shared.store);
+        match self.space()?.vouch(now_ms, &store) {
+            Ok(Some(outcome)) => self.carry_out(outcome, ctx),
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.begin_again(&error, ctx)),
+        }
+    }
+
+    /// Closes a burst of edits that is over.
+    fn end_burst(&mut self, now_ms: u64, ctx: &Context<Self>) {
+        let Ok(space) = &self.space else { return };
+        let is_owed = space.is_quiet(now_ms) && space.owes_signatures();
+        let vouched = if is_owed { self.vouch(ctx) } else { Ok(()) };
+        let written = vouched.and_then(|()| {
+            let burst = self.space()?.end_burst(now_ms);
+            burst.map_or(Ok(()), |batch| self.write(batch, false))
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "the end of a burst of edits was not noted");
+        }
     }
 
     /// Does for the space what nobody asked for.
@@ -363,7 +383,11 @@ impl Behaviour for SpaceActor {
 }
 
 impl Receive<Shutdown> for SpaceActor {
-    fn receive(&mut self, _: Shutdown, _: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
+    fn receive(&mut self, _: Shutdown, ctx: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
+        if let Err(error) = self.vouch(ctx) {
+            // What is open is closed when the space is opened next.
+            tracing::warn!(%error, "the end of a burst of edits was not noted");
+        }
         let batch = match &mut self.space {
             Ok(space) => {
                 let mut batch = space.close().unwrap_or_default();
@@ -517,9 +541,12 @@ impl Receive<OpenSession> for SpaceActor {
         let OpenSession {
             session, device, ..
         } = message;
-        let opened = self
-            .space()
-            .map(|space| space.open_session(session, device));
+        let vouched = self.vouch(ctx);
+        let opened = vouched.and_then(|()| {
+            let space = self.space()?;
+            space.open_session(session, device);
+            Ok(())
+        });
         self.report_soon(ctx);
         Answer::Now(opened.map_err(|error| SessionError::SpaceClosed {
             reason: error.to_string(),

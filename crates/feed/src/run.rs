@@ -1,11 +1,11 @@
 //! Runs: contiguous ranges of one feed, as they travel.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use dxos_keys::FeedId;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Block, FeedLimits};
+use crate::{Block, run_codec};
 
 /// Blocks `first`, `first + 1`, … of one feed. One signature, that of the last block, vouches
 /// for all of them: each block's hash covers the signature and hash of the one before.
@@ -33,44 +33,10 @@ impl Run {
         self.first.saturating_add(self.blocks.len() as u64)
     }
 
-    /// Bytes of all blocks in compact form.
+    /// Bytes of all blocks, each in its compact form. As a run they take fewer: what repeats from
+    /// one to the next is left out.
     pub fn bytes(&self) -> usize {
         self.blocks.iter().map(Block::encoded_bytes).sum()
-    }
-
-    fn encode_blocks(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(self.bytes() + 4 * self.blocks.len());
-        for block in &self.blocks {
-            out.put_u32_le(u32::try_from(block.encoded_bytes()).unwrap_or(u32::MAX));
-            block.encode_into(&mut out);
-        }
-        out.freeze()
-    }
-
-    fn decode_blocks(mut bytes: Bytes) -> Result<Vec<Block>, &'static str> {
-        // Whether a body or the deps are within bounds is checked here with the default limits
-        // and again by the replica with its own.
-        let limits = FeedLimits::default();
-        let mut blocks = Vec::new();
-        while !bytes.is_empty() {
-            if bytes.len() < 4 {
-                return Err("run is cut short");
-            }
-            let length = bytes.get_u32_le() as usize;
-            if length > bytes.len() {
-                return Err("run is cut short");
-            }
-            if blocks.len() == Self::BLOCKS_MAX {
-                return Err("run holds too many blocks");
-            }
-            let block = bytes.split_to(length);
-            blocks.push(Block::decode(&block, &limits).map_err(|_| "run holds a malformed block")?);
-        }
-        if blocks.is_empty() {
-            Err("run holds no block")
-        } else {
-            Ok(blocks)
-        }
     }
 }
 
@@ -84,7 +50,7 @@ struct Encoded {
 
 impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let blocks = self.encode_blocks().into();
+        let blocks = run_codec::encode(&self.blocks);
         Encoded {
             feed: self.feed,
             first: self.first,
@@ -101,7 +67,7 @@ impl<'de> Deserialize<'de> for Run {
             first,
             blocks,
         } = Encoded::deserialize(deserializer)?;
-        let blocks = Self::decode_blocks(blocks.into()).map_err(D::Error::custom)?;
+        let blocks = run_codec::decode(Bytes::from(blocks)).map_err(D::Error::custom)?;
         Ok(Self {
             feed,
             first,

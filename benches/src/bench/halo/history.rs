@@ -244,6 +244,7 @@ impl History {
             feed,
             time_ms: 0,
             signer: &device.secret,
+            signs: true,
         };
         let block = self.dag.append(append, |_| body.clone())?;
         let mut past = next.clock;

@@ -386,7 +386,13 @@ impl Space {
                 break;
             };
             bytes += block.encoded_bytes();
-            if !found.is_empty() && (bytes > PART_BYTES || found.len() == RUN_BLOCKS_MAX) {
+            // What no block of its own vouches for goes with the next one that is signed.
+            let bytes_max = match (found.is_empty(), vouched) {
+                (true, _) => usize::MAX,
+                (false, 0) => FRAME_BYTES_MAX,
+                _ => PART_BYTES,
+            };
+            if bytes > bytes_max || found.len() == RUN_BLOCKS_MAX {
                 break;
             }
             let header = block.header(*feed, seq, before);

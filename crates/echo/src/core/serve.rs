@@ -109,8 +109,8 @@ fn next_lamport(
 }
 
 /// At least one block, and as many as have a logical time up to `bound` and fit a run. The last
-/// one has a valid signature: a writer that put rubbish where nobody looked does not make us
-/// send what others must refuse.
+/// one has a valid signature: what is not signed goes with the next block that is, and a writer
+/// that put rubbish where nobody looked does not make us send what others must refuse.
 fn take_run(
     feed: FeedId,
     serving: &Serving,
@@ -133,8 +133,10 @@ fn take_run(
     };
     let Some(before) = before else { return Ok(run) };
     let mut bytes = 0;
-    // The hashes before the last block and of it.
-    let mut hashes = (before, before);
+    // The hash before each block, and that of the last one.
+    let mut hashes = vec![before];
+    // Of so many blocks it is known that none has a valid signature.
+    let mut rubbish = 0;
     blocks
         .visit(&feed, serving.next, &mut |hash, block| {
             let size = block.encoded_bytes();
@@ -142,17 +144,24 @@ fn take_run(
                 || run.blocks.len() >= RUN_BLOCKS_MAX
                 || run.end() >= serving.until
                 || block.lamport > bound;
-            if full
-                && let Some(last) = run.blocks.last()
-                && last
-                    .header(feed, run.end() - 1, hashes.0)
-                    .verify(&descriptor, &last.signature)
-                    .is_ok()
-            {
-                return false;
+            if full {
+                let mut ends = (rubbish..run.blocks.len()).rev();
+                let signed = ends.find(|at| {
+                    let place = run.blocks.get(*at).zip(hashes.get(*at));
+                    place.is_some_and(|(block, before)| {
+                        let seq = run.first.saturating_add(*at as u64);
+                        let header = block.header(feed, seq, *before);
+                        header.verify(&descriptor, &block.signature).is_ok()
+                    })
+                });
+                if let Some(last) = signed {
+                    run.blocks.truncate(last + 1);
+                    return false;
+                }
+                rubbish = run.blocks.len();
             }
             bytes += size;
-            hashes = (hashes.1, hash);
+            hashes.push(hash);
             run.blocks.push(block);
             true
         })

@@ -15,10 +15,12 @@ impl Receive<GetManifest> for SpaceActor {
     fn receive(
         &mut self,
         _: GetManifest,
-        _: &Context<Self>,
+        ctx: &Context<Self>,
     ) -> Answer<Result<Manifest, EchoError>> {
         let store = Arc::clone(&self.shared.store);
-        Answer::Now(self.space().and_then(|space| space.manifest(&store)))
+        let vouched = self.vouch(ctx);
+        let manifest = vouched.and_then(|()| self.space()?.manifest(&store));
+        Answer::Now(manifest)
     }
 }
 

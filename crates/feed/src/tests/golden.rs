@@ -34,6 +34,13 @@ fn the_format_is_what_it_was() {
 
     let sent = replica.all(&all[0]);
     assert_eq!(hex(&postcard::to_stdvec(&sent).unwrap()), RUN);
+    let earlier: Vec<_> = EARLIER_RUN.as_bytes().chunks(2).collect();
+    let earlier = earlier.iter().map(|digits| {
+        let digits = std::str::from_utf8(digits).unwrap();
+        u8::from_str_radix(digits, 16).unwrap()
+    });
+    let earlier: Vec<u8> = earlier.collect();
+    assert_eq!(postcard::from_bytes(&earlier), Ok(sent));
     let (other, _) = all[0].chain(&START, &[b"other"], |_| true);
     let Err(InsertError::Fork(proof)) = replica.insert(run(&all[0], 0, &other)) else {
         panic!("a fork")
@@ -63,6 +70,11 @@ const SECOND_SEALING_CONTEXT: &str =
     "cdc834066f2ca494c1ff5029e84c025b8209e9244d228d8b52f139f2da762a8a";
 /// The first feed as a run in postcard.
 const RUN: &str = "659825d478f3a476d580c9a312ed03ace435217b6596cbed95dbadac01f88546\
+     004e0000000001010ae9dcdc447501ea0f983f41f933d9f22106aa373bc2c64e\
+     e778d03a1f625fb648f2e6a9dac029e2b129c9ea48fb55255347e62d6f26210b\
+     fc02ff21b253fd990c00056669727374";
+/// The same as programs wrote it before what repeats was left out.
+const EARLIER_RUN: &str = "659825d478f3a476d580c9a312ed03ace435217b6596cbed95dbadac01f88546\
      005c5800000001010000000000000005000000000000000000e9dcdc447501ea\
      0f983f41f933d9f22106aa373bc2c64ee778d03a1f625fb648f2e6a9dac029e2\
      b129c9ea48fb55255347e62d6f26210bfc02ff21b253fd990c6669727374";

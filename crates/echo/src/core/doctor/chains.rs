@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dxos_feed::{FeedState, Floor};
-use dxos_keys::{BlockHash, FeedId};
+use dxos_keys::{BlockHash, DeviceKey, FeedId};
 use dxos_protocol::echo::{Checkup, FindingKind};
 use dxos_store::{Direction, KeyRange, Read, StoreError};
 
@@ -12,8 +12,13 @@ use super::super::layout::{BLOCKS, FEEDS, SpaceNumber, in_space, split_block};
 use super::super::space::decode_row;
 use super::{Floors, note};
 
-/// Checks all feeds of a space.
-pub(super) fn check(number: SpaceNumber, floors: &Floors, store: &dyn Read, checkup: &mut Checkup) {
+/// Checks all feeds of a space on this device.
+pub(super) fn check(
+    (number, own): (SpaceNumber, DeviceKey),
+    floors: &Floors,
+    store: &dyn Read,
+    checkup: &mut Checkup,
+) {
     let prefix = in_space(number, b"");
     for row in store.scan(FEEDS, KeyRange::prefix(&prefix), Direction::Forward) {
         let (key, value) = match row {
@@ -24,8 +29,16 @@ pub(super) fn check(number: SpaceNumber, floors: &Floors, store: &dyn Read, chec
         let state = decode_row::<FeedState>("feed", &value);
         match (feed, state) {
             (Some(feed), Ok(state)) if state.descriptor.id() == feed => {
-                if let Err(error) = check_feed(&feed, (&state, floors.get(&feed)), store, checkup) {
-                    return unreadable(&error, checkup);
+                let parts = (&state, floors.get(&feed));
+                match check_feed(&feed, parts, store, checkup) {
+                    Err(error) => return unreadable(&error, checkup),
+                    // What this device wrote last is signed before it is shown to anybody, and
+                    // a proof vouches for what is before a cut.
+                    Ok(Some(from)) if state.descriptor.device != own && state.fork.is_none() => {
+                        let text = format!("nothing vouches for block {from} of feed {feed}");
+                        note(checkup, FindingKind::Block, text);
+                    }
+                    Ok(_) => {}
                 }
             }
             (Some(feed), _) => note(
@@ -42,12 +55,14 @@ fn unreadable(error: &StoreError, checkup: &mut Checkup) {
     note(checkup, FindingKind::Store, error.to_string());
 }
 
+/// Tells from which block on nothing vouches for the last ones.
 fn check_feed(
     feed: &FeedId,
     (state, floor): (&FeedState, Option<&Arc<Floor>>),
     store: &dyn Read,
     checkup: &mut Checkup,
-) -> Result<(), StoreError> {
+) -> Result<Option<u64>, StoreError> {
+    let mut unsigned = None;
     let mut seq = 0;
     let mut prev = BlockHash::from_bytes([0; 32]);
     for row in store.scan(
@@ -86,8 +101,12 @@ fn check_feed(
                     // Only the next one can be checked against it.
                 } else if header.block_hash(&block.signature) != hash {
                     wrong("is not what its hash says, or follows on another one");
+                } else if block.signature.is_absent() {
+                    unsigned = unsigned.or(Some(at));
                 } else if header.verify(&state.descriptor, &block.signature).is_err() {
                     wrong("was not signed by its device");
+                } else {
+                    unsigned = None;
                 }
                 if at >= state.length {
                     wrong("is beyond the end of its feed");
@@ -106,7 +125,7 @@ fn check_feed(
         let text = format!("feed {feed} ends in another block than it should");
         note(checkup, FindingKind::Feed, text);
     }
-    Ok(())
+    Ok(unsigned)
 }
 
 fn missing(feed: &FeedId, from: u64, until: u64, checkup: &mut Checkup) {

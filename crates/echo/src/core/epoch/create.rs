@@ -48,6 +48,7 @@ impl Space {
         let too_large = |reason: &'static str| EchoError::EpochTooLarge {
             reason: reason.to_owned(),
         };
+        self.close_feeds(now_ms, read, &mut outcome)?;
         let list = snapshot::list(&self.dag, &key, written?).map_err(too_large)?;
         let snapshot = Snapshot::read(&self.key(), &list).map_err(too_large)?;
         to_store.put(snapshot.name, list)?;

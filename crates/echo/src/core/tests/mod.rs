@@ -340,6 +340,9 @@ impl Net {
         for (from, to) in [(one, two), (two, one)] {
             let device = self.replicas[to].space.device();
             let session = SessionId(to as u64);
+            let replica = &mut self.replicas[from];
+            let vouched = replica.space.vouch(self.now_ms, &replica.store).unwrap();
+            self.carry_out(from, vouched.unwrap_or_default());
             self.replicas[from].space.open_session(session, device);
             self.links.insert((from, to), VecDeque::new());
             self.woken.insert((from, to));
