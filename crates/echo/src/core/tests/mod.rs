@@ -27,6 +27,7 @@ mod queues;
 mod receipts;
 mod roles;
 mod undo;
+mod vouching;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -262,10 +263,11 @@ impl Net {
         for other in 0..self.replicas.len() {
             self.disconnect(number, other);
         }
-        let Replica {
-            disk, authority, ..
-        } = self.replicas.remove(number);
-        before(&disk);
+        // A store that is dropped writes out what it has: a crash comes before that.
+        let replica = self.replicas.remove(number);
+        before(&replica.disk);
+        let (disk, authority) = (replica.disk.clone(), replica.authority.clone());
+        drop(replica);
         let opened = Replica::open(&disk, &authority, self.key);
         self.replicas.insert(number, opened);
     }
@@ -346,6 +348,23 @@ impl Net {
             self.replicas[from].space.open_session(session, device);
             self.links.insert((from, to), VecDeque::new());
             self.woken.insert((from, to));
+        }
+    }
+
+    /// What the actor does when a replica has been quiet for a moment.
+    pub(super) fn quiet(&mut self, number: usize) {
+        self.now_ms += 3_000;
+        let replica = &mut self.replicas[number];
+        let vouched = if replica.space.owes_signatures() {
+            let vouched = replica.space.vouch(self.now_ms, &replica.store);
+            vouched.unwrap().unwrap_or_default()
+        } else {
+            Outcome::default()
+        };
+        self.carry_out(number, vouched);
+        let replica = &mut self.replicas[number];
+        if let Some(batch) = replica.space.end_burst(self.now_ms) {
+            replica.store.commit(batch, Durability::Buffered).unwrap();
         }
     }
 
