@@ -92,10 +92,6 @@ pub enum BlockDecodeError {
     /// The bytes end too early. Refuse them.
     #[error("block is cut short")]
     Truncated,
-    /// It says that it is signed, and then leaves the signature empty. No program writes that:
-    /// refuse it.
-    #[error("block is said to be signed, and its signature is empty")]
-    EmptySignature,
     /// Another version wrote this. When it is a later one, use a newer program.
     #[error("block of version {found} where this program knows {UNSIGNED}; use a newer program")]
     Version {
@@ -343,9 +339,6 @@ impl Block {
         } else {
             Signature::ABSENT
         };
-        if is_signed && signature.is_absent() {
-            return Err(BlockDecodeError::EmptySignature);
-        }
         let found = reader.0.len();
         if found > limits.body_bytes_max {
             return Err(BlockDecodeError::BodyTooLarge {

@@ -79,10 +79,15 @@ impl Sync {
         &mut self,
         session: SessionId,
         (feed, first): (FeedId, u64),
-        last: Place,
+        came: &[Place],
     ) {
+        let Some(last) = came.last().copied() else {
+            return;
+        };
         for state in self.sessions.values_mut() {
-            state.branches.remove(&(feed, last));
+            for place in came {
+                state.branches.remove(&(feed, *place));
+            }
         }
         let Some(state) = self.sessions.get_mut(&session) else {
             return;

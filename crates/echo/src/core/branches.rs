@@ -28,6 +28,10 @@ use super::sync::failed;
 const ADMITTED_MAX: usize = 1_024;
 /// Bytes of blocks in one answer, but for a single larger block.
 const PART_BYTES: usize = FRAME_BYTES_MAX / 2;
+/// Bytes of blocks that one signature vouches for: as a run they fit a frame.
+const UNIT_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
+/// What a message has beside a run.
+const ROOM: usize = 128;
 
 impl Space {
     /// Asks for cut branches that waiting blocks depend on. Which those are may show long after
@@ -314,14 +318,9 @@ impl Space {
             .map_err(|error| stopped(&error))?;
         self.tell_of(&grown, outcome);
         // Some may still wait for what others wrote: that may have come with these.
-        if let Some(seq) = first
-            .checked_add(branch.len() as u64)
-            .and_then(|end| end.checked_sub(1))
-            .filter(|_| !branch.is_empty())
-        {
-            let last = Place { seq, hash: before };
-            self.sync.branch_came(session, (feed, first), last);
-        }
+        let came = (first..).zip(&hashes);
+        let came: Vec<_> = came.map(|(seq, hash)| Place { seq, hash: *hash }).collect();
+        self.sync.branch_came(session, (feed, first), &came);
         match result {
             Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
             Err(InsertError::Index(error)) => Err(failed(&error)),
@@ -355,7 +354,8 @@ impl Space {
         Ok(())
     }
 
-    /// Blocks of a cut branch on the way to one of it, and the hash of the block before.
+    /// Blocks of a cut branch on the way to one of it, up to one that is signed itself, if need
+    /// be behind that one, and the hash of the block before.
     pub(super) fn branch(
         &self,
         feed: &FeedId,
@@ -380,19 +380,23 @@ impl Space {
         let (mut found, mut bytes, mut before) = (Vec::new(), 0, prev);
         // Blocks up to one that its own signature vouches for.
         let mut vouched = 0;
-        for seq in first..=until.seq {
+        for seq in first..=u64::MAX {
+            if seq > until.seq && vouched == found.len() {
+                break;
+            }
             let next = blocks.child(feed, (seq, &before), until);
             let Some((hash, block)) = next.map_err(|error| failed(&error))? else {
                 break;
             };
             bytes += block.encoded_bytes();
-            // What no block of its own vouches for goes with the next one that is signed.
-            let bytes_max = match (found.is_empty(), vouched) {
-                (true, _) => usize::MAX,
-                (false, 0) => FRAME_BYTES_MAX,
-                _ => PART_BYTES,
+            // What is not signed itself goes with the next one that is: they came together.
+            let bytes_max = if vouched == 0 {
+                UNIT_BYTES_MAX
+            } else {
+                PART_BYTES
             };
-            if bytes > bytes_max || found.len() == RUN_BLOCKS_MAX {
+            let is_full = bytes > bytes_max && !found.is_empty();
+            if is_full || found.len() == RUN_BLOCKS_MAX {
                 break;
             }
             let header = block.header(*feed, seq, before);
@@ -409,7 +413,9 @@ impl Space {
             first,
             blocks: found,
         };
-        Ok((vouched > 0).then_some((prev, run)))
+        let fits = bytes <= PART_BYTES
+            || dxos_wire::encode(1, &run).is_ok_and(|run| run.len() <= FRAME_BYTES_MAX - ROOM);
+        Ok((vouched > 0 && fits).then_some((prev, run)))
     }
 }
 
@@ -466,7 +472,7 @@ impl StoredBlocks<'_> {
         Ok(!children.is_empty())
     }
 
-    /// The block of a branch that follows `prev` on the way to `until`.
+    /// The block of a branch that follows `prev` on the way to `until`, or one behind it.
     pub(super) fn child(
         &self,
         feed: &FeedId,
@@ -478,6 +484,7 @@ impl StoredBlocks<'_> {
             [] => return Ok(None),
             [only] => only.0,
             // The branch was forked, too: the way back from its end shows which one it is.
+            [first, ..] if seq > until.seq => first.0,
             _ => match self.ancestor(feed, until, seq)? {
                 Some(hash) => hash,
                 None => return Ok(None),

@@ -3,7 +3,7 @@
 //! A signature vouches for all blocks before it, so that while nobody hears of them, the blocks
 //! of a burst of edits need none: the first one is signed, and what follows is vouched for by a
 //! block without content that closes the burst. That is written before anybody is shown the
-//! feed: when a session opens, before an archive or an epoch, when the device has been quiet for
+//! feed: when a session opens, before an archive is written or taken in, before an epoch or a graft, when the device has been quiet for
 //! a moment, and when the space is closed. While a session is open, every block is signed.
 //!
 //! A signed block behind an unsigned one is on the disk before anything else happens. So a feed

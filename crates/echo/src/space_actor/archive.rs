@@ -73,8 +73,11 @@ impl Receive<RestoreSpace> for SpaceActor {
         message: RestoreSpace,
         ctx: &Context<Self>,
     ) -> Answer<Result<(), EchoError>> {
-        let result = self.step(ctx, |space, now_ms, (store, rng)| {
-            space.restore_blocks(message.blocks, now_ms, (store, rng))
+        // A proof in it may cut a feed of this device.
+        let result = self.vouch(ctx).and_then(|()| {
+            self.step(ctx, |space, now_ms, (store, rng)| {
+                space.restore_blocks(message.blocks, now_ms, (store, rng))
+            })
         });
         Answer::Now(result.flatten())
     }
