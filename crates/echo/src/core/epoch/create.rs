@@ -49,6 +49,9 @@ impl Space {
             reason: reason.to_owned(),
         };
         self.close_feeds(now_ms, read, &mut outcome)?;
+        // With its snapshot, it is on the disk before anybody hears of it: when the power went
+        // between, nobody would have what everybody is to load.
+        outcome.synced = true;
         let list = snapshot::list(&self.dag, &key, written?).map_err(too_large)?;
         let snapshot = Snapshot::read(&self.key(), &list).map_err(too_large)?;
         to_store.put(snapshot.name, list)?;

@@ -85,6 +85,31 @@ fn count(number: u8, by: i64) -> Vec<Op> {
 }
 
 #[test]
+fn an_epoch_is_on_the_disk_before_anybody_hears_of_it() {
+    let mut net = Net::of(1, &[Role::Editor]);
+    for number in 1..9 {
+        net.edit(0, task(number, number.into()));
+    }
+    net.connect(0, 1);
+    net.settle();
+    net.epoch(0);
+    // The other one hears of it, and has not loaded it when the power goes.
+    for _ in 0..4 {
+        net.step();
+    }
+    net.reopen(0, |disk| {
+        disk.crash(dxos_store::CrashPlan::power_loss(0));
+    });
+    net.connect(0, 1);
+    net.settle_duties();
+    for number in 0..2 {
+        let state = net.epoch_state(number);
+        assert_eq!(state, Some((1, EpochState::Current)), "{number}");
+    }
+    net.assert_same(&[0, 1]);
+}
+
+#[test]
 fn a_new_member_loads_the_snapshot_and_the_tail() {
     let mut net = Net::of(1, &[]);
     for number in 1..40 {
