@@ -266,7 +266,7 @@ impl SpaceActor {
                     actor.expire_items(now_ms, ctx);
                 }
                 actor.do_receipts(now_ms, ctx);
-                actor.end_burst(now_ms, ctx);
+                actor.end_burst(now_ms);
                 actor.compact(now_ms, ctx);
                 actor.index_later(ctx);
             }
@@ -330,11 +330,7 @@ impl Behaviour for SpaceActor {
 }
 
 impl Receive<Shutdown> for SpaceActor {
-    fn receive(&mut self, _: Shutdown, ctx: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
-        if let Err(error) = self.vouch(ctx) {
-            // What is open is closed when the space is opened next.
-            tracing::warn!(%error, "the end of a burst of edits was not noted");
-        }
+    fn receive(&mut self, _: Shutdown, _: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
         let batch = match &mut self.space {
             Ok(space) => {
                 let mut batch = space.close().unwrap_or_default();

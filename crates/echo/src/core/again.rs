@@ -99,7 +99,7 @@ impl Space {
             || self.permit(Right::Write, "write").is_err()
             || !has_key(self)
         {
-            return self.graft(now_ms, store);
+            return self.graft(store);
         }
         let mut plan = match std::mem::replace(&mut self.lost, Lost::Stored) {
             Lost::Open(plan) => plan,

@@ -11,15 +11,15 @@ use super::layout::{self, StoredBlocks};
 use super::space::{Outcome, Space};
 
 /// A write that stopped half way: the space has to be opened again.
-pub(super) fn write_failed(error: &dyn std::error::Error) -> EchoError {
+fn write_failed(error: &dyn std::error::Error) -> EchoError {
     EchoError::Stopped {
         reason: error.to_string(),
     }
 }
 
 impl Space {
-    /// Appends to this device's data feed and stores the block, whose body has about so many
-    /// bytes. [`Space::begin_write`] comes before.
+    /// Appends to this device's data feed and stores the block. [`Space::begin_write`] comes
+    /// before.
     ///
     /// After an error the space has to be opened again: earlier steps of the same write are in
     /// memory and not in the store.
@@ -27,14 +27,13 @@ impl Space {
         &mut self,
         now_ms: u64,
         outcome: &mut Outcome,
-        (bytes, body): (usize, impl FnOnce(dxos_feed::SealingContext) -> Bytes),
+        body: impl FnOnce(dxos_feed::SealingContext) -> Bytes,
     ) -> Result<(FeedId, u64, dxos_feed::Block), EchoError> {
         let descriptor = self.own_feed(Designation::Data);
         let feed = descriptor.id();
         self.dag
             .register(descriptor)
             .map_err(|error| write_failed(&error))?;
-        let signs = self.signs_next(&feed, bytes, outcome);
         let signer = &*self.authority.signer;
         let block = self
             .dag
@@ -43,18 +42,17 @@ impl Space {
                     feed,
                     time_ms: now_ms,
                     signer,
-                    signs,
+                    signs: true,
                 },
                 body,
             )
             .map_err(|error| write_failed(&error))?;
-        self.note_signed(feed, &block);
         let seq = self.store_own(&feed, &block, outcome)?;
         Ok((feed, seq, block))
     }
 
     /// Stores the block that was appended to a feed of this device just now.
-    pub(super) fn store_own(
+    fn store_own(
         &mut self,
         feed: &FeedId,
         block: &dxos_feed::Block,

@@ -115,11 +115,7 @@ fn failed(error: &dyn std::error::Error) -> EchoError {
 impl Space {
     /// Writes a part of a branch again; `None` when there is nothing to do now. The space is not
     /// stale.
-    pub(super) fn graft(
-        &mut self,
-        now_ms: u64,
-        store: &dyn Read,
-    ) -> Result<Option<Outcome>, EchoError> {
+    pub(super) fn graft(&mut self, store: &dyn Read) -> Result<Option<Outcome>, EchoError> {
         if !self.grafts.is_due || self.permit(Right::Write, "write").is_err() {
             return Ok(None);
         }
@@ -133,9 +129,6 @@ impl Space {
             return Ok(None);
         };
         let mut outcome = Outcome::default();
-        // What is made may name the last block of another feed of this device: were that
-        // vouched for only by one that names what is made, both would wait for each other.
-        self.close_feeds(now_ms, store, &mut outcome)?;
         let is_control = self
             .dag
             .feed(&graft.feed)

@@ -58,7 +58,6 @@ mod texts;
 mod transact;
 mod tree;
 mod undo;
-mod vouching;
 mod withdrawal;
 
 pub(crate) use admit::Guest;

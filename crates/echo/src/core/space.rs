@@ -38,7 +38,6 @@ use super::sync::{Effects, Sync};
 use super::tail::Tail;
 use super::texts::Texts;
 use super::tree::Forest;
-use super::vouching::Vouching;
 
 /// One open space.
 #[derive(Debug)]
@@ -66,8 +65,6 @@ pub(crate) struct Space {
     pub(super) stored_tally: Option<Tally>,
     /// Whether what this device wrote last may be missing here.
     pub(super) tail: Tail,
-    /// Which of the blocks that this device wrote last are signed.
-    pub(super) vouching: Vouching,
     /// The control feed in which this device is known to have shown its chain.
     pub(super) presented: Option<FeedId>,
     /// Devices that were let in by their chain and are not known to have shown it here.
@@ -159,7 +156,6 @@ impl Space {
             tally: Tally::default(),
             stored_tally: None,
             tail: Tail::default(),
-            vouching: Vouching::default(),
             presented: None,
             let_in: BTreeMap::new(),
             admitted_on_branches: BTreeSet::new(),

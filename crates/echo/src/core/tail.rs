@@ -124,16 +124,8 @@ impl Space {
 
     /// What to commit, without a sync, when this device has been quiet for a moment.
     pub(crate) fn end_burst(&mut self, now_ms: u64) -> Option<Batch> {
-        if !self.is_quiet(now_ms) {
-            return None;
-        }
-        self.rest();
-        self.close()
-    }
-
-    /// Whether this device has been quiet for a moment.
-    pub(crate) fn is_quiet(&self, now_ms: u64) -> bool {
-        now_ms.saturating_sub(self.tail.last_write_ms) >= QUIET_MS
+        let quiet = now_ms.saturating_sub(self.tail.last_write_ms) >= QUIET_MS;
+        quiet.then(|| self.close()).flatten()
     }
 
     /// What to commit last, when this device writes no more.

@@ -206,8 +206,7 @@ impl Space {
                 outcome.synced |= self.queues.is_run_new();
                 self.begin_write(now_ms, &mut outcome)?;
                 let seal = |context: SealingContext| body::seal(&key, context, &plain);
-                let (feed, seq, block) =
-                    self.append_data(now_ms, &mut outcome, (plain.len(), seal))?;
+                let (feed, seq, block) = self.append_data(now_ms, &mut outcome, seal)?;
                 let hash = self.dag.feed(&feed).map_or(next.prev, |state| state.head);
                 Ok(Some(Committed {
                     feed,

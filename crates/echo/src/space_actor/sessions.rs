@@ -76,12 +76,9 @@ impl Receive<OpenSession> for SpaceActor {
         let OpenSession {
             session, device, ..
         } = message;
-        let vouched = self.vouch(ctx);
-        let opened = vouched.and_then(|()| {
-            let space = self.space()?;
-            space.open_session(session, device);
-            Ok(())
-        });
+        let opened = self
+            .space()
+            .map(|space| space.open_session(session, device));
         self.report_soon(ctx);
         Answer::Now(opened.map_err(|error| SessionError::SpaceClosed {
             reason: error.to_string(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dxos_feed::{FeedState, Floor};
-use dxos_keys::{BlockHash, DeviceKey, FeedId};
+use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::echo::{Checkup, FindingKind};
 use dxos_store::{Direction, KeyRange, Read, StoreError};
 
@@ -12,13 +12,8 @@ use super::super::layout::{BLOCKS, FEEDS, SpaceNumber, in_space, split_block};
 use super::super::space::decode_row;
 use super::{Floors, note};
 
-/// Checks all feeds of a space on this device.
-pub(super) fn check(
-    (number, own): (SpaceNumber, DeviceKey),
-    floors: &Floors,
-    store: &dyn Read,
-    checkup: &mut Checkup,
-) {
+/// Checks all feeds of a space.
+pub(super) fn check(number: SpaceNumber, floors: &Floors, store: &dyn Read, checkup: &mut Checkup) {
     let prefix = in_space(number, b"");
     for row in store.scan(FEEDS, KeyRange::prefix(&prefix), Direction::Forward) {
         let (key, value) = match row {
@@ -32,9 +27,8 @@ pub(super) fn check(
                 let parts = (&state, floors.get(&feed));
                 match check_feed(&feed, parts, store, checkup) {
                     Err(error) => return unreadable(&error, checkup),
-                    // What this device wrote last is signed before it is shown to anybody, and
-                    // a proof vouches for what is before a cut.
-                    Ok(Some(from)) if state.descriptor.device != own && state.fork.is_none() => {
+                    // A proof vouches for what is before a cut.
+                    Ok(Some(from)) if state.fork.is_none() => {
                         let text = format!("nothing vouches for block {from} of feed {feed}");
                         note(checkup, FindingKind::Block, text);
                     }

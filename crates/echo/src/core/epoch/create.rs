@@ -48,7 +48,6 @@ impl Space {
         let too_large = |reason: &'static str| EchoError::EpochTooLarge {
             reason: reason.to_owned(),
         };
-        self.close_feeds(now_ms, read, &mut outcome)?;
         // With its snapshot, it is on the disk before anybody hears of it: when the power went
         // between, nobody would have what everybody is to load.
         outcome.synced = true;

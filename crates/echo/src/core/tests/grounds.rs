@@ -92,5 +92,5 @@ fn the_snapshot_of_the_ground_is_kept_no_longer_than_it_is_needed() {
     net.settle_duties();
     tidy(&mut net, 0);
     assert!(parts(&net, 0) < both, "{} of {both}", parts(&net, 0));
-    assert_eq!(net.try_trim(0, false).ok(), Some(3));
+    assert_eq!(net.try_trim(0, false).ok(), Some(2));
 }

@@ -74,11 +74,9 @@ fn a_block_of_a_reader_does_not_count() {
     let plain = transaction.encode(&Limits::default()).unwrap();
     let mut outcome = Outcome::default();
     reader.space.begin_write(5, &mut outcome).unwrap();
-    let written = reader.space.append_data(
-        5,
-        &mut outcome,
-        (plain.len(), |context| body::seal(&key, context, &plain)),
-    );
+    let written = reader
+        .space
+        .append_data(5, &mut outcome, |context| body::seal(&key, context, &plain));
     written.unwrap();
     net.carry_out(1, outcome);
     net.edit(0, task(2, 1));

@@ -27,7 +27,6 @@ mod queues;
 mod receipts;
 mod roles;
 mod undo;
-mod vouching;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -342,29 +341,9 @@ impl Net {
         for (from, to) in [(one, two), (two, one)] {
             let device = self.replicas[to].space.device();
             let session = SessionId(to as u64);
-            let replica = &mut self.replicas[from];
-            let vouched = replica.space.vouch(self.now_ms, &replica.store).unwrap();
-            self.carry_out(from, vouched.unwrap_or_default());
             self.replicas[from].space.open_session(session, device);
             self.links.insert((from, to), VecDeque::new());
             self.woken.insert((from, to));
-        }
-    }
-
-    /// What the actor does when a replica has been quiet for a moment.
-    pub(super) fn quiet(&mut self, number: usize) {
-        self.now_ms += 3_000;
-        let replica = &mut self.replicas[number];
-        let vouched = if replica.space.owes_signatures() {
-            let vouched = replica.space.vouch(self.now_ms, &replica.store);
-            vouched.unwrap().unwrap_or_default()
-        } else {
-            Outcome::default()
-        };
-        self.carry_out(number, vouched);
-        let replica = &mut self.replicas[number];
-        if let Some(batch) = replica.space.end_burst(self.now_ms) {
-            replica.store.commit(batch, Durability::Buffered).unwrap();
         }
     }
 
