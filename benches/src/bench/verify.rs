@@ -23,7 +23,6 @@ pub(crate) fn run(size: usize) -> Result<Vec<Figure>> {
             feed: feed.id(),
             time_ms: 0,
             signer: &device,
-            signs: true,
         };
         let block = dag.append(append, |_| vec![7; 100].into())?;
         index.insert(&feed.id(), seq as u64, &block);

@@ -189,7 +189,6 @@ fn write(
             feed,
             time_ms: 0,
             signer,
-            signs: true,
         };
         let block = dag.append(append, |_| credential.encode().into())?;
         let state = dag.feed(&feed).ok_or("the feed is registered")?;

@@ -1,7 +1,6 @@
 //! The actor of one space: messages in, state machine, store and network out.
 
 mod archive;
-mod bursts;
 mod durable;
 mod epochs;
 mod members;
@@ -272,6 +271,16 @@ impl SpaceActor {
             }
             Self::tick_later(ctx);
         }));
+    }
+
+    /// Notes that a burst of edits is over, if it is.
+    fn end_burst(&mut self, now_ms: u64) {
+        let Ok(space) = &mut self.space else { return };
+        if let Some(batch) = space.end_burst(now_ms)
+            && let Err(error) = self.write(batch, false)
+        {
+            tracing::warn!(%error, "the end of a burst of edits was not noted");
+        }
     }
 
     /// Does for the space what nobody asked for.

@@ -85,7 +85,6 @@ impl Device {
             feed,
             time_ms: 0,
             signer: &self.secret,
-            signs: true,
         };
         // The body is sealed for this place in this feed: it opens nowhere else.
         let block = self.dag.append(append, |context| {

@@ -15,8 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::{FeedDescriptor, FeedLimits};
 
 const VERSION: u8 = 1;
-/// The compact form of a block that is not signed itself: it leaves the signature out.
-const UNSIGNED: u8 = 2;
 const DEP_BYTES: usize = 32 + 8 + 32;
 /// Version, lamport, time, number of deps.
 const FIXED_BYTES: usize = 1 + 8 + 8 + 2;
@@ -62,8 +60,7 @@ pub struct Block {
     pub time_ms: u64,
     /// See [`Header::deps`].
     pub deps: Vec<Dep>,
-    /// The device's signature of the header, or [`Signature::ABSENT`] where that of a later block
-    /// vouches for this one.
+    /// The device's signature of the header.
     pub signature: Signature,
     /// The content, opaque here.
     pub body: Bytes,
@@ -93,7 +90,7 @@ pub enum BlockDecodeError {
     #[error("block is cut short")]
     Truncated,
     /// Another version wrote this. When it is a later one, use a newer program.
-    #[error("block of version {found} where this program knows {UNSIGNED}; use a newer program")]
+    #[error("block of version {found} where this program knows {VERSION}; use a newer program")]
     Version {
         /// The version found.
         found: u8,
@@ -190,28 +187,15 @@ impl Header {
     /// bound to the [`SealingContext`]. The hash and length of a body that the header has are
     /// not looked at. The same header, body and signer always give the same block.
     pub fn sign(
-        self,
+        mut self,
         signer: &dyn Signer,
         body: impl FnOnce(SealingContext) -> Bytes,
-    ) -> (BlockHash, Block) {
-        self.finish(body, |header_hash| signer.sign(Domain::Block, header_hash))
-    }
-
-    /// The same without a signature: a later block of the feed has to vouch for this one.
-    pub fn leave_unsigned(self, body: impl FnOnce(SealingContext) -> Bytes) -> (BlockHash, Block) {
-        self.finish(body, |_| Signature::ABSENT)
-    }
-
-    fn finish(
-        mut self,
-        body: impl FnOnce(SealingContext) -> Bytes,
-        sign: impl FnOnce(&[u8; 32]) -> Signature,
     ) -> (BlockHash, Block) {
         let body = body(self.sealing_context());
         self.body_hash = body_hash(&body);
         self.body_bytes = length(&body);
         let header_hash = self.hash();
-        let signature = sign(&header_hash);
+        let signature = signer.sign(Domain::Block, &header_hash);
         let block = Block {
             lamport: self.lamport,
             time_ms: self.time_ms,
@@ -262,24 +246,17 @@ impl Block {
 
     /// The length of the compact form.
     pub fn encoded_bytes(&self) -> usize {
-        let left_out = if self.signature.is_absent() {
-            Signature::LENGTH
-        } else {
-            0
-        };
-        self.header_bytes() + self.body.len() - left_out
+        self.header_bytes() + self.body.len()
     }
 
-    /// The length of the compact form without the body. A signature counts also where there is
-    /// none: proofs of forks have room for each.
+    /// The length of the compact form without the body.
     pub(crate) const fn header_bytes(&self) -> usize {
         FIXED_BYTES + self.deps.len() * DEP_BYTES + Signature::LENGTH
     }
 
     /// Appends the compact form to `out`.
     pub fn encode_into(&self, out: &mut impl BufMut) {
-        let is_signed = !self.signature.is_absent();
-        out.put_u8(if is_signed { VERSION } else { UNSIGNED });
+        out.put_u8(VERSION);
         out.put_u64_le(self.lamport);
         out.put_u64_le(self.time_ms);
         out.put_u16_le(u16::try_from(self.deps.len()).unwrap_or(u16::MAX));
@@ -288,9 +265,7 @@ impl Block {
             out.put_u64_le(dep.seq);
             out.put_slice(dep.hash.as_bytes());
         }
-        if is_signed {
-            out.put_slice(self.signature.as_bytes());
-        }
+        out.put_slice(self.signature.as_bytes());
         out.put_slice(&self.body);
     }
 
@@ -309,11 +284,9 @@ impl Block {
     pub fn decode(bytes: &Bytes, limits: &FeedLimits) -> Result<Self, BlockDecodeError> {
         let mut reader = Reader(bytes);
         let [version] = reader.take()?;
-        let is_signed = match version {
-            VERSION => true,
-            UNSIGNED => false,
-            found => return Err(BlockDecodeError::Version { found }),
-        };
+        if version != VERSION {
+            return Err(BlockDecodeError::Version { found: version });
+        }
         let lamport = u64::from_le_bytes(reader.take()?);
         let time_ms = u64::from_le_bytes(reader.take()?);
         let found = usize::from(u16::from_le_bytes(reader.take()?));
@@ -323,7 +296,7 @@ impl Block {
                 max: limits.deps_max,
             });
         }
-        if reader.0.len() < found * DEP_BYTES {
+        if reader.0.len() < found * DEP_BYTES + Signature::LENGTH {
             return Err(BlockDecodeError::Truncated);
         }
         let mut deps = Vec::with_capacity(found);
@@ -334,11 +307,7 @@ impl Block {
                 hash: BlockHash::from_bytes(reader.take()?),
             });
         }
-        let signature = if is_signed {
-            Signature::from_bytes(reader.take()?)
-        } else {
-            Signature::ABSENT
-        };
+        let signature = Signature::from_bytes(reader.take()?);
         let found = reader.0.len();
         if found > limits.body_bytes_max {
             return Err(BlockDecodeError::BodyTooLarge {

@@ -125,10 +125,6 @@ pub struct Append<'a> {
     pub time_ms: u64,
     /// Signs for the device.
     pub signer: &'a dyn Signer,
-    /// Whether this block is signed. One that is not costs less and takes less room; nobody can
-    /// take it in before a later block of the feed, at most [`crate::Run::BLOCKS_MAX`] further
-    /// on, is signed.
-    pub signs: bool,
 }
 
 impl std::fmt::Debug for Append<'_> {
@@ -314,7 +310,7 @@ impl Dag {
     }
 
     /// Appends a block to a feed of the signer's device: names what changed in other feeds,
-    /// takes the next logical time, signs if it is to. `body` makes the body; what it is sealed for must be
+    /// takes the next logical time, signs. `body` makes the body; what it is sealed for must be
     /// bound to the [`SealingContext`].
     ///
     /// # Errors
@@ -326,50 +322,16 @@ impl Dag {
             feed,
             time_ms,
             signer,
-            signs,
         }: Append<'_>,
         body: impl FnOnce(SealingContext) -> Bytes,
     ) -> Result<Block, AppendError> {
-        let next = self.next(&feed, signer.device())?;
-        self.append_at(next, (feed, time_ms), signs.then_some(signer), body)
-    }
-
-    /// Appends a signed block without content, which vouches for unsigned ones before it. It
-    /// names nothing of other feeds: what it named could wait for the blocks that wait for it.
-    ///
-    /// # Errors
-    ///
-    /// [`AppendError`]; nothing has changed then.
-    pub fn vouch(
-        &mut self,
-        feed: FeedId,
-        time_ms: u64,
-        signer: &dyn Signer,
-    ) -> Result<Block, AppendError> {
-        let next = Next {
-            deps: Vec::new(),
-            lamport: self
-                .feeds
-                .get(&feed)
-                .map_or(1, |state| state.lamport.saturating_add(1)),
-            ..self.next(&feed, signer.device())?
-        };
-        self.append_at(next, (feed, time_ms), Some(signer), |_| Bytes::new())
-    }
-
-    fn append_at(
-        &mut self,
-        Next {
+        let Next {
             seq,
             prev,
             lamport,
             deps,
             ..
-        }: Next,
-        (feed, time_ms): (FeedId, u64),
-        signer: Option<&dyn Signer>,
-        body: impl FnOnce(SealingContext) -> Bytes,
-    ) -> Result<Block, AppendError> {
+        } = self.next(&feed, signer.device())?;
         let header = Header {
             feed,
             seq,
@@ -380,10 +342,7 @@ impl Dag {
             body_hash: crate::block::body_hash(&[]),
             body_bytes: 0,
         };
-        let (hash, block) = match signer {
-            Some(signer) => header.sign(signer, body),
-            None => header.leave_unsigned(body),
-        };
+        let (hash, block) = header.sign(signer, body);
         if block.body.len() > self.limits.body_bytes_max {
             let max = self.limits.body_bytes_max;
             return Err(AppendError::BodyTooLarge {

@@ -20,7 +20,7 @@
 //! let (mut ann, mut ann_blocks) = (Dag::new(space, FeedLimits::default()), MemoryIndex::default());
 //! ann.register(feed).unwrap();
 //! let block = ann
-//!     .append(Append { feed: feed.id(), time_ms: 0, signer: &device, signs: true }, |_| b"hello".to_vec().into())
+//!     .append(Append { feed: feed.id(), time_ms: 0, signer: &device }, |_| b"hello".to_vec().into())
 //!     .unwrap();
 //! ann_blocks.insert(&feed.id(), 0, &block);
 //!

@@ -1,9 +1,8 @@
 //! The blocks of a run as bytes: what repeats from one block to the next is left out.
 //!
-//! Behind four zeros stands, for each block: flags; its logical time and its wall clock as the
-//! difference from the block before; what it names of other feeds; its signature, if it has one;
-//! how much of its body is as the one before begins, mostly the name of a key; and the rest of
-//! it. Numbers are LEB128. An earlier form, of blocks in compact form behind their lengths, is
+//! Behind four zeros stands, for each block: its logical time and its wall clock as the difference
+//! from the block before; what it names of other feeds, behind their number; its signature; how
+//! much of its body is as the one before begins, mostly the name of a key; and the rest of it. Numbers are LEB128. An earlier form, of blocks in compact form behind their lengths, is
 //! read too: archives have it.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
@@ -13,8 +12,6 @@ use crate::{Block, Dep, FeedLimits, Run};
 
 /// What no run of the earlier form begins with: no block has no bytes.
 const MARK: [u8; 4] = [0; 4];
-const SIGNED: u8 = 1;
-const DEPS: u8 = 2;
 /// Bytes of a body that may be those of the one before: few bytes never stand for many.
 const SHARED_MAX: usize = 64;
 /// Longer bodies are whole: they can be read where they lie.
@@ -63,24 +60,17 @@ pub(crate) fn encode(blocks: &[Block]) -> Vec<u8> {
 }
 
 fn put(block: &Block, before: &Before, out: &mut Vec<u8>) {
-    let is_signed = !block.signature.is_absent();
-    let has_deps = !block.deps.is_empty();
-    out.put_u8(if is_signed { SIGNED } else { 0 } | if has_deps { DEPS } else { 0 });
     put_number(block.lamport.wrapping_sub(before.lamport), out);
     let later = block.time_ms.wrapping_sub(before.time_ms).cast_signed();
     // Small differences either way are small numbers.
     put_number(((later << 1) ^ (later >> 63)).cast_unsigned(), out);
-    if has_deps {
-        put_number(block.deps.len() as u64, out);
-        for dep in &block.deps {
-            out.put_slice(dep.feed.as_bytes());
-            put_number(dep.seq, out);
-            out.put_slice(dep.hash.as_bytes());
-        }
+    put_number(block.deps.len() as u64, out);
+    for dep in &block.deps {
+        out.put_slice(dep.feed.as_bytes());
+        put_number(dep.seq, out);
+        out.put_slice(dep.hash.as_bytes());
     }
-    if is_signed {
-        out.put_slice(block.signature.as_bytes());
-    }
+    out.put_slice(block.signature.as_bytes());
     let shared = before.shared(&block.body);
     let rest = block.body.get(shared..).unwrap_or_default();
     put_number(shared as u64, out);
@@ -132,37 +122,23 @@ fn take_alone(bytes: &mut Bytes, limits: &FeedLimits) -> Result<Block, &'static 
 }
 
 fn take(bytes: &mut Bytes, before: &Before, limits: &FeedLimits) -> Result<Block, &'static str> {
-    let flags = bytes.try_get_u8().map_err(|_| SHORT)?;
-    if flags & !(SIGNED | DEPS) != 0 {
-        return Err(MALFORMED);
-    }
     let lamport = before.lamport.wrapping_add(take_number(bytes)?);
     let later = take_number(bytes)?;
     let later = (later >> 1) ^ (later & 1).wrapping_neg();
     let time_ms = before.time_ms.wrapping_add(later);
-    let mut deps = Vec::new();
-    if flags & DEPS != 0 {
-        let count = usize::try_from(take_number(bytes)?).map_err(|_| MALFORMED)?;
-        if count == 0 || count > limits.deps_max {
-            return Err(MALFORMED);
-        }
-        for _ in 0..count {
-            deps.push(Dep {
-                feed: FeedId::from_bytes(take_array(bytes)?),
-                seq: take_number(bytes)?,
-                hash: BlockHash::from_bytes(take_array(bytes)?),
-            });
-        }
-    }
-    let is_signed = flags & SIGNED != 0;
-    let signature = if is_signed {
-        Signature::from_bytes(take_array(bytes)?)
-    } else {
-        Signature::ABSENT
-    };
-    if is_signed == signature.is_absent() {
+    let count = usize::try_from(take_number(bytes)?).map_err(|_| MALFORMED)?;
+    if count > limits.deps_max {
         return Err(MALFORMED);
     }
+    let mut deps = Vec::new();
+    for _ in 0..count {
+        deps.push(Dep {
+            feed: FeedId::from_bytes(take_array(bytes)?),
+            seq: take_number(bytes)?,
+            hash: BlockHash::from_bytes(take_array(bytes)?),
+        });
+    }
+    let signature = Signature::from_bytes(take_array(bytes)?);
     Ok(Block {
         lamport,
         time_ms,

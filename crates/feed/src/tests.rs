@@ -2,6 +2,7 @@
 
 mod append;
 mod delivery;
+mod encoding;
 mod floors;
 mod forks;
 mod golden;
@@ -10,5 +11,4 @@ mod rubbish;
 mod rules;
 mod runs;
 mod support;
-mod unsigned;
 mod waiting;

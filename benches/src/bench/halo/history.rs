@@ -244,7 +244,6 @@ impl History {
             feed,
             time_ms: 0,
             signer: &device.secret,
-            signs: true,
         };
         let block = self.dag.append(append, |_| body.clone())?;
         let mut past = next.clock;

@@ -42,7 +42,6 @@ impl Space {
                     feed,
                     time_ms: now_ms,
                     signer,
-                    signs: true,
                 },
                 body,
             )
@@ -106,7 +105,6 @@ impl Space {
                     feed,
                     time_ms: now_ms,
                     signer,
-                    signs: true,
                 },
                 |_| body.clone(),
             )

@@ -389,7 +389,8 @@ impl Space {
                 break;
             };
             bytes += block.encoded_bytes();
-            // What is not signed itself goes with the next one that is: they came together.
+            // What has rubbish for a signature goes with the next one that is signed: they came
+            // together.
             let bytes_max = if vouched == 0 {
                 UNIT_BYTES_MAX
             } else {

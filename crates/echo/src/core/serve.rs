@@ -109,8 +109,8 @@ fn next_lamport(
 }
 
 /// At least one block, and as many as have a logical time up to `bound` and fit a run. The last
-/// one has a valid signature: what is not signed goes with the next block that is, and a writer
-/// that put rubbish where nobody looked does not make us send what others must refuse.
+/// one has a valid signature: a writer that put rubbish where nobody looked does not make us
+/// send what others must refuse.
 fn take_run(
     feed: FeedId,
     serving: &Serving,

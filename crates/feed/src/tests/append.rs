@@ -10,7 +10,6 @@ fn append(replica: &mut Replica, feed: &Writer, signer: &Writer, body: usize) ->
         feed: feed.feed,
         time_ms: 0,
         signer: &signer.secret,
-        signs: true,
     };
     let before = replica.dag.feed(&feed.feed).cloned();
     let error = replica
@@ -109,7 +108,6 @@ fn a_body_is_bound_to_its_place() {
             feed: writer.feed,
             time_ms: 1,
             signer: &writer.secret,
-            signs: true,
         };
         let (seq, prev) = {
             let state = replica.dag.feed(&writer.feed).unwrap();

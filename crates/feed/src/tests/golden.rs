@@ -70,7 +70,7 @@ const SECOND_SEALING_CONTEXT: &str =
     "cdc834066f2ca494c1ff5029e84c025b8209e9244d228d8b52f139f2da762a8a";
 /// The first feed as a run in postcard.
 const RUN: &str = "659825d478f3a476d580c9a312ed03ace435217b6596cbed95dbadac01f88546\
-     004e0000000001010ae9dcdc447501ea0f983f41f933d9f22106aa373bc2c64e\
+     004e00000000010a00e9dcdc447501ea0f983f41f933d9f22106aa373bc2c64e\
      e778d03a1f625fb648f2e6a9dac029e2b129c9ea48fb55255347e62d6f26210b\
      fc02ff21b253fd990c00056669727374";
 /// The same as programs wrote it before what repeats was left out.

@@ -149,16 +149,10 @@ impl Replica {
     }
 
     pub(crate) fn append(&mut self, writer: &Writer, body: &[u8]) -> Block {
-        self.append_as(writer, body, true)
-    }
-
-    /// Appends a block that is not signed unless it `signs`.
-    pub(crate) fn append_as(&mut self, writer: &Writer, body: &[u8], signs: bool) -> Block {
         let append = Append {
             feed: writer.feed,
             time_ms: 5,
             signer: &writer.secret,
-            signs,
         };
         let seq = self.length(writer);
         let body = Bytes::copy_from_slice(body);

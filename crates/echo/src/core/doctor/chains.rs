@@ -24,15 +24,8 @@ pub(super) fn check(number: SpaceNumber, floors: &Floors, store: &dyn Read, chec
         let state = decode_row::<FeedState>("feed", &value);
         match (feed, state) {
             (Some(feed), Ok(state)) if state.descriptor.id() == feed => {
-                let parts = (&state, floors.get(&feed));
-                match check_feed(&feed, parts, store, checkup) {
-                    Err(error) => return unreadable(&error, checkup),
-                    // A proof vouches for what is before a cut.
-                    Ok(Some(from)) if state.fork.is_none() => {
-                        let text = format!("nothing vouches for block {from} of feed {feed}");
-                        note(checkup, FindingKind::Block, text);
-                    }
-                    Ok(_) => {}
+                if let Err(error) = check_feed(&feed, (&state, floors.get(&feed)), store, checkup) {
+                    return unreadable(&error, checkup);
                 }
             }
             (Some(feed), _) => note(
@@ -49,14 +42,12 @@ fn unreadable(error: &StoreError, checkup: &mut Checkup) {
     note(checkup, FindingKind::Store, error.to_string());
 }
 
-/// Tells from which block on nothing vouches for the last ones.
 fn check_feed(
     feed: &FeedId,
     (state, floor): (&FeedState, Option<&Arc<Floor>>),
     store: &dyn Read,
     checkup: &mut Checkup,
-) -> Result<Option<u64>, StoreError> {
-    let mut unsigned = None;
+) -> Result<(), StoreError> {
     let mut seq = 0;
     let mut prev = BlockHash::from_bytes([0; 32]);
     for row in store.scan(
@@ -95,12 +86,8 @@ fn check_feed(
                     // Only the next one can be checked against it.
                 } else if header.block_hash(&block.signature) != hash {
                     wrong("is not what its hash says, or follows on another one");
-                } else if block.signature.is_absent() {
-                    unsigned = unsigned.or(Some(at));
                 } else if header.verify(&state.descriptor, &block.signature).is_err() {
                     wrong("was not signed by its device");
-                } else {
-                    unsigned = None;
                 }
                 if at >= state.length {
                     wrong("is beyond the end of its feed");
@@ -119,7 +106,7 @@ fn check_feed(
         let text = format!("feed {feed} ends in another block than it should");
         note(checkup, FindingKind::Feed, text);
     }
-    Ok(unsigned)
+    Ok(())
 }
 
 fn missing(feed: &FeedId, from: u64, until: u64, checkup: &mut Checkup) {

@@ -88,12 +88,12 @@ fn conditions<'a>(filter: &'a Filter, found: &mut Vec<&'a Filter>) {
 }
 
 impl Space {
-    /// Decides how a query is answered, which was resolved.
-    pub(in crate::core) fn plan_query(
-        &self,
-        query: &Query,
-        store: &dyn Read,
-    ) -> Result<Plan, EchoError> {
+    /// What plans a query, and the conditions of it that all have to hold.
+    fn planner<'a>(
+        &'a self,
+        query: &'a Query,
+        store: &'a dyn Read,
+    ) -> (Planner<'a>, Vec<&'a Filter>) {
         let mut all = Vec::new();
         conditions(&query.filter, &mut all);
         let planner = Planner {
@@ -102,6 +102,16 @@ impl Space {
             deleted: query.deleted,
             type_base: query.filter.type_base(),
         };
+        (planner, all)
+    }
+
+    /// Decides how a query is answered, which was resolved.
+    pub(in crate::core) fn plan_query(
+        &self,
+        query: &Query,
+        store: &dyn Read,
+    ) -> Result<Plan, EchoError> {
+        let (planner, all) = self.planner(query, store);
         let mut accesses = Vec::new();
         for filter in all {
             accesses.extend(planner.access(filter)?);
@@ -143,9 +153,7 @@ impl Space {
         };
         Ok(if is_few { Plan::All(best) } else { Plan::Scan })
     }
-}
 
-impl Space {
     /// A way to everything that a query can find which leads to few objects, by what it asks for
     /// beside words and a type.
     pub(in crate::core) fn plan_few(
@@ -153,14 +161,7 @@ impl Space {
         query: &Query,
         store: &dyn Read,
     ) -> Result<Option<Access>, EchoError> {
-        let mut all = Vec::new();
-        conditions(&query.filter, &mut all);
-        let planner = Planner {
-            space: self,
-            store,
-            deleted: query.deleted,
-            type_base: query.filter.type_base(),
-        };
+        let (planner, all) = self.planner(query, store);
         for filter in all {
             if let Filter::Text { .. } | Filter::TypeAnyVersion(_) | Filter::TypeExact(_) = filter {
                 continue;

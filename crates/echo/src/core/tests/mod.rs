@@ -27,6 +27,7 @@ mod queues;
 mod receipts;
 mod roles;
 mod undo;
+mod vouched;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
