@@ -195,6 +195,13 @@ impl SpaceActor {
         Ok(())
     }
 
+    /// Signs what this device wrote last, before anybody is shown it.
+    fn vouch(&mut self, ctx: &Context<Self>) -> Result<(), EchoError> {
+        let batch = self.space()?.vouch();
+        self.write(batch, false)
+            .map_err(|error| self.begin_again(&error, ctx))
+    }
+
     fn current_report(&self) -> SpaceReport {
         match &self.space {
             Ok(space) => {

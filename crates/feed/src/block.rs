@@ -3,18 +3,30 @@
 //! What can be derived is never stored or sent: feed and sequence number are known from the
 //! place, `prev` from the block before, hash and length of the body from the body. The compact
 //! form has fixed-width fields, so that no two byte strings mean one block.
+//!
+//! The hash of a block covers its header and not its signature. So a signature of any block
+//! vouches for all before it, which need none, and the device can add one whenever it is needed.
 
 use std::sync::LazyLock;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use dxos_keys::{
-    BlockHash, BodyHash, Domain, FeedId, HashDomain, Hasher, Signature, SignatureError, Signer,
+    BlockHash, BodyHash, DeviceKey, Domain, FeedId, HashDomain, Hasher, Signature, SignatureError,
+    Signer,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{FeedDescriptor, FeedLimits};
 
-const VERSION: u8 = 1;
+/// What the header's hash begins with.
+const VERSION: u8 = 2;
+/// What the compact form of a block begins with.
+const UNSIGNED: u8 = 2;
+const SIGNED: u8 = 3;
+/// Every so many blocks of a feed, one keeps its signature.
+const ANCHOR_EVERY: u64 = 64;
+/// So do blocks with so many bytes of body, and more.
+const ANCHOR_BYTES: usize = 1024;
 const DEP_BYTES: usize = 32 + 8 + 32;
 /// Version, lamport, time, number of deps.
 const FIXED_BYTES: usize = 1 + 8 + 8 + 2;
@@ -60,8 +72,9 @@ pub struct Block {
     pub time_ms: u64,
     /// See [`Header::deps`].
     pub deps: Vec<Dep>,
-    /// The device's signature of the header.
-    pub signature: Signature,
+    /// The device's signature of the hash, if it is known. Without it, the next one behind this
+    /// block vouches for it.
+    pub signature: Option<Signature>,
     /// The content, opaque here.
     pub body: Bytes,
 }
@@ -89,8 +102,8 @@ pub enum BlockDecodeError {
     /// The bytes end too early. Refuse them.
     #[error("block is cut short")]
     Truncated,
-    /// Another version wrote this. When it is a later one, use a newer program.
-    #[error("block of version {found} where this program knows {VERSION}; use a newer program")]
+    /// Another version wrote this. Read it with a program that knows that version.
+    #[error("block of version {found}; this program reads versions {UNSIGNED} and {SIGNED}")]
     Version {
         /// The version found.
         found: u8,
@@ -109,7 +122,7 @@ impl SealingContext {
     }
 }
 
-static HEADER: LazyLock<Hasher> = LazyLock::new(|| Hasher::new(HashDomain::Header));
+static FRONT: LazyLock<Hasher> = LazyLock::new(|| Hasher::new(HashDomain::Header));
 static BLOCK: LazyLock<Hasher> = LazyLock::new(|| Hasher::new(HashDomain::Block));
 static BODY: LazyLock<Hasher> = LazyLock::new(|| Hasher::new(HashDomain::Body));
 
@@ -137,30 +150,23 @@ fn hash_front(
     }
 }
 
-fn header_hash(
+fn block_hash(
     place: (&FeedId, u64, &BlockHash),
     front: (u64, u64, &[Dep]),
     (body_hash, body_bytes): (&BodyHash, u32),
-) -> [u8; 32] {
-    let mut hasher = HEADER.clone();
+) -> BlockHash {
+    let mut hasher = BLOCK.clone();
     hash_front(&mut hasher, place, front);
     hasher
         .update(body_hash.as_bytes())
         .update(&body_bytes.to_le_bytes());
-    hasher.finish()
-}
-
-/// The hash of the block with this header hash and signature.
-pub(crate) fn block_hash(header: &[u8; 32], signature: &Signature) -> BlockHash {
-    let mut hasher = BLOCK.clone();
-    hasher.update(header).update(signature.as_bytes());
     BlockHash::from_bytes(hasher.finish())
 }
 
 impl Header {
-    /// The hash that the device signs.
-    pub fn hash(&self) -> [u8; 32] {
-        header_hash(
+    /// The hash of the block: what its device signs.
+    pub fn hash(&self) -> BlockHash {
+        block_hash(
             (&self.feed, self.seq, &self.prev),
             (self.lamport, self.time_ms, &self.deps),
             (&self.body_hash, self.body_bytes),
@@ -169,7 +175,7 @@ impl Header {
 
     /// What the body of this block is bound to when it is sealed.
     pub fn sealing_context(&self) -> SealingContext {
-        let mut hasher = HEADER.clone();
+        let mut hasher = FRONT.clone();
         hash_front(
             &mut hasher,
             (&self.feed, self.seq, &self.prev),
@@ -178,32 +184,33 @@ impl Header {
         SealingContext(hasher.finish())
     }
 
-    /// The hash of the block with this header and signature.
-    pub fn block_hash(&self, signature: &Signature) -> BlockHash {
-        block_hash(&self.hash(), signature)
-    }
-
     /// Makes the block of this header: `body` makes the body, and what it is sealed for must be
     /// bound to the [`SealingContext`]. The hash and length of a body that the header has are
-    /// not looked at. The same header, body and signer always give the same block.
-    pub fn sign(
-        mut self,
-        signer: &dyn Signer,
-        body: impl FnOnce(SealingContext) -> Bytes,
-    ) -> (BlockHash, Block) {
+    /// not looked at. It is not signed: see [`Block::sign`].
+    pub fn block(mut self, body: impl FnOnce(SealingContext) -> Bytes) -> (BlockHash, Block) {
         let body = body(self.sealing_context());
         self.body_hash = body_hash(&body);
         self.body_bytes = length(&body);
-        let header_hash = self.hash();
-        let signature = signer.sign(Domain::Block, &header_hash);
+        let hash = self.hash();
         let block = Block {
             lamport: self.lamport,
             time_ms: self.time_ms,
             deps: self.deps,
-            signature,
+            signature: None,
             body,
         };
-        (block_hash(&header_hash, &signature), block)
+        (hash, block)
+    }
+
+    /// The same, signed. The same header, body and signer always give the same block.
+    pub fn sign(
+        self,
+        signer: &dyn Signer,
+        body: impl FnOnce(SealingContext) -> Bytes,
+    ) -> (BlockHash, Block) {
+        let (hash, mut block) = self.block(body);
+        block.sign(&hash, signer);
+        (hash, block)
     }
 
     /// Verifies that the feed's device signed this header.
@@ -216,7 +223,8 @@ impl Header {
         feed: &FeedDescriptor,
         signature: &Signature,
     ) -> Result<(), SignatureError> {
-        feed.device.verify(Domain::Block, &self.hash(), signature)
+        feed.device
+            .verify(Domain::Block, self.hash().as_bytes(), signature)
     }
 }
 
@@ -235,13 +243,34 @@ impl Block {
         }
     }
 
-    /// [`Header::hash`] of [`Block::header`], without copying the dependencies.
-    pub(crate) fn header_hash(&self, feed: &FeedId, seq: u64, prev: &BlockHash) -> [u8; 32] {
-        header_hash(
+    /// The hash of this block when it stands at `seq` of `feed`, after `prev`.
+    pub fn hash(&self, feed: &FeedId, seq: u64, prev: &BlockHash) -> BlockHash {
+        block_hash(
             (feed, seq, prev),
             (self.lamport, self.time_ms, &self.deps),
             (&body_hash(&self.body), length(&self.body)),
         )
+    }
+
+    /// Signs this block, whose hash that is, by its device. The same block and device always give
+    /// the same signature.
+    pub fn sign(&mut self, hash: &BlockHash, signer: &dyn Signer) {
+        self.signature = Some(signer.sign(Domain::Block, hash.as_bytes()));
+    }
+
+    /// Whether this block, whose hash that is, has a valid signature of a device.
+    pub fn is_signed_by(&self, device: &DeviceKey, hash: &BlockHash) -> bool {
+        self.signature.is_some_and(|signature| {
+            let verified = device.verify(Domain::Block, hash.as_bytes(), &signature);
+            verified.is_ok()
+        })
+    }
+
+    /// Whether a block at `seq` with a body of so many bytes keeps its signature wherever it is
+    /// stored or sent, so that what one signature vouches for stays small: at most 64 blocks, all
+    /// but the last with bodies below 1 KiB.
+    pub const fn is_anchor(seq: u64, body_bytes: usize) -> bool {
+        seq % ANCHOR_EVERY == ANCHOR_EVERY - 1 || body_bytes >= ANCHOR_BYTES
     }
 
     /// The length of the compact form.
@@ -251,12 +280,21 @@ impl Block {
 
     /// The length of the compact form without the body.
     pub(crate) const fn header_bytes(&self) -> usize {
-        FIXED_BYTES + self.deps.len() * DEP_BYTES + Signature::LENGTH
+        let signature = if self.signature.is_some() {
+            Signature::LENGTH
+        } else {
+            0
+        };
+        FIXED_BYTES + self.deps.len() * DEP_BYTES + signature
     }
 
     /// Appends the compact form to `out`.
     pub fn encode_into(&self, out: &mut impl BufMut) {
-        out.put_u8(VERSION);
+        out.put_u8(if self.signature.is_some() {
+            SIGNED
+        } else {
+            UNSIGNED
+        });
         out.put_u64_le(self.lamport);
         out.put_u64_le(self.time_ms);
         out.put_u16_le(u16::try_from(self.deps.len()).unwrap_or(u16::MAX));
@@ -265,7 +303,9 @@ impl Block {
             out.put_u64_le(dep.seq);
             out.put_slice(dep.hash.as_bytes());
         }
-        out.put_slice(self.signature.as_bytes());
+        if let Some(signature) = &self.signature {
+            out.put_slice(signature.as_bytes());
+        }
         out.put_slice(&self.body);
     }
 
@@ -284,9 +324,11 @@ impl Block {
     pub fn decode(bytes: &Bytes, limits: &FeedLimits) -> Result<Self, BlockDecodeError> {
         let mut reader = Reader(bytes);
         let [version] = reader.take()?;
-        if version != VERSION {
-            return Err(BlockDecodeError::Version { found: version });
-        }
+        let is_signed = match version {
+            SIGNED => true,
+            UNSIGNED => false,
+            found => return Err(BlockDecodeError::Version { found }),
+        };
         let lamport = u64::from_le_bytes(reader.take()?);
         let time_ms = u64::from_le_bytes(reader.take()?);
         let found = usize::from(u16::from_le_bytes(reader.take()?));
@@ -296,7 +338,7 @@ impl Block {
                 max: limits.deps_max,
             });
         }
-        if reader.0.len() < found * DEP_BYTES + Signature::LENGTH {
+        if reader.0.len() < found * DEP_BYTES {
             return Err(BlockDecodeError::Truncated);
         }
         let mut deps = Vec::with_capacity(found);
@@ -307,7 +349,11 @@ impl Block {
                 hash: BlockHash::from_bytes(reader.take()?),
             });
         }
-        let signature = Signature::from_bytes(reader.take()?);
+        let signature = if is_signed {
+            Some(Signature::from_bytes(reader.take()?))
+        } else {
+            None
+        };
         let found = reader.0.len();
         if found > limits.body_bytes_max {
             return Err(BlockDecodeError::BodyTooLarge {

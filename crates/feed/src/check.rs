@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use dxos_keys::{BlockHash, Domain, FeedId};
+use dxos_keys::{BlockHash, FeedId};
 
-use crate::block::{GENESIS, block_hash};
+use crate::block::GENESIS;
 use crate::floor::Lamport;
 use crate::{
     Block, BlockIndex, Dag, Dep, Entry, FeedState, IndexError, InsertError, MissingDep, Run,
@@ -88,7 +88,6 @@ impl Dag {
             return Err(InsertError::RunTooLong { feed, blocks });
         }
         let mut linked = Vec::with_capacity(blocks.len());
-        let mut last = None;
         for (seq, block) in (first..).zip(blocks) {
             if block.body.len() > self.limits.body_bytes_max {
                 return Err(InsertError::BodyTooLarge {
@@ -98,23 +97,22 @@ impl Dag {
                     max: self.limits.body_bytes_max,
                 });
             }
-            let header = block.header_hash(&feed, seq, &prev);
-            let hash = block_hash(&header, &block.signature);
-            last = Some((header, block.signature));
+            let hash = block.hash(&feed, seq, &prev);
             linked.push(Linked { prev, hash, block });
             prev = hash;
         }
-        let (header, signature) = last.ok_or(InsertError::Empty { feed })?;
+        let last = linked.last().ok_or(InsertError::Empty { feed })?;
         // A proof's two blocks vouch for what stands before the cut, too.
         let proven = state
             .fork
             .as_ref()
             .is_some_and(|fork| fork.seq() == end && fork.prev() == prev);
-        if !proven {
-            let device = &state.descriptor.device;
-            device
-                .verify(Domain::Block, &header, &signature)
-                .map_err(|_| InsertError::BadSignature { feed, first, end })?;
+        if !proven
+            && !last
+                .block
+                .is_signed_by(&state.descriptor.device, &last.hash)
+        {
+            return Err(InsertError::BadSignature { feed, first, end });
         }
         Ok(linked)
     }

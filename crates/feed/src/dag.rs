@@ -325,13 +325,32 @@ impl Dag {
         }: Append<'_>,
         body: impl FnOnce(SealingContext) -> Bytes,
     ) -> Result<Block, AppendError> {
+        let place = (feed, signer.device());
+        let (hash, mut block) = self.append_unsigned(place, time_ms, body)?;
+        block.sign(&hash, signer);
+        Ok(block)
+    }
+
+    /// The same without a signature, and the hash of the block. Others cannot take it in before
+    /// it or a later one is signed, see [`Block::sign`]. A block that names others must not
+    /// follow an unsigned one: see [`crate::Run::leave_out_signatures`].
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]; nothing has changed then.
+    pub fn append_unsigned(
+        &mut self,
+        (feed, device): (FeedId, DeviceKey),
+        time_ms: u64,
+        body: impl FnOnce(SealingContext) -> Bytes,
+    ) -> Result<(BlockHash, Block), AppendError> {
         let Next {
             seq,
             prev,
             lamport,
             deps,
             ..
-        } = self.next(&feed, signer.device())?;
+        } = self.next(&feed, device)?;
         let header = Header {
             feed,
             seq,
@@ -342,7 +361,7 @@ impl Dag {
             body_hash: crate::block::body_hash(&[]),
             body_bytes: 0,
         };
-        let (hash, block) = header.sign(signer, body);
+        let (hash, block) = header.block(body);
         if block.body.len() > self.limits.body_bytes_max {
             let max = self.limits.body_bytes_max;
             return Err(AppendError::BodyTooLarge {
@@ -351,7 +370,7 @@ impl Dag {
             });
         }
         self.advance(feed, hash, &block);
-        Ok(block)
+        Ok((hash, block))
     }
 
     /// Moves a feed's head to `block`, which was checked.

@@ -15,16 +15,16 @@ use crate::{
     InsertError, Inserted, MissingDep, Run, Timeframe,
 };
 
-/// A header that its device vouched for: by its own signature, or, when the writer put rubbish
-/// there, by that of a later block, which covers all before it.
+/// A header that its device vouched for: by a signature of it or of a later block, which covers
+/// all before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedHeader {
     /// The header.
     pub header: Header,
-    /// The device's signature of it.
-    pub signature: Signature,
-    /// The blocks that follow, up to the first whose signature is valid; mostly none.
+    /// The blocks that follow, up to the one that is signed; none when that is the first.
     rest: Vec<Later>,
+    /// The device's signature of the last one.
+    pub signature: Signature,
 }
 
 /// What of a later header does not follow from the one before.
@@ -35,7 +35,6 @@ struct Later {
     deps: Vec<Dep>,
     body_hash: BodyHash,
     body_bytes: u32,
-    signature: Signature,
 }
 
 impl SignedHeader {
@@ -43,61 +42,70 @@ impl SignedHeader {
     pub const fn new(header: Header, signature: Signature) -> Self {
         Self {
             header,
-            signature,
             rest: Vec::new(),
+            signature,
         }
     }
 
     /// Takes from a chain of headers as many as it needs for a valid signature.
     pub(crate) fn collect(
         feed: &FeedDescriptor,
-        mut chain: impl Iterator<Item = (Header, Signature)>,
+        mut chain: impl Iterator<Item = (Header, Option<Signature>)>,
     ) -> Option<Self> {
+        let valid = |header: &Header, signature: Option<Signature>| {
+            signature.filter(|signature| header.verify(feed, signature).is_ok())
+        };
         let (header, signature) = chain.next()?;
-        let mut signed = header.verify(feed, &signature).is_ok();
-        let mut collected = Self::new(header, signature);
-        while !signed {
-            if collected.rest.len() >= Run::BLOCKS_MAX {
+        let mut found = valid(&header, signature);
+        let mut rest = Vec::new();
+        loop {
+            if let Some(signature) = found {
+                return Some(Self {
+                    header,
+                    rest,
+                    signature,
+                });
+            }
+            if rest.len() >= Run::BLOCKS_MAX {
                 return None;
             }
-            let (header, signature) = chain.next()?;
-            signed = header.verify(feed, &signature).is_ok();
-            collected.rest.push(Later {
-                lamport: header.lamport,
-                time_ms: header.time_ms,
-                deps: header.deps,
-                body_hash: header.body_hash,
-                body_bytes: header.body_bytes,
-                signature,
+            let (later, signature) = chain.next()?;
+            found = valid(&later, signature);
+            rest.push(Later {
+                lamport: later.lamport,
+                time_ms: later.time_ms,
+                deps: later.deps,
+                body_hash: later.body_hash,
+                body_bytes: later.body_bytes,
             });
         }
-        Some(collected)
     }
 
-    /// The header and those that follow, each with its signature.
-    fn chain(&self) -> impl Iterator<Item = (Header, Signature)> {
+    /// The header and those that follow; the last one is signed.
+    fn chain(&self) -> impl Iterator<Item = (Header, Option<Signature>)> {
         let mut later = self.rest.iter();
-        std::iter::successors(
-            Some((self.header.clone(), self.signature)),
-            move |(before, signature)| {
-                let later = later.next()?;
-                let header = Header {
-                    feed: before.feed,
-                    seq: before.seq.checked_add(1)?,
-                    prev: before.block_hash(signature),
-                    lamport: later.lamport,
-                    time_ms: later.time_ms,
-                    deps: later.deps.clone(),
-                    body_hash: later.body_hash,
-                    body_bytes: later.body_bytes,
-                };
-                Some((header, later.signature))
-            },
-        )
+        let headers = std::iter::successors(Some(self.header.clone()), move |before| {
+            let later = later.next()?;
+            Some(Header {
+                feed: before.feed,
+                seq: before.seq.checked_add(1)?,
+                prev: before.hash(),
+                lamport: later.lamport,
+                time_ms: later.time_ms,
+                deps: later.deps.clone(),
+                body_hash: later.body_hash,
+                body_bytes: later.body_bytes,
+            })
+        });
+        let last = self.rest.len();
+        headers.enumerate().map(move |(at, header)| {
+            let signature = (at == last).then_some(self.signature);
+            (header, signature)
+        })
     }
 
     fn hash(&self) -> BlockHash {
-        self.header.block_hash(&self.signature)
+        self.header.hash()
     }
 
     fn verify(&self, feed: &FeedDescriptor) -> Result<(), ForkProofError> {
@@ -105,6 +113,7 @@ impl SignedHeader {
             return Err(ForkProofError);
         }
         let (header, signature) = self.chain().last().ok_or(ForkProofError)?;
+        let signature = signature.ok_or(ForkProofError)?;
         header.verify(feed, &signature).map_err(|_| ForkProofError)
     }
 }
@@ -220,7 +229,7 @@ impl ForkProof {
     }
 
     /// The headers of one branch, from where they part up to a valid signature.
-    pub(crate) fn chain(&self) -> impl Iterator<Item = (Header, Signature)> {
+    pub(crate) fn chain(&self) -> impl Iterator<Item = (Header, Option<Signature>)> {
         let [one, _] = &*self.blocks;
         one.chain()
     }
@@ -306,10 +315,9 @@ impl Dag {
                 break;
             }
             let lost = || not_stored(&feed, last);
-            let prev = self.prev_of(&feed, last, index)?.ok_or_else(lost)?;
             let hash = self.hash_at(&feed, last, index)?.ok_or_else(lost)?;
             let block = index.block(&feed, last)?.ok_or_else(lost)?;
-            if is_signed(cut, (&feed, last, &prev), (&hash, &block)) {
+            if is_signed(cut, last, (&hash, &block)) {
                 break;
             }
             keep = last;

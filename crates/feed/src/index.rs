@@ -53,7 +53,7 @@ impl MemoryIndex {
             .checked_sub(1)
             .and_then(|seq| self.blocks.get(&(*feed, seq)))
             .map_or(crate::block::GENESIS, |(hash, _)| *hash);
-        let hash = block.header(*feed, seq, prev).block_hash(&block.signature);
+        let hash = block.hash(feed, seq, &prev);
         self.blocks.insert((*feed, seq), (hash, block.clone()));
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use dxos_keys::{BlockHash, Domain, FeedId};
+use dxos_keys::{BlockHash, FeedId};
 
 use crate::block::GENESIS;
 use crate::check::{Linked, Position};
@@ -86,8 +86,7 @@ impl Dag {
             }
         } else if let Some(state) = self.feeds.get(&feed) {
             // What vouched for the last blocks lies beyond the cut.
-            let place = (&feed, needed, self.head_needed(&feed));
-            let signed = signed_prefix(state, place, &mut fresh, usize::MAX);
+            let signed = signed_prefix(state, needed, &mut fresh, usize::MAX);
             fresh.truncate(signed);
         }
         if fresh.is_empty() {
@@ -170,8 +169,7 @@ impl Dag {
             count += 1;
         }
         if stop.is_some() {
-            let place = (feed, state.length, state.head);
-            count = signed_prefix(state, place, blocks, count);
+            count = signed_prefix(state, state.length, blocks, count);
         }
         Ok((count, stop))
     }
@@ -260,11 +258,8 @@ impl Dag {
         };
         for (offset, block) in (0..run.blocks.len()).zip(&run.blocks).rev() {
             let seq = run.first.saturating_add(offset as u64);
-            let prev = self.prev_of(&run.feed, seq, index)?;
             let hash = self.hash_at(&run.feed, seq, index)?;
-            if let (Some(prev), Some(hash)) = (prev, hash)
-                && is_signed(state, (&run.feed, seq, &prev), (&hash, block))
-            {
+            if hash.is_some_and(|hash| is_signed(state, seq, (&hash, block))) {
                 return Ok(offset + 1);
             }
         }
@@ -295,7 +290,7 @@ impl Dag {
             // What stands before a cut may be vouched for by the proof alone.
             None => {
                 let (header, signature) = vouching.next().filter(|(next, _)| next.prev == end)?;
-                end = header.block_hash(&signature);
+                end = header.hash();
                 Some((header, signature))
             }
         });
@@ -319,7 +314,7 @@ impl Dag {
                 // The blocks before a cut may be vouched for by the proof alone.
                 None => proven.next().filter(|(header, _)| header.prev == prev)?,
             };
-            prev = header.block_hash(&signature);
+            prev = header.hash();
             Some((header, signature))
         });
         let ours = SignedHeader::collect(&state.descriptor, ours);
@@ -333,18 +328,15 @@ impl Dag {
     }
 }
 
-/// How many of the first `count` blocks, which stand at `first` of `feed` behind `prev`, end with
-/// one whose own signature is valid, or that stands right before a proven fork.
+/// How many of the first `count` blocks, which stand at `first` of the feed, end with one whose own signature is valid, or that stands right before a proven fork.
 fn signed_prefix(
     state: &FeedState,
-    (feed, first, prev): (&FeedId, u64, BlockHash),
+    first: u64,
     blocks: &mut VecDeque<Held>,
     count: usize,
 ) -> usize {
     let mut count = count.min(blocks.len());
     while let Some(last) = count.checked_sub(1) {
-        let before = last.checked_sub(1).and_then(|before| blocks.get(before));
-        let prev = before.map_or(prev, |held| held.hash);
         let Some(Held {
             hash,
             block,
@@ -353,8 +345,8 @@ fn signed_prefix(
         else {
             break;
         };
-        let place = (feed, first.saturating_add(last as u64), &prev);
-        if *signed.get_or_insert_with(|| is_signed(state, place, (hash, block))) {
+        let seq = first.saturating_add(last as u64);
+        if *signed.get_or_insert_with(|| is_signed(state, seq, (hash, block))) {
             break;
         }
         count = last;
@@ -362,18 +354,11 @@ fn signed_prefix(
     count
 }
 
-pub(crate) fn is_signed(
-    state: &FeedState,
-    (feed, seq, prev): (&FeedId, u64, &BlockHash),
-    (hash, block): (&BlockHash, &Block),
-) -> bool {
+/// Whether a signature of the block or a proven fork right behind it vouches for it.
+pub(crate) fn is_signed(state: &FeedState, seq: u64, (hash, block): (&BlockHash, &Block)) -> bool {
     let fork = state.fork.as_ref();
     if fork.is_some_and(|fork| fork.seq() == seq.saturating_add(1) && fork.prev() == *hash) {
         return true;
     }
-    let header = block.header_hash(feed, seq, prev);
-    let device = &state.descriptor.device;
-    device
-        .verify(Domain::Block, &header, &block.signature)
-        .is_ok()
+    block.is_signed_by(&state.descriptor.device, hash)
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::{Block, run_codec};
 
 /// Blocks `first`, `first + 1`, … of one feed. One signature, that of the last block, vouches
-/// for all of them: each block's hash covers the signature and hash of the one before.
+/// for all of them: each block's hash covers that of the one before. The others need not be
+/// signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The feed.
@@ -27,6 +28,23 @@ impl Run {
     /// Bytes of the headers and signatures of one run: everything but the bodies. Together with
     /// [`Run::BLOCKS_MAX`] it keeps every [`crate::ForkProof`] below 1 MiB.
     pub const HEADER_BYTES_MAX: usize = 344 * 1024;
+
+    /// Leaves out the signatures that nobody needs when the last block is signed. Those of
+    /// [anchors](Block::is_anchor) stay.
+    ///
+    /// So do those right before a block that names other feeds. Blocks that one signature vouches
+    /// for are accepted together; were what the later ones name needed for the first ones, two
+    /// feeds could wait for each other. As it is, all that they need comes before the first one.
+    pub fn leave_out_signatures(&mut self) {
+        let mut next_names = true;
+        for (offset, block) in self.blocks.iter_mut().enumerate().rev() {
+            let seq = self.first.saturating_add(offset as u64);
+            if !next_names && !Block::is_anchor(seq, block.body.len()) {
+                block.signature = None;
+            }
+            next_names = !block.deps.is_empty();
+        }
+    }
 
     /// The sequence number after the last block.
     pub fn end(&self) -> u64 {

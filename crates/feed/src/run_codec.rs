@@ -1,17 +1,15 @@
 //! The blocks of a run as bytes: what repeats from one block to the next is left out.
 //!
-//! Behind four zeros stands, for each block: its logical time and its wall clock as the difference
-//! from the block before; what it names of other feeds, behind their number; its signature; how
-//! much of its body is as the one before begins, mostly the name of a key; and the rest of it. Numbers are LEB128. An earlier form, of blocks in compact form behind their lengths, is
-//! read too: archives have it.
+//! For each block there stands: its logical time and its wall clock as the difference from the block
+//! before; what it names of other feeds, behind twice their number, and one more when it is signed;
+//! its signature; how much of its body is as the one before begins, mostly the name of a key; and
+//! the rest of it. Numbers are LEB128.
 
 use bytes::{Buf as _, BufMut as _, Bytes};
 use dxos_keys::{BlockHash, FeedId, Signature};
 
 use crate::{Block, Dep, FeedLimits, Run};
 
-/// What no run of the earlier form begins with: no block has no bytes.
-const MARK: [u8; 4] = [0; 4];
 /// Bytes of a body that may be those of the one before: few bytes never stand for many.
 const SHARED_MAX: usize = 64;
 /// Longer bodies are whole: they can be read where they lie.
@@ -49,8 +47,7 @@ impl Before {
 
 pub(crate) fn encode(blocks: &[Block]) -> Vec<u8> {
     let bytes = blocks.iter().map(Block::encoded_bytes).sum::<usize>();
-    let mut out = Vec::with_capacity(MARK.len() + bytes);
-    out.put_slice(&MARK);
+    let mut out = Vec::with_capacity(bytes);
     let mut before = Before::default();
     for block in blocks {
         put(block, &before, &mut out);
@@ -64,13 +61,16 @@ fn put(block: &Block, before: &Before, out: &mut Vec<u8>) {
     let later = block.time_ms.wrapping_sub(before.time_ms).cast_signed();
     // Small differences either way are small numbers.
     put_number(((later << 1) ^ (later >> 63)).cast_unsigned(), out);
-    put_number(block.deps.len() as u64, out);
+    let is_signed = u64::from(block.signature.is_some());
+    put_number((block.deps.len() as u64) << 1 | is_signed, out);
     for dep in &block.deps {
         out.put_slice(dep.feed.as_bytes());
         put_number(dep.seq, out);
         out.put_slice(dep.hash.as_bytes());
     }
-    out.put_slice(block.signature.as_bytes());
+    if let Some(signature) = &block.signature {
+        out.put_slice(signature.as_bytes());
+    }
     let shared = before.shared(&block.body);
     let rest = block.body.get(shared..).unwrap_or_default();
     put_number(shared as u64, out);
@@ -91,20 +91,12 @@ fn put_number(mut number: u64, out: &mut Vec<u8>) {
 pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<Block>, &'static str> {
     let limits = FeedLimits::default();
     let mut blocks = Vec::new();
-    let is_close = bytes.starts_with(&MARK);
-    if is_close {
-        bytes.advance(MARK.len());
-    }
     let mut before = Before::default();
     while !bytes.is_empty() {
         if blocks.len() == Run::BLOCKS_MAX {
             return Err(TOO_MANY);
         }
-        let block = if is_close {
-            take(&mut bytes, &before, &limits)?
-        } else {
-            take_alone(&mut bytes, &limits)?
-        };
+        let block = take(&mut bytes, &before, &limits)?;
         before = Before::of(&block);
         blocks.push(block);
     }
@@ -114,19 +106,14 @@ pub(crate) fn decode(mut bytes: Bytes) -> Result<Vec<Block>, &'static str> {
     Ok(blocks)
 }
 
-/// A block of the earlier form.
-fn take_alone(bytes: &mut Bytes, limits: &FeedLimits) -> Result<Block, &'static str> {
-    let length = bytes.try_get_u32_le().map_err(|_| SHORT)?;
-    let block = take_bytes(bytes, length.into())?;
-    Block::decode(&block, limits).map_err(|_| MALFORMED)
-}
-
 fn take(bytes: &mut Bytes, before: &Before, limits: &FeedLimits) -> Result<Block, &'static str> {
     let lamport = before.lamport.wrapping_add(take_number(bytes)?);
     let later = take_number(bytes)?;
     let later = (later >> 1) ^ (later & 1).wrapping_neg();
     let time_ms = before.time_ms.wrapping_add(later);
-    let count = usize::try_from(take_number(bytes)?).map_err(|_| MALFORMED)?;
+    let count = take_number(bytes)?;
+    let is_signed = count & 1 == 1;
+    let count = usize::try_from(count >> 1).map_err(|_| MALFORMED)?;
     if count > limits.deps_max {
         return Err(MALFORMED);
     }
@@ -138,7 +125,11 @@ fn take(bytes: &mut Bytes, before: &Before, limits: &FeedLimits) -> Result<Block
             hash: BlockHash::from_bytes(take_array(bytes)?),
         });
     }
-    let signature = Signature::from_bytes(take_array(bytes)?);
+    let signature = if is_signed {
+        Some(Signature::from_bytes(take_array(bytes)?))
+    } else {
+        None
+    };
     Ok(Block {
         lamport,
         time_ms,

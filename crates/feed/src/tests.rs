@@ -11,4 +11,5 @@ mod rubbish;
 mod rules;
 mod runs;
 mod support;
+mod unsigned;
 mod waiting;

@@ -69,8 +69,7 @@ impl Relay {
                 bail!("a replica left out block {next} of its feed");
             }
             if seq == next {
-                let header = block.header(run.feed, seq, log.head);
-                log.head = header.block_hash(&block.signature);
+                log.head = block.hash(&run.feed, seq, &log.head);
                 log.blocks.push(block);
             }
         }

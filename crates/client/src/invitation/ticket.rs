@@ -109,7 +109,7 @@ mod tests {
             lamport: 1,
             time_ms: 2,
             deps: Vec::new(),
-            signature: Signature::from_bytes([3; 64]),
+            signature: Some(Signature::from_bytes([3; 64])),
             body: vec![4; *size].into(),
         };
         Run {

@@ -34,18 +34,10 @@ impl Space {
         self.dag
             .register(descriptor)
             .map_err(|error| write_failed(&error))?;
-        let signer = &*self.authority.signer;
-        let block = self
-            .dag
-            .append(
-                Append {
-                    feed,
-                    time_ms: now_ms,
-                    signer,
-                },
-                body,
-            )
-            .map_err(|error| write_failed(&error))?;
+        let place = (feed, self.device());
+        let appended = self.dag.append_unsigned(place, now_ms, body);
+        let (hash, mut block) = appended.map_err(|error| write_failed(&error))?;
+        self.vouch_for_appended(feed, hash, &mut block, &mut outcome.batch);
         let seq = self.store_own(&feed, &block, outcome)?;
         Ok((feed, seq, block))
     }

@@ -389,8 +389,7 @@ impl Space {
                 break;
             };
             bytes += block.encoded_bytes();
-            // What has rubbish for a signature goes with the next one that is signed: they came
-            // together.
+            // What is not signed itself goes with the next one that is: they came together.
             let bytes_max = if vouched == 0 {
                 UNIT_BYTES_MAX
             } else {
@@ -400,8 +399,7 @@ impl Space {
             if is_full || found.len() == RUN_BLOCKS_MAX {
                 break;
             }
-            let header = block.header(*feed, seq, before);
-            let is_signed = header.verify(&state.descriptor, &block.signature).is_ok();
+            let is_signed = block.is_signed_by(&state.descriptor.device, &hash);
             found.push(block);
             if is_signed {
                 vouched = found.len();

@@ -58,6 +58,7 @@ mod texts;
 mod transact;
 mod tree;
 mod undo;
+mod vouching;
 mod withdrawal;
 
 pub(crate) use admit::Guest;

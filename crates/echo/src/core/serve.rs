@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dxos_feed::{Block, BlockIndex, Dag, IndexError, Run};
+use dxos_feed::{Block, BlockIndex, Dag, Designation, FeedDescriptor, IndexError, Run};
 use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::replicate::{Message, Place, SessionError};
 use dxos_wire::limits::{RUN_BLOCKS_MAX, RUN_BYTES_MAX};
@@ -109,8 +109,7 @@ fn next_lamport(
 }
 
 /// At least one block, and as many as have a logical time up to `bound` and fit a run. The last
-/// one has a valid signature: a writer that put rubbish where nobody looked does not make us
-/// send what others must refuse.
+/// one has a valid signature: what has none goes with the next block that has one.
 fn take_run(
     feed: FeedId,
     serving: &Serving,
@@ -122,21 +121,18 @@ fn take_run(
         first: serving.next,
         blocks: Vec::new(),
     };
-    let Some(descriptor) = dag.feed(&feed).map(|state| state.descriptor) else {
+    let Some(state) = dag.feed(&feed) else {
         return Ok(run);
     };
-    let before = match serving.next.checked_sub(1) {
-        None => Some(BlockHash::from_bytes([0; 32])),
-        Some(seq) => dag
-            .hash_at(&feed, seq, blocks.index())
-            .map_err(|error| failed(&error))?,
-    };
-    let Some(before) = before else { return Ok(run) };
+    let FeedDescriptor {
+        device,
+        designation,
+        ..
+    } = state.descriptor;
     let mut bytes = 0;
-    // The hash before each block, and that of the last one.
-    let mut hashes = vec![before];
+    let mut hashes = Vec::new();
     // Of so many blocks it is known that none has a valid signature.
-    let mut rubbish = 0;
+    let mut unsigned = 0;
     blocks
         .visit(&feed, serving.next, &mut |hash, block| {
             let size = block.encoded_bytes();
@@ -145,20 +141,16 @@ fn take_run(
                 || run.end() >= serving.until
                 || block.lamport > bound;
             if full {
-                let mut ends = (rubbish..run.blocks.len()).rev();
+                let mut ends = (unsigned..run.blocks.len()).rev();
                 let signed = ends.find(|at| {
-                    let place = run.blocks.get(*at).zip(hashes.get(*at));
-                    place.is_some_and(|(block, before)| {
-                        let seq = run.first.saturating_add(*at as u64);
-                        let header = block.header(feed, seq, *before);
-                        header.verify(&descriptor, &block.signature).is_ok()
-                    })
+                    let found = run.blocks.get(*at).zip(hashes.get(*at));
+                    found.is_some_and(|(block, hash)| block.is_signed_by(&device, hash))
                 });
                 if let Some(last) = signed {
                     run.blocks.truncate(last + 1);
                     return false;
                 }
-                rubbish = run.blocks.len();
+                unsigned = run.blocks.len();
             }
             bytes += size;
             hashes.push(hash);
@@ -166,5 +158,12 @@ fn take_run(
             true
         })
         .map_err(|error| failed(&error))?;
+    let is_vouched = run
+        .blocks
+        .last()
+        .is_some_and(|last| last.signature.is_some());
+    if is_vouched && designation == Designation::Data {
+        run.leave_out_signatures();
+    }
     Ok(run)
 }

@@ -38,6 +38,7 @@ use super::sync::{Effects, Sync};
 use super::tail::Tail;
 use super::texts::Texts;
 use super::tree::Forest;
+use super::vouching::Vouching;
 
 /// One open space.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ pub(crate) struct Space {
     pub(super) stored_tally: Option<Tally>,
     /// Whether what this device wrote last may be missing here.
     pub(super) tail: Tail,
+    /// Which of the blocks that this device wrote last are not signed.
+    pub(super) vouching: Vouching,
     /// The control feed in which this device is known to have shown its chain.
     pub(super) presented: Option<FeedId>,
     /// Devices that were let in by their chain and are not known to have shown it here.
@@ -156,6 +159,7 @@ impl Space {
             tally: Tally::default(),
             stored_tally: None,
             tail: Tail::default(),
+            vouching: Vouching::default(),
             presented: None,
             let_in: BTreeMap::new(),
             admitted_on_branches: BTreeSet::new(),
@@ -232,6 +236,8 @@ impl Space {
             .transpose()?;
         let tail = Tail::open(record.number, store).map_err(|error| store_failed(&error))?;
         let mut opened = Self::new(record, authority, dag, membership);
+        let blocks = opened.blocks(store);
+        opened.vouching = Vouching::open(&opened.dag, opened.device(), &blocks)?;
         opened.tally = tally.unwrap_or_default();
         opened.stored_tally = tally;
         let version = store

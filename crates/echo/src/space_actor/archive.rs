@@ -15,10 +15,12 @@ impl Receive<GetManifest> for SpaceActor {
     fn receive(
         &mut self,
         _: GetManifest,
-        _: &Context<Self>,
+        ctx: &Context<Self>,
     ) -> Answer<Result<Manifest, EchoError>> {
         let store = Arc::clone(&self.shared.store);
-        Answer::Now(self.space().and_then(|space| space.manifest(&store)))
+        let vouched = self.vouch(ctx);
+        let manifest = vouched.and_then(|()| self.space()?.manifest(&store));
+        Answer::Now(manifest)
     }
 }
 
@@ -71,8 +73,11 @@ impl Receive<RestoreSpace> for SpaceActor {
         message: RestoreSpace,
         ctx: &Context<Self>,
     ) -> Answer<Result<(), EchoError>> {
-        let result = self.step(ctx, |space, now_ms, (store, rng)| {
-            space.restore_blocks(message.blocks, now_ms, (store, rng))
+        // A proof in it may cut a feed of this device.
+        let result = self.vouch(ctx).and_then(|()| {
+            self.step(ctx, |space, now_ms, (store, rng)| {
+                space.restore_blocks(message.blocks, now_ms, (store, rng))
+            })
         });
         Answer::Now(result.flatten())
     }

@@ -76,9 +76,10 @@ impl Receive<OpenSession> for SpaceActor {
         let OpenSession {
             session, device, ..
         } = message;
-        let opened = self
-            .space()
-            .map(|space| space.open_session(session, device));
+        let opened = self.vouch(ctx).and_then(|()| {
+            self.space()?.open_session(session, device);
+            Ok(())
+        });
         self.report_soon(ctx);
         Answer::Now(opened.map_err(|error| SessionError::SpaceClosed {
             reason: error.to_string(),

@@ -38,7 +38,9 @@ fn refused(receiver: &Replica, run: Run) {
 
 #[test]
 fn any_altered_byte_of_a_run_is_refused() {
-    let (_, receiver, run) = fixture();
+    let (_, receiver, mut run) = fixture();
+    // As runs travel: nobody looks at other signatures than the last.
+    run.leave_out_signatures();
     let mut informed = receiver.clone();
     informed.insert(run.clone()).unwrap();
     let bytes = postcard::to_stdvec(&run).unwrap();
@@ -115,10 +117,10 @@ fn limits_hold_when_a_block_is_decoded() {
         Err(BlockDecodeError::BodyTooLarge { found: 5, max: 4 })
     );
     let mut later = full.blocks[1].encode().to_vec();
-    later[0] = 2;
+    later[0] = 4;
     assert_eq!(
         Block::decode(&later.into(), &limits),
-        Err(BlockDecodeError::Version { found: 2 })
+        Err(BlockDecodeError::Version { found: 4 })
     );
 }
 
@@ -165,7 +167,8 @@ proptest! {
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in any::<prop::sample::Index>(),
     ) {
-        let (all, mut receiver, full) = fixture();
+        let (all, mut receiver, mut full) = fixture();
+        full.leave_out_signatures();
         let garble = |mut bytes: Vec<u8>| {
             for (place, byte) in &edits {
                 let place = place.index(bytes.len());

@@ -73,21 +73,22 @@ impl Writer {
             body_hash: body_hash(body),
             body_bytes: u32::try_from(body.len()).unwrap(),
         };
+        let hash = header.hash();
         let signature = if signed {
-            self.secret.sign(Domain::Block, &header.hash())
+            self.secret.sign(Domain::Block, hash.as_bytes())
         } else {
             Signature::from_bytes([9; 64])
         };
         let tip = Tip {
             seq: tip.seq + 1,
-            hash: header.block_hash(&signature),
+            hash,
             lamport,
         };
         let block = Block {
             lamport,
             time_ms: 0,
             deps: header.deps,
-            signature,
+            signature: Some(signature),
             body: Bytes::copy_from_slice(body),
         };
         (block, tip)
@@ -149,14 +150,19 @@ impl Replica {
     }
 
     pub(crate) fn append(&mut self, writer: &Writer, body: &[u8]) -> Block {
-        let append = Append {
-            feed: writer.feed,
-            time_ms: 5,
-            signer: &writer.secret,
-        };
+        self.append_as(writer, body, true)
+    }
+
+    /// Appends a block that is signed or not.
+    pub(crate) fn append_as(&mut self, writer: &Writer, body: &[u8], signs: bool) -> Block {
         let seq = self.length(writer);
         let body = Bytes::copy_from_slice(body);
-        let block = self.dag.append(append, |_| body).unwrap();
+        let place = (writer.feed, writer.descriptor.device);
+        let append = self.dag.append_unsigned(place, 5, |_| body);
+        let (hash, mut block) = append.unwrap();
+        if signs {
+            block.sign(&hash, &writer.secret);
+        }
         self.store(vec![(writer.feed, seq, block.clone())]);
         block
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dxos_feed::{FeedState, Floor};
-use dxos_keys::{BlockHash, FeedId};
+use dxos_keys::{BlockHash, DeviceKey, FeedId};
 use dxos_protocol::echo::{Checkup, FindingKind};
 use dxos_store::{Direction, KeyRange, Read, StoreError};
 
@@ -12,8 +12,13 @@ use super::super::layout::{BLOCKS, FEEDS, SpaceNumber, in_space, split_block};
 use super::super::space::decode_row;
 use super::{Floors, note};
 
-/// Checks all feeds of a space.
-pub(super) fn check(number: SpaceNumber, floors: &Floors, store: &dyn Read, checkup: &mut Checkup) {
+/// Checks all feeds of a space on this device.
+pub(super) fn check(
+    (number, own): (SpaceNumber, DeviceKey),
+    floors: &Floors,
+    store: &dyn Read,
+    checkup: &mut Checkup,
+) {
     let prefix = in_space(number, b"");
     for row in store.scan(FEEDS, KeyRange::prefix(&prefix), Direction::Forward) {
         let (key, value) = match row {
@@ -24,7 +29,8 @@ pub(super) fn check(number: SpaceNumber, floors: &Floors, store: &dyn Read, chec
         let state = decode_row::<FeedState>("feed", &value);
         match (feed, state) {
             (Some(feed), Ok(state)) if state.descriptor.id() == feed => {
-                if let Err(error) = check_feed(&feed, (&state, floors.get(&feed)), store, checkup) {
+                let parts = (&state, floors.get(&feed));
+                if let Err(error) = check_feed(&feed, own, parts, store, checkup) {
                     return unreadable(&error, checkup);
                 }
             }
@@ -44,10 +50,13 @@ fn unreadable(error: &StoreError, checkup: &mut Checkup) {
 
 fn check_feed(
     feed: &FeedId,
+    own: DeviceKey,
     (state, floor): (&FeedState, Option<&Arc<Floor>>),
     store: &dyn Read,
     checkup: &mut Checkup,
 ) -> Result<(), StoreError> {
+    // The first block for which nothing vouches so far, and whether what follows is unsigned.
+    let mut unsigned: Option<(u64, bool)> = None;
     let mut seq = 0;
     let mut prev = BlockHash::from_bytes([0; 32]);
     for row in store.scan(
@@ -81,13 +90,16 @@ fn check_feed(
         match split_block(&value) {
             None => wrong("cannot be read"),
             Some((hash, block)) => {
-                let header = block.header(*feed, at, prev);
                 if !follows {
                     // Only the next one can be checked against it.
-                } else if header.block_hash(&block.signature) != hash {
+                } else if block.hash(feed, at, &prev) != hash {
                     wrong("is not what its hash says, or follows on another one");
-                } else if header.verify(&state.descriptor, &block.signature).is_err() {
-                    wrong("was not signed by its device");
+                }
+                if block.is_signed_by(&state.descriptor.device, &hash) {
+                    unsigned = None;
+                } else {
+                    let (from, without) = unsigned.unwrap_or((at, true));
+                    unsigned = Some((from, without && block.signature.is_none()));
                 }
                 if at >= state.length {
                     wrong("is beyond the end of its feed");
@@ -96,6 +108,16 @@ fn check_feed(
             }
         }
         seq += 1;
+    }
+    // What this device wrote last it signs before anybody is shown it, and a proof vouches for what
+    // is before a cut.
+    let is_own = state.descriptor.device == own;
+    if let Some((from, without)) = unsigned
+        && state.fork.is_none()
+        && !(is_own && without)
+    {
+        let text = format!("block {from} of feed {feed} was not signed by its device");
+        note(checkup, FindingKind::Block, text);
     }
     if let Some(floor) = floor.filter(|floor| seq < floor.length) {
         (seq, prev) = (floor.length, floor.head);

@@ -69,7 +69,8 @@ pub(crate) fn check(
         repaired: false,
     };
     let floors = floors(record, authority, store);
-    chains::check(record.number, &floors, store, &mut checkup);
+    let own = authority.signer.device();
+    chains::check((record.number, own), &floors, store, &mut checkup);
     let is_authority_whole = checkup.findings.is_empty();
     if is_authority_whole {
         state::check(record, authority, store, &mut checkup);

@@ -229,8 +229,7 @@ fn damaged_blocks_and_feeds_are_told_and_never_touched() {
         let (_, mut block) = split_block(&value).unwrap();
         block.time_ms += 1;
         let feed = dxos_keys::FeedId::from_slice(&key[..32]).unwrap();
-        let header = block.header(feed, 0, dxos_keys::BlockHash::from_bytes([0; 32]));
-        let hash = header.block_hash(&block.signature);
+        let hash = block.hash(&feed, 0, &dxos_keys::BlockHash::from_bytes([0; 32]));
         let value = block_value(&hash, &block);
         put(&replica.store, BLOCKS, key.to_vec(), Some(value.to_vec()));
     };

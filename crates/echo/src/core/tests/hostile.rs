@@ -52,7 +52,7 @@ fn assert_ends_session(mut net: Net, message: &Message) {
 fn a_forged_run_is_refused_and_the_session_ends() {
     let (net, mut runs) = intercepted(3);
     let run = &mut runs[0];
-    run.blocks.last_mut().unwrap().signature = Signature::from_bytes([7; 64]);
+    run.blocks.last_mut().unwrap().signature = Some(Signature::from_bytes([7; 64]));
     assert_ends_session(net, &Message::Run(run.clone()));
 }
 
@@ -95,7 +95,7 @@ fn a_replayed_run_changes_nothing() {
 fn honest_blocks_get_through_after_forged_ones() {
     let (mut net, mut runs) = intercepted(3);
     let run = &mut runs[0];
-    run.blocks.last_mut().unwrap().signature = Signature::from_bytes([7; 64]);
+    run.blocks.last_mut().unwrap().signature = Some(Signature::from_bytes([7; 64]));
     net.deliver(1, 0, Message::Run(run.clone()));
     net.edit(1, task(9, 1));
     net.settle();

@@ -28,6 +28,7 @@ mod receipts;
 mod roles;
 mod undo;
 mod vouched;
+mod vouching;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -342,7 +343,10 @@ impl Net {
         for (from, to) in [(one, two), (two, one)] {
             let device = self.replicas[to].space.device();
             let session = SessionId(to as u64);
-            self.replicas[from].space.open_session(session, device);
+            let replica = &mut self.replicas[from];
+            let vouched = replica.space.vouch();
+            replica.store.commit(vouched, Durability::Buffered).unwrap();
+            replica.space.open_session(session, device);
             self.links.insert((from, to), VecDeque::new());
             self.woken.insert((from, to));
         }

@@ -30,9 +30,8 @@ fn block(
     if is_signed {
         return (hash, block);
     }
-    block.signature = Signature::from_bytes([7; 64]);
-    let header = block.header(feed, seq, prev);
-    (header.block_hash(&block.signature), block)
+    block.signature = Some(Signature::from_bytes([7; 64]));
+    (hash, block)
 }
 
 #[test]
