@@ -119,6 +119,11 @@ pub(crate) const WALLS: &[Wall] = &[
         reason: "a key crosses a crate line only as a newtype of dxos-keys",
     },
     Wall {
+        crates: &["mimalloc"],
+        importers: &["dxos-benches", "dxos-cli"],
+        reason: "a program chooses how it gets memory; a library never does",
+    },
+    Wall {
         crates: &["crdts"],
         importers: &["dxos-credentials", "dxos-document", "dxos-feed"],
         reason: "its types iterate in a random order; the pure crates wrap them in a canonical one",

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use dxos_benches::BenchArguments;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = BenchArguments::parse();
     let runtime = match tokio::runtime::Runtime::new() {

@@ -66,6 +66,9 @@ use crate::control::forwards;
 use crate::output::Output;
 use crate::session::Session;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Everything that is written here is for this user alone.
     #[cfg(unix)]
