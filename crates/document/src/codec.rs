@@ -89,6 +89,12 @@ impl<'a> Encoder<'a> {
         }
     }
 
+    /// Writes over what is in `out`.
+    pub(crate) fn into_room(mut out: Vec<u8>) -> Self {
+        out.clear();
+        Self { out, names: None }
+    }
+
     pub(crate) fn interning(capacity: usize) -> Self {
         Self {
             names: Some(BTreeMap::new()),

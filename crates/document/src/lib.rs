@@ -97,6 +97,7 @@ mod key;
 mod limits;
 mod list;
 mod meta;
+mod names;
 mod node;
 mod object;
 mod op;
@@ -151,6 +152,8 @@ pub use search::{
     Weighing, Words, WordsError,
 };
 pub use state::{ApplyError, ObjectState, state_hash};
+pub use state_decode::StateDecoder;
+pub use state_encode::StateEncoder;
 pub use text::{Anchor, Expand, Span, Text, TextEdit, TextEditor};
 pub use text::{CommittedBatch, TextBatch, TextChange, TextDelta, TextDraft, TextSnapshot};
 pub use tree::{Location, Move, Tree};

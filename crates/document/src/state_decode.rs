@@ -13,6 +13,7 @@ use crate::context::Moment;
 use crate::counter::Tally;
 use crate::limits::Limits;
 use crate::list::{Item, ListState};
+use crate::names::Names;
 use crate::node::{Content, Node};
 use crate::register::Register;
 use crate::sequence::{Parts, Sequence};
@@ -21,13 +22,13 @@ use crate::state_tables::{
     HAS_CHILDREN, HAS_SET, Tables, VERSION, WRITES_INLINE_MAX, malformed, pick,
 };
 use crate::text::{Mark, MarkId, TextState};
-use crate::{Anchor, ElementId, Object, ObjectState, TypeName, Value};
+use crate::{Anchor, ElementId, Object, ObjectState, Value};
 
 impl ObjectState {
     /// Reads what [`ObjectState::encode`] wrote. Fails as [`DecodeError`] says; any bytes may be
     /// given.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        Self::read(bytes, false)
+        StateDecoder::default().decode(bytes)
     }
 
     /// The object of a state that [`ObjectState::encode`] wrote, `None` when it was never
@@ -38,10 +39,29 @@ impl ObjectState {
     ///
     /// As [`DecodeError`] says; any bytes may be given.
     pub fn show(bytes: &[u8], id: ObjectId) -> Result<Option<Object>, DecodeError> {
-        Ok(Self::read(bytes, true)?.into_object(id))
+        Ok(StateDecoder::default().read(bytes, true)?.into_object(id))
+    }
+}
+
+/// Decodes one state after the other. States of one type then share the names of their
+/// properties, and the decoder keeps the memory that it needs.
+#[derive(Debug, Default)]
+pub struct StateDecoder {
+    tables: Tables,
+    names: Names,
+}
+
+impl StateDecoder {
+    /// The same as [`ObjectState::decode`].
+    ///
+    /// # Errors
+    ///
+    /// As [`DecodeError`] says; any bytes may be given.
+    pub fn decode(&mut self, bytes: &[u8]) -> Result<ObjectState, DecodeError> {
+        self.read(bytes, false)
     }
 
-    fn read(bytes: &[u8], only_shown: bool) -> Result<Self, DecodeError> {
+    fn read(&mut self, bytes: &[u8], only_shown: bool) -> Result<ObjectState, DecodeError> {
         let limits = Limits::default();
         let mut from = Decoder::new(bytes, &limits);
         match from.byte("an object's state")? {
@@ -53,15 +73,18 @@ impl ObjectState {
                 });
             }
         }
-        let tables = Tables::read(&mut from)?;
+        self.tables.read(&mut from)?;
+        self.names.begin();
         let mut reader = Reader {
             from,
-            tables: &tables,
+            tables: &self.tables,
+            names: &mut self.names,
             only_shown,
         };
         let (created, updated) = reader.moments()?;
         let types = reader.register(None, |reader| {
-            Ok(TypeName::from(reader.from.plain_name("a type")?))
+            let name = reader.from.plain_name("a type")?;
+            Ok(reader.names.type_name(name))
         })?;
         let deleted = reader.register(None, |reader| match reader.from.byte("a deletion")? {
             0 => Ok(false),
@@ -74,7 +97,7 @@ impl ObjectState {
         let left = limits.descend(limits.depth_max, 1)?;
         let root = reader.branch(left)?;
         reader.from.end()?;
-        Ok(Self {
+        Ok(ObjectState {
             created,
             updated,
             types,
@@ -87,6 +110,7 @@ impl ObjectState {
 struct Reader<'a> {
     from: Decoder<'a>,
     tables: &'a Tables,
+    names: &'a mut Names,
     /// Whether what only later operations need is left out of texts.
     only_shown: bool,
 }
@@ -148,7 +172,8 @@ impl Reader<'_> {
         branch.reserve(count);
         let mut last = None;
         for _ in 0..count {
-            let key = self.from.name(WHAT)?;
+            let key = self.from.plain_name(WHAT)?;
+            let key = self.names.key(key);
             if last.as_ref().is_some_and(|last| *last >= key) {
                 return Err(malformed(WHAT));
             }

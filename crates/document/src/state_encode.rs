@@ -18,28 +18,40 @@ use crate::{Anchor, ElementId, ObjectState, Value};
 impl ObjectState {
     /// This state as compact bytes; equal states have equal bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let tables = Tables::of(self);
-        let mut writer = Writer {
-            to: Encoder::with_capacity(192),
-            tables: &tables,
+        let mut encoder = StateEncoder {
+            out: Vec::with_capacity(192),
+            ..StateEncoder::default()
         };
-        writer.to.byte(VERSION);
-        writer.tables();
-        writer.moments(self.created, self.updated);
-        writer.to.count(self.types.len());
-        for write in self.types.iter() {
-            writer.id(&write.id);
-            writer.to.name(&write.content);
+        encoder.encode(self);
+        encoder.out
+    }
+}
+
+/// Encodes one state after the other and keeps the memory that it needs for it: for small ones
+/// getting that takes longer than the encoding.
+#[derive(Debug, Default)]
+pub struct StateEncoder {
+    tables: Tables,
+    out: Vec<u8>,
+}
+
+impl StateEncoder {
+    /// Bytes that it keeps.
+    const KEPT_MAX: usize = 64 << 10;
+
+    /// The same bytes as those of [`ObjectState::encode`].
+    pub fn encode(&mut self, state: &ObjectState) -> &[u8] {
+        if self.out.capacity() > Self::KEPT_MAX {
+            *self = Self::default();
         }
-        writer
-            .to
-            .count(self.deleted.as_ref().map_or(0, |deleted| deleted.len()));
-        for write in self.deleted.iter().flat_map(|deleted| deleted.iter()) {
-            writer.id(&write.id);
-            writer.to.byte(u8::from(write.content));
-        }
-        writer.branch(&self.root);
-        writer.to.out
+        self.tables.fill(state);
+        let mut writer = Writer {
+            to: Encoder::into_room(std::mem::take(&mut self.out)),
+            tables: &self.tables,
+        };
+        writer.state(state);
+        self.out = writer.to.out;
+        &self.out
     }
 }
 
@@ -49,6 +61,24 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
+    fn state(&mut self, state: &'a ObjectState) {
+        self.to.byte(VERSION);
+        self.tables();
+        self.moments(state.created, state.updated);
+        self.to.count(state.types.len());
+        for write in state.types.iter() {
+            self.id(&write.id);
+            self.to.name(&write.content);
+        }
+        let deleted = state.deleted.as_ref();
+        self.to.count(deleted.map_or(0, |deleted| deleted.len()));
+        for write in deleted.into_iter().flat_map(|deleted| deleted.iter()) {
+            self.id(&write.id);
+            self.to.byte(u8::from(write.content));
+        }
+        self.branch(&state.root);
+    }
+
     fn tables(&mut self) {
         let tables = self.tables;
         self.to.count(tables.feeds.len());

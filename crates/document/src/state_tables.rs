@@ -36,31 +36,37 @@ fn note<T: PartialEq>(list: &mut Vec<T>, item: T) {
 }
 
 impl Tables {
-    pub(crate) fn of(state: &ObjectState) -> Self {
-        let mut tables = Self::default();
+    fn clear(&mut self) {
+        self.feeds.clear();
+        self.stamps.clear();
+        self.ids.clear();
+    }
+
+    /// Makes these the tables of a state.
+    pub(crate) fn fill(&mut self, state: &ObjectState) {
+        self.clear();
         for moment in [state.created, state.updated].into_iter().flatten() {
-            note(&mut tables.stamps, moment.stamp);
+            note(&mut self.stamps, moment.stamp);
         }
         for write in state.types.iter() {
-            note(&mut tables.ids, write.id);
+            note(&mut self.ids, write.id);
         }
         for write in state.deleted.iter().flat_map(|deleted| deleted.iter()) {
-            note(&mut tables.ids, write.id);
+            note(&mut self.ids, write.id);
         }
-        tables.collect(&state.root);
-        tables.ids.sort_unstable();
-        tables.ids.dedup();
-        for id in &tables.ids {
-            note(&mut tables.stamps, id.stamp);
+        self.collect(&state.root);
+        self.ids.sort_unstable();
+        self.ids.dedup();
+        for id in &self.ids {
+            note(&mut self.stamps, id.stamp);
         }
-        tables.stamps.sort_unstable();
-        tables.stamps.dedup();
-        for stamp in &tables.stamps {
-            note(&mut tables.feeds, stamp.feed);
+        self.stamps.sort_unstable();
+        self.stamps.dedup();
+        for stamp in &self.stamps {
+            note(&mut self.feeds, stamp.feed);
         }
-        tables.feeds.sort_unstable();
-        tables.feeds.dedup();
-        tables
+        self.feeds.sort_unstable();
+        self.feeds.dedup();
     }
 
     fn collect(&mut self, branch: &Branch) {
@@ -98,36 +104,33 @@ impl Tables {
         }
     }
 
-    pub(crate) fn read(from: &mut Decoder<'_>) -> Result<Self, DecodeError> {
+    /// Reads them in place of those that were here.
+    pub(crate) fn read(&mut self, from: &mut Decoder<'_>) -> Result<(), DecodeError> {
         const WHAT: &str = "the operations of a state";
-        let mut tables = Self::default();
+        self.clear();
         for _ in 0..from.count(WHAT)? {
-            tables.feeds.push(from.feed(WHAT)?);
+            self.feeds.push(from.feed(WHAT)?);
         }
         for _ in 0..from.count(WHAT)? {
-            let feed = tables.feed(from.varint(WHAT)?)?;
+            let feed = self.feed(from.varint(WHAT)?)?;
             let (lamport, seq) = (from.varint(WHAT)?, from.varint(WHAT)?);
             if seq >= SEQ_END {
                 return Err(malformed(WHAT));
             }
-            tables.stamps.push(Stamp { lamport, feed, seq });
+            self.stamps.push(Stamp { lamport, feed, seq });
         }
         for _ in 0..from.count(WHAT)? {
-            let stamp = tables.stamp(from.varint(WHAT)?)?;
+            let stamp = self.stamp(from.varint(WHAT)?)?;
             let index = u32::try_from(from.varint(WHAT)?)
                 .ok()
                 .filter(|index| *index < 1 << INDEX_BITS)
                 .ok_or(malformed(WHAT))?;
-            tables.ids.push(OpId { stamp, index });
+            self.ids.push(OpId { stamp, index });
         }
-        let sorted = tables.feeds.is_sorted_by(|one, two| one < two)
-            && tables.stamps.is_sorted_by(|one, two| one < two)
-            && tables.ids.is_sorted_by(|one, two| one < two);
-        if sorted {
-            Ok(tables)
-        } else {
-            Err(malformed(WHAT))
-        }
+        let sorted = self.feeds.is_sorted_by(|one, two| one < two)
+            && self.stamps.is_sorted_by(|one, two| one < two)
+            && self.ids.is_sorted_by(|one, two| one < two);
+        if sorted { Ok(()) } else { Err(malformed(WHAT)) }
     }
 
     pub(crate) fn feed(&self, number: u64) -> Result<FeedId, DecodeError> {

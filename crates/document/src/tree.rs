@@ -109,6 +109,14 @@ impl Tree {
         self.hidden.contains(&object)
     }
 
+    /// Whether an object was ever moved, or another one into it: only of such does a change
+    /// matter here.
+    pub fn knows(&self, object: ObjectId) -> bool {
+        self.moves.contains_key(&object)
+            || self.children.contains_key(&object)
+            || self.deleted.contains(&object)
+    }
+
     /// Tells an object where it is.
     pub fn tell(&self, object: &mut Object) {
         let id = object.id();

@@ -131,6 +131,12 @@ impl Batch {
         })
     }
 
+    /// Deletes the key that consists of these parts; see [`put_copy`](Self::put_copy).
+    pub fn delete_copy(&mut self, keyspace: Keyspace, key: &[&[u8]]) -> &mut Self {
+        let key = self.room.copy(key);
+        self.delete(keyspace, key)
+    }
+
     /// Adds one write.
     pub fn push(&mut self, write: Write) -> &mut Self {
         self.bytes += write.key.len() + write.value.as_ref().map_or(0, Bytes::len);

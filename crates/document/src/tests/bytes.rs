@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::{Replica, any_transaction, id};
 use crate::{Anchor, ElementId, Key, ListEdit, Op, Place, Span, Text, TextEdit, WriteId};
-use crate::{DecodeError, Filter, LimitError, Limits, Map, ObjectState, Path, Transaction, Value};
+use crate::{DecodeError, Filter, LimitError, Limits, Map, ObjectState, Path};
+use crate::{StateDecoder, StateEncoder, Transaction, Value};
 
 fn decode(bytes: &[u8]) -> Result<Transaction, DecodeError> {
     Transaction::decode(bytes, &Limits::default())
@@ -327,8 +328,13 @@ proptest! {
             let _ = ObjectState::decode(bytes);
             let _ = ObjectState::show(bytes, id(0));
         }
+        let (mut encoder, mut decoder) = (StateEncoder::default(), StateDecoder::default());
         for mut bytes in replica.bytes().into_values() {
+            // What was encoded and decoded before leaves nothing behind.
+            let state = decoder.decode(&bytes).unwrap();
+            prop_assert_eq!(encoder.encode(&state), &bytes);
             mutate(&mut bytes, &changes);
+            prop_assert_eq!(decoder.decode(&bytes), ObjectState::decode(&bytes));
             let _ = ObjectState::show(&bytes, id(0));
             if let Ok(state) = ObjectState::decode(&bytes) {
                 prop_assert_eq!(&ObjectState::decode(&state.encode()).unwrap(), &state);

@@ -135,7 +135,7 @@ impl Space {
             let object = op.object();
             let state = self
                 .cache
-                .load(store, number, object)
+                .load_to_change((store, None), number, object)
                 .map_err(|error| store_failed(&error))?;
             self.touched
                 .entry(object)
@@ -149,7 +149,6 @@ impl Space {
                 Err(error) => tracing::warn!(%error, "operation ignored"),
             }
             self.note_typing(op);
-            self.cache.touch(object);
             self.forest.touch(object);
         }
         Ok(())

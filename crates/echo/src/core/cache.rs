@@ -11,11 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use bytes::Bytes;
-use dxos_document::{Context, Object, ObjectState, Op, Stamp, Timeframe, Transaction};
+use dxos_document::{
+    Context, Object, ObjectState, Op, Stamp, StateDecoder, StateEncoder, Timeframe, Transaction,
+};
 use dxos_keys::ObjectId;
 use dxos_store::{Batch, Direction, KeyRange, Read, StoreError};
 use serde::{Deserialize, Serialize};
 
+use super::ahead::Ahead;
 use super::layout::{OBJECTS, SpaceNumber, in_space, object_key};
 
 /// Objects in one generation. The larger part of the memory that an open space takes.
@@ -57,6 +60,8 @@ impl Stored {
 struct Cached {
     state: ObjectState,
     stored: Stored,
+    /// Whether it changed since it was written.
+    is_dirty: bool,
 }
 
 /// States that were used lately, in two generations: a full young one becomes the old one, and
@@ -66,7 +71,8 @@ pub(crate) struct Cache {
     // Boxed: a tree moves its entries whenever it grows, and states are large.
     young: BTreeMap<ObjectId, Box<Cached>>,
     old: BTreeMap<ObjectId, Box<Cached>>,
-    dirty: BTreeSet<ObjectId>,
+    /// Those that changed, each once.
+    dirty: Vec<ObjectId>,
     /// Ids that were drawn just now: nobody needs to look for them in the store.
     fresh: BTreeSet<ObjectId>,
     /// Whether a large state was seen; mostly none is, and nothing is to be noted.
@@ -75,6 +81,8 @@ pub(crate) struct Cache {
     later: BTreeMap<ObjectId, Vec<Later>>,
     /// Large states that operations stand beside in the store.
     beside: BTreeSet<ObjectId>,
+    encoder: StateEncoder,
+    decoder: StateDecoder,
 }
 
 impl Cache {
@@ -85,32 +93,71 @@ impl Cache {
         number: SpaceNumber,
         object: ObjectId,
     ) -> Result<&mut ObjectState, StoreError> {
-        match self.young.entry(object) {
-            Entry::Occupied(found) => Ok(&mut found.into_mut().state),
+        Ok(&mut self.find((store, None), number, object)?.0.state)
+    }
+
+    /// The same in a local transaction.
+    pub(super) fn load_ahead(
+        &mut self,
+        (store, ahead): (&dyn Read, &mut Ahead),
+        number: SpaceNumber,
+        object: ObjectId,
+    ) -> Result<&mut ObjectState, StoreError> {
+        Ok(&mut self.find((store, Some(ahead)), number, object)?.0.state)
+    }
+
+    /// The state of an object that is about to be changed.
+    pub(super) fn load_to_change(
+        &mut self,
+        store: (&dyn Read, Option<&mut Ahead>),
+        number: SpaceNumber,
+        object: ObjectId,
+    ) -> Result<&mut ObjectState, StoreError> {
+        let (cached, dirty) = self.find(store, number, object)?;
+        if !cached.is_dirty {
+            cached.is_dirty = true;
+            dirty.push(object);
+        }
+        Ok(&mut cached.state)
+    }
+
+    /// A state, and the list of those that changed.
+    fn find(
+        &mut self,
+        (store, ahead): (&dyn Read, Option<&mut Ahead>),
+        number: SpaceNumber,
+        object: ObjectId,
+    ) -> Result<(&mut Cached, &mut Vec<ObjectId>), StoreError> {
+        let found = match self.young.entry(object) {
+            Entry::Occupied(found) => found.into_mut(),
             Entry::Vacant(place) => {
                 let cached = match self.old.remove(&object) {
                     Some(cached) => cached,
                     None if self.fresh.contains(&object) => Box::default(),
-                    None => Box::new(read_cached(store, number, &object)?.unwrap_or_default()),
+                    None => {
+                        let state = match ahead {
+                            Some(ahead) => ahead.get(store, number, object)?,
+                            None => store.get(OBJECTS, &object_key(number, &object))?,
+                        };
+                        let read = Rows::beside(state, store, number, &object)?;
+                        let read = read.map(|rows| rows.into_cached(&object, &mut self.decoder));
+                        Box::new(read.transpose()?.unwrap_or_default())
+                    }
                 };
                 self.has_large |= cached.stored.is_large();
                 if cached.stored.rows > 0 {
                     self.beside.insert(object);
                 }
-                Ok(&mut place.insert(cached).state)
+                place.insert(cached)
             }
-        }
+        };
+        Ok((found, &mut self.dirty))
     }
 
     /// Notes that an id was drawn, so that there is no object of that name until this
     /// transaction ends.
     pub(crate) fn expect_new(&mut self, object: ObjectId) {
         self.fresh.insert(object);
-    }
-
-    /// Marks a loaded state as changed.
-    pub(crate) fn touch(&mut self, object: ObjectId) {
-        self.dirty.insert(object);
     }
 
     /// Notes an operation that was applied to a loaded state.
@@ -150,10 +197,13 @@ impl Cache {
 
     /// Writes what changed, and makes room.
     pub(crate) fn flush(&mut self, number: SpaceNumber, batch: &mut Batch) {
-        for object in std::mem::take(&mut self.dirty) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        dirty.sort_unstable();
+        for object in dirty {
             let notes = self.later.remove(&object).unwrap_or_default();
             if let Some(cached) = self.young.get_mut(&object) {
-                cached.write(number, &object, &notes, batch);
+                cached.is_dirty = false;
+                cached.write((number, &object), &notes, &mut self.encoder, batch);
                 self.has_large |= cached.stored.is_large();
                 if cached.stored.rows > 0 {
                     self.beside.insert(object);
@@ -183,9 +233,9 @@ impl Cache {
         {
             let found = self.young.get_mut(&object);
             if let Some(cached) = found.or_else(|| self.old.get_mut(&object))
-                && !self.dirty.contains(&object)
+                && !cached.is_dirty
             {
-                cached.write_whole(number, &object, batch);
+                cached.write_whole((number, &object), &mut self.encoder, batch);
             }
         }
     }
@@ -208,9 +258,9 @@ impl Cache {
 impl Cached {
     fn write(
         &mut self,
-        number: SpaceNumber,
-        object: &ObjectId,
+        (number, object): (SpaceNumber, &ObjectId),
         notes: &[Later],
+        encoder: &mut StateEncoder,
         batch: &mut Batch,
     ) {
         if let Some(row) = self.later_row(notes) {
@@ -219,11 +269,16 @@ impl Cached {
             self.stored.rows += 1;
             return;
         }
-        self.write_whole(number, object, batch);
+        self.write_whole((number, object), encoder, batch);
     }
 
-    fn write_whole(&mut self, number: SpaceNumber, object: &ObjectId, batch: &mut Batch) {
-        let state = self.state.encode();
+    fn write_whole(
+        &mut self,
+        (number, object): (SpaceNumber, &ObjectId),
+        encoder: &mut StateEncoder,
+        batch: &mut Batch,
+    ) {
+        let state = encoder.encode(&self.state);
         for row in 0..self.stored.rows {
             batch.delete(OBJECTS, later_key(number, object, row));
         }
@@ -232,7 +287,7 @@ impl Cached {
             ..Stored::default()
         };
         let key: [&[u8]; 2] = [&number.to_bytes(), object.as_bytes()];
-        batch.put_copy(OBJECTS, &key, &state);
+        batch.put_copy(OBJECTS, &key, state);
     }
 
     /// What to write instead of the whole state, if that is less by far.
@@ -258,7 +313,9 @@ pub(crate) fn read(
     number: SpaceNumber,
     object: &ObjectId,
 ) -> Result<Option<ObjectState>, StoreError> {
-    Ok(read_cached(store, number, object)?.map(|cached| cached.state))
+    let rows = Rows::read(store, number, object)?;
+    let read = rows.map(|rows| rows.into_cached(object, &mut StateDecoder::default()));
+    Ok(read.transpose()?.map(|cached| cached.state))
 }
 
 /// An object as it is in the store.
@@ -274,16 +331,8 @@ pub(crate) fn show(
         let shown = ObjectState::show(&rows.state, *object);
         return shown.map_err(|error| damaged(object, &error));
     }
-    Ok(rows.into_cached(object)?.state.object(*object))
-}
-
-fn read_cached(
-    store: &dyn Read,
-    number: SpaceNumber,
-    object: &ObjectId,
-) -> Result<Option<Cached>, StoreError> {
-    let rows = Rows::read(store, number, object)?;
-    rows.map(|rows| rows.into_cached(object)).transpose()
+    let cached = rows.into_cached(object, &mut StateDecoder::default())?;
+    Ok(cached.state.object(*object))
 }
 
 /// What the store has of one object.
@@ -299,7 +348,18 @@ impl Rows {
         number: SpaceNumber,
         object: &ObjectId,
     ) -> Result<Option<Self>, StoreError> {
-        let Some(state) = store.get(OBJECTS, &object_key(number, object))? else {
+        let state = store.get(OBJECTS, &object_key(number, object))?;
+        Self::beside(state, store, number, object)
+    }
+
+    /// The rows of an object whose state was read.
+    fn beside(
+        state: Option<Bytes>,
+        store: &dyn Read,
+        number: SpaceNumber,
+        object: &ObjectId,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(state) = state else {
             return Ok(None);
         };
         let mut later = Vec::new();
@@ -313,8 +373,12 @@ impl Rows {
         Ok(Some(Self { state, later }))
     }
 
-    fn into_cached(self, object: &ObjectId) -> Result<Cached, StoreError> {
-        let mut cached = decode(object, &self.state)?;
+    fn into_cached(
+        self,
+        object: &ObjectId,
+        decoder: &mut StateDecoder,
+    ) -> Result<Cached, StoreError> {
+        let mut cached = decode(object, &self.state, decoder)?;
         for row in &self.later {
             cached.apply(object, row)?;
         }
@@ -329,14 +393,20 @@ fn damaged(object: &ObjectId, error: &dyn std::error::Error) -> StoreError {
     }
 }
 
-fn decode(object: &ObjectId, value: &[u8]) -> Result<Cached, StoreError> {
-    let state = ObjectState::decode(value).map_err(|error| damaged(object, &error))?;
+fn decode(
+    object: &ObjectId,
+    value: &[u8],
+    decoder: &mut StateDecoder,
+) -> Result<Cached, StoreError> {
+    let state = decoder.decode(value);
+    let state = state.map_err(|error| damaged(object, &error))?;
     Ok(Cached {
         state,
         stored: Stored {
             base: value.len(),
             ..Stored::default()
         },
+        is_dirty: false,
     })
 }
 
@@ -378,6 +448,7 @@ pub(crate) fn visit_after(
         let start = Bound::Excluded(later_key(number, &after, u32::MAX).into());
         range = KeyRange::new(start, range.end().map(Bytes::copy_from_slice));
     }
+    let mut decoder = StateDecoder::default();
     let mut open: Option<(ObjectId, Cached)> = None;
     for row in store.scan(OBJECTS, range, Direction::Forward) {
         let (key, value): (Bytes, Bytes) = row?;
@@ -396,7 +467,7 @@ pub(crate) fn visit_after(
             }
             continue;
         }
-        let before = open.replace((object, decode(&object, &value)?));
+        let before = open.replace((object, decode(&object, &value, &mut decoder)?));
         if let Some((id, cached)) = before
             && visit(id, cached.state).is_break()
         {

@@ -29,7 +29,7 @@ impl Space {
                 (true, false) => self.tally.objects = self.tally.objects.saturating_sub(1),
                 _ => {}
             }
-            self.put_moves(*object, &touched.moves, batch)?;
+            self.put_moves(*object, state, &touched.moves, batch)?;
         }
         self.touched = all;
         self.cache.flush(number, batch);

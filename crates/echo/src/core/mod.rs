@@ -2,6 +2,7 @@
 
 mod admit;
 mod again;
+mod ahead;
 mod append;
 mod apply;
 mod archive;

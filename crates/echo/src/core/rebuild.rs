@@ -87,14 +87,15 @@ impl Space {
         store: &dyn Store,
     ) -> Result<(), EchoError> {
         let read: &dyn Read = store;
-        let place = self.cache.load(read, self.record.number, object);
+        let place = self
+            .cache
+            .load_to_change((read, None), self.record.number, object);
         let place = place.map_err(|error| store_failed(&error))?;
         let touched = self.touched.entry(object);
         let touched =
             touched.or_insert_with(|| Touched::before(object, place, false, &mut self.indexes));
         touched.is_typed = false;
         *place = state;
-        self.cache.touch(object);
         self.forest.touch(object);
         if self.touched.len() >= ROWS_MAX {
             self.write_part(store)?;

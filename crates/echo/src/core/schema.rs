@@ -49,15 +49,32 @@ impl Space {
     /// Refuses operations, applied already, that put an object off its schema.
     pub(super) fn check_schemas(&mut self, ops: &[Op], store: &dyn Read) -> Result<(), EchoError> {
         let mut known: BTreeMap<TypeName, Option<Arc<TypeSchema>>> = BTreeMap::new();
-        for (object, written) in written(ops) {
-            let state = self.load(object, store)?;
-            let Some(type_name) = state.type_name().cloned() else {
+        // Most types have no schema, and what is written to such objects need not be gathered.
+        let mut checked = Vec::new();
+        let mut unchecked: Option<TypeName> = None;
+        for op in ops {
+            let Some(type_name) = self.load(op.object(), store)?.type_name() else {
                 continue;
             };
+            if unchecked.as_ref() == Some(type_name) {
+                continue;
+            }
+            let type_name = type_name.clone();
             if !known.contains_key(&type_name) {
                 let schema = self.schema(&type_name, store)?;
                 known.insert(type_name.clone(), schema);
             }
+            if known.get(&type_name).is_some_and(Option::is_some) {
+                checked.push(op);
+            } else {
+                unchecked = Some(type_name);
+            }
+        }
+        for (object, written) in written(checked) {
+            let type_name = self.load(object, store)?.type_name().cloned();
+            let Some(type_name) = type_name else {
+                continue;
+            };
             let Some(schema) = known.get(&type_name).and_then(Option::as_ref) else {
                 continue;
             };
@@ -152,7 +169,7 @@ impl Space {
 
 /// What operations write, by object. Typing into a text is left out: whatever is typed, it stays
 /// a text.
-fn written(ops: &[Op]) -> BTreeMap<ObjectId, Written<'_>> {
+fn written(ops: Vec<&Op>) -> BTreeMap<ObjectId, Written<'_>> {
     let mut found: BTreeMap<ObjectId, Written<'_>> = BTreeMap::new();
     for op in ops {
         let path = match op {

@@ -13,6 +13,7 @@ use dxos_protocol::echo::{Committed, EchoError, Work};
 use dxos_store::Read;
 use rand_core::CryptoRng;
 
+use super::ahead::Ahead;
 use super::body;
 use super::index::Indexes;
 use super::space::{Outcome, Space, Touched, is_visible};
@@ -24,6 +25,7 @@ pub(crate) type Transacted = Result<Option<Committed>, EchoError>;
 struct Workspace<'a> {
     space: &'a mut Space,
     store: &'a dyn Read,
+    ahead: Ahead,
     now_ms: u64,
     rng: &'a mut dyn CryptoRng,
 }
@@ -31,7 +33,8 @@ struct Workspace<'a> {
 impl Workspace<'_> {
     fn load(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {
         let number = self.space.record.number;
-        let loaded = self.space.cache.load(self.store, number, object);
+        let store = (self.store, &mut self.ahead);
+        let loaded = self.space.cache.load_ahead(store, number, object);
         loaded.map_err(|error| TxError::Store {
             reason: error.to_string(),
         })
@@ -53,18 +56,19 @@ impl Objects for Workspace<'_> {
     }
 
     fn write(&mut self, object: ObjectId) -> Result<&mut ObjectState, TxError> {
-        let watched = !self.space.live.is_empty();
-        if !self.space.touched.contains_key(&object) {
-            self.load(object)?;
-            let space = &mut *self.space;
-            if let Some(state) = space.cache.peek(&object) {
-                let touched = Touched::before(object, state, watched, &mut space.indexes);
-                space.touched.insert(object, touched);
-            }
-            self.space.cache.touch(object);
-        }
-        self.space.forest.touch(object);
-        self.load(object)
+        let space = &mut *self.space;
+        let number = space.record.number;
+        let store = (self.store, Some(&mut self.ahead));
+        let loaded = space.cache.load_to_change(store, number, object);
+        let state = loaded.map_err(|error| TxError::Store {
+            reason: error.to_string(),
+        })?;
+        let watched = !space.live.is_empty();
+        let indexes = &mut space.indexes;
+        let touched = space.touched.entry(object);
+        touched.or_insert_with(|| Touched::before(object, state, watched, indexes));
+        space.forest.touch(object);
+        Ok(state)
     }
 
     fn new_id(&mut self) -> ObjectId {
@@ -183,6 +187,7 @@ impl Space {
         let mut workspace = Workspace {
             space: self,
             store,
+            ahead: Ahead::default(),
             now_ms,
             rng,
         };

@@ -63,10 +63,14 @@ impl Space {
             return Ok(behind);
         };
         // After an error it is read again.
-        let mut changed = Vec::with_capacity(behind.len());
+        let mut changed = Vec::new();
         for object in &behind {
             let moves = self.with_state(object, store, ObjectState::moves)?;
-            changed.push((*object, moves.unwrap_or_default()));
+            let moves = moves.unwrap_or_default();
+            // Most objects are nobody's parent and were never moved.
+            if !moves.is_empty() || tree.knows(*object) {
+                changed.push((*object, moves));
+            }
         }
         let moved = tree.update(changed, &mut |object| self.is_deleted(object, store))?;
         self.forest.moved.extend(moved);
@@ -106,11 +110,11 @@ impl Space {
     pub(super) fn put_moves(
         &self,
         object: ObjectId,
+        state: Option<&ObjectState>,
         before: &[Move],
         batch: &mut Batch,
     ) -> Result<(), EchoError> {
-        let moves = self.cache.peek(&object).map(ObjectState::moves);
-        let moves = moves.unwrap_or_default();
+        let moves = state.map(ObjectState::moves).unwrap_or_default();
         if moves == before {
             return Ok(());
         }

@@ -25,11 +25,11 @@ pub(crate) fn put_text(text: &[u8], out: &mut Vec<u8>) {
 
 /// The same without an end: what begins with these bytes begins with it.
 pub(crate) fn put_open(text: &[u8], out: &mut Vec<u8>) {
-    for byte in text {
-        out.push(*byte);
-        if *byte == 0 {
-            out.push(0xff);
+    for (place, part) in text.split(|byte| *byte == 0).enumerate() {
+        if place > 0 {
+            out.extend_from_slice(&[0, 0xff]);
         }
+        out.extend_from_slice(part);
     }
 }
 
@@ -95,6 +95,12 @@ pub(crate) const fn time_bytes(ms: i64) -> [u8; 8] {
     (ms.cast_unsigned() ^ 1 << 63).to_be_bytes()
 }
 
+/// The entry of a time.
+pub(crate) fn put_time(ms: i64, out: &mut Vec<u8>) {
+    out.push(TIMESTAMP);
+    out.extend_from_slice(&time_bytes(ms));
+}
+
 /// What is referred to.
 pub(crate) fn put_reference(reference: &ObjectRef, out: &mut Vec<u8>) {
     match reference.space() {
@@ -117,10 +123,7 @@ fn put_shared(value: &Value, out: &mut Vec<u8>) {
             put_amount(float, missing, out);
         }
         Value::Float(value) => put_amount(*value, 0, out),
-        Value::Timestamp(ms) => {
-            out.push(TIMESTAMP);
-            out.extend_from_slice(&time_bytes(*ms));
-        }
+        Value::Timestamp(ms) => put_time(*ms, out),
         Value::String(text) => {
             out.push(STRING);
             put_text(cut(text), out);

@@ -112,14 +112,15 @@ impl Indexes {
 
     /// Writes what differs between the rows of an object before and now.
     pub(crate) fn put(number: SpaceNumber, before: &Rows, now: &Rows, batch: &mut Batch) {
+        let number = number.to_bytes();
         for row in before {
             if now.binary_search(row).is_err() {
-                batch.delete(INDEX, in_space(number, row));
+                batch.delete_copy(INDEX, &[&number, row]);
             }
         }
         for row in now {
             if before.binary_search(row).is_err() {
-                batch.put_copy(INDEX, &[&number.to_bytes(), row], &[]);
+                batch.put_copy(INDEX, &[&number, row], &[]);
             }
         }
     }

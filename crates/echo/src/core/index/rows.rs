@@ -4,7 +4,7 @@ use dxos_document::{Object, ObjectRef, ObjectState, Path, PlainObject, TypeName,
 use dxos_keys::{ObjectId, SpaceKey};
 
 use super::catalog::{Catalog, IndexNumber, Kind, all_texts};
-use super::encode::{ENTRY_BYTES_MAX, entry, put_reference, put_text};
+use super::encode::{ENTRY_BYTES_MAX, entry, put_reference, put_text, put_time};
 
 /// Objects by type.
 pub(super) const TYPE: IndexNumber = IndexNumber(0);
@@ -51,11 +51,16 @@ pub(super) fn section(index: IndexNumber, is_deleted: bool) -> Vec<u8> {
 
 pub(super) fn text_entry(texts: &[&str]) -> Vec<u8> {
     let mut out = Vec::new();
-    for text in texts {
-        put_text(text.as_bytes(), &mut out);
-    }
-    out.truncate(ENTRY_BYTES_MAX);
+    put_texts(texts, &mut out);
     out
+}
+
+fn put_texts(texts: &[&str], out: &mut Vec<u8>) {
+    let end = out.len() + ENTRY_BYTES_MAX;
+    for text in texts {
+        put_text(text.as_bytes(), out);
+    }
+    out.truncate(end);
 }
 
 /// The entry of a reference: the same for both ways to write one within its own space.
@@ -68,7 +73,7 @@ pub(super) fn reference_entry(space: &SpaceKey, reference: &ObjectRef) -> Vec<u8
 /// The entry of a time of objects of one type.
 pub(super) fn time_entry(type_base: &str, ms: i64) -> Vec<u8> {
     let mut out = text_entry(&[type_base]);
-    out.extend_from_slice(&entry(&Value::Timestamp(ms)));
+    put_time(ms, &mut out);
     out
 }
 
@@ -81,9 +86,20 @@ struct Writer {
 impl Writer {
     /// The rows that every object has.
     fn always(&mut self, base: &str, (created, updated): (i64, i64)) {
-        self.one(TYPE, &text_entry(&[base]));
-        self.one(CREATED, &time_entry(base, created));
-        self.one(UPDATED, &time_entry(base, updated));
+        for (index, time) in [
+            (TYPE, None),
+            (CREATED, Some(created)),
+            (UPDATED, Some(updated)),
+        ] {
+            // In place: every object has these, and each piece of memory counts.
+            let mut row = section(index, self.is_deleted);
+            put_texts(&[base], &mut row);
+            if let Some(ms) = time {
+                put_time(ms, &mut row);
+            }
+            row.extend_from_slice(self.object.as_bytes());
+            self.rows.push(row);
+        }
     }
 
     fn one(&mut self, index: IndexNumber, entry: &[u8]) {
