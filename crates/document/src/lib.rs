@@ -113,6 +113,7 @@ mod relation;
 mod search;
 mod sequence;
 mod set;
+mod small_map;
 mod state;
 mod state_decode;
 mod state_encode;

@@ -207,7 +207,7 @@ impl ObjectState {
         };
         let (is_deleted, created, updated) = (plain.is_deleted(), plain.created(), plain.updated());
         let mut properties = Map::new();
-        properties.extend(self.root.into_children().filter_map(|(key, node)| {
+        properties.extend(self.root.into_entries().filter_map(|(key, node)| {
             let value = match node.register.winner().map(|write| &write.content) {
                 Some(Content::Whole(_)) => match node.register.into_winner()?.content {
                     Content::Whole(value) => value,

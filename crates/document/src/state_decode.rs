@@ -338,22 +338,20 @@ impl Reader<'_> {
             sequence: self.sequence(true)?,
             ..ListState::default()
         };
-        for _ in 0..self.from.count(WHAT)? {
+        let count = self.from.count(WHAT)?;
+        list.items.reserve(count);
+        for _ in 0..count {
             let id = self.element()?;
             let moved = match self.from.byte(WHAT)? {
                 0 => None,
                 1 => {
                     let by = pick(&self.tables.ids, self.from.varint(WHAT)?)?;
-                    Some((by, self.element()?))
+                    Some(Box::new((by, self.element()?)))
                 }
                 _ => return Err(malformed(WHAT)),
             };
             let node = self.node(left)?;
-            if list
-                .items
-                .last_key_value()
-                .is_some_and(|(last, _)| *last >= id)
-            {
+            if list.items.last_key().is_some_and(|last| *last >= id) {
                 return Err(malformed(WHAT));
             }
             list.items.insert(id, Item { moved, node });

@@ -179,11 +179,12 @@ impl<'a> Writer<'a> {
                 self.to.byte(LIST_MARK);
                 self.sequence(&list.sequence, true);
                 self.to.count(list.items.len());
-                for (id, item) in &list.items {
+                for (id, item) in list.items.iter() {
                     self.element(*id);
                     match &item.moved {
                         None => self.to.byte(0),
-                        Some((by, place)) => {
+                        Some(moved) => {
+                            let (by, place) = &**moved;
                             self.to.byte(1);
                             self.id(by);
                             self.element(*place);

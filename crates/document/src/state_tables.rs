@@ -89,7 +89,7 @@ impl Tables {
                 Content::List(list) => {
                     self.feeds.extend(list.sequence.feeds());
                     for item in list.items.values() {
-                        self.ids.extend(item.moved.map(|(by, _)| by));
+                        self.ids.extend(item.moved.as_ref().map(|moved| moved.0));
                         self.collect_node(&item.node);
                     }
                 }

@@ -11,12 +11,14 @@ use crate::context::{OpId, Seen};
 use crate::node::Node;
 use crate::sequence::written;
 use crate::sequence::{Id, Sequence};
+use crate::small_map::SmallMap;
 use crate::{ElementId, Place, Value};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Item {
     /// The latest move, and the place that it made.
-    pub(crate) moved: Option<(OpId, ElementId)>,
+    // Boxed, as few items are ever moved.
+    pub(crate) moved: Option<Box<(OpId, ElementId)>>,
     pub(crate) node: Node,
 }
 
@@ -24,7 +26,7 @@ pub(crate) struct Item {
 pub(crate) struct ListState {
     pub(crate) sequence: Sequence,
     /// The items that are not deleted.
-    pub(crate) items: BTreeMap<ElementId, Item>,
+    pub(crate) items: SmallMap<ElementId, Item>,
 }
 
 fn number(count: usize) -> u32 {
@@ -58,6 +60,9 @@ impl ListState {
             return;
         }
         let feed = seen.context.stamp.feed;
+        if self.items.is_empty() {
+            self.items.reserve(values.len());
+        }
         for (n, value) in (start..).zip(values) {
             let item = Item {
                 moved: None,
@@ -82,10 +87,10 @@ impl ListState {
             feed: first.feed,
             n: end,
         };
-        let gone: Vec<ElementId> = self.items.range(first..last).map(|(id, _)| *id).collect();
+        let gone: Vec<ElementId> = self.items.keys_between(&first, &last).copied().collect();
         for id in gone {
             if let Some(item) = self.items.remove(&id) {
-                self.hide(item.moved.map_or(id, |(_, place)| place));
+                self.hide(item.moved.map_or(id, |moved| moved.1));
             }
         }
     }
@@ -102,9 +107,9 @@ impl ListState {
         let by = seen.id();
         let loser = match self.items.get_mut(&id) {
             // Two moves in one operation: the later is the later.
-            Some(item) if item.moved.is_none_or(|(other, _)| other <= by) => {
-                let before = item.moved.replace((by, place));
-                before.map_or(id, |(_, place)| place)
+            Some(item) if item.moved.as_ref().is_none_or(|moved| moved.0 <= by) => {
+                let before = item.moved.replace(Box::new((by, place)));
+                before.map_or(id, |moved| moved.1)
             }
             _ => place,
         };
@@ -122,7 +127,7 @@ impl ListState {
         let moved: BTreeMap<ElementId, (ElementId, &Node)> = self
             .items
             .iter()
-            .filter_map(|(id, item)| Some((item.moved?.1, (*id, &item.node))))
+            .filter_map(|(id, item)| Some((item.moved.as_ref()?.1, (*id, &item.node))))
             .collect();
         let mut shown = Vec::with_capacity(self.items.len());
         for (first, len) in self.sequence.visible_runs() {
@@ -153,7 +158,8 @@ impl ListState {
             return Some(place);
         }
         let mut moved = self.items.iter();
-        let found = moved.find(|(_, item)| item.moved.is_some_and(|(_, other)| other == place));
+        let is_here = |item: &Item| item.moved.as_ref().is_some_and(|moved| moved.1 == place);
+        let found = moved.find(|(_, item)| is_here(item));
         found.map(|(id, _)| *id)
     }
 }

@@ -7,14 +7,16 @@ impl Tree {
     /// A tree of runs in their order, with the text of the visible ones unless it is a list.
     /// `None` when they do not fit together.
     pub(super) fn build(runs: impl IntoIterator<Item = Run>, text: Option<&str>) -> Option<Self> {
-        let mut tree = Self::default();
-        tree.leaves.clear();
-        tree.inners.clear();
+        let mut tree = Self::nowhere();
         let has_text = text.is_some();
         let text = text.unwrap_or_default();
         let mut rest = text;
         let is_ascii = text.is_ascii();
-        let mut leaf = Leaf::default();
+        let runs = runs.into_iter();
+        let mut leaf = Leaf {
+            runs: Vec::with_capacity(runs.size_hint().0.min(RUNS_MAX)),
+            ..Leaf::default()
+        };
         for mut run in runs {
             loop {
                 // Long runs are cut so that no leaf has much text.
@@ -72,6 +74,10 @@ impl Tree {
         if let Some(before) = fresh.checked_sub(1) {
             self.leaf_mut(before).next = fresh;
         }
+        if self.leaves.is_empty() {
+            // Most have no other.
+            self.leaves.reserve_exact(1);
+        }
         self.leaves.push(Leaf {
             parent: NIL,
             next: NIL,
@@ -81,6 +87,16 @@ impl Tree {
 
     fn build_above(&mut self) {
         const FILL: usize = CHILDREN_MAX * 3 / 4;
+        if let [leaf] = &mut self.leaves[..] {
+            leaf.parent = 0;
+            self.inners = vec![Inner {
+                children: vec![0],
+                counts: vec![leaf.visible],
+                parent: NIL,
+            }];
+            (self.root, self.height) = (0, 1);
+            return;
+        }
         let mut level: Vec<(u32, u32)> = (0..)
             .zip(&self.leaves)
             .map(|(number, leaf)| (number, leaf.visible))

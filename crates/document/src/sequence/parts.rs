@@ -122,15 +122,17 @@ impl Parts {
         } else {
             from.string(WHAT)?
         };
-        let mut authors: Vec<Author> = Vec::new();
-        for _ in 0..from.count(WHAT)? {
+        let count = from.count(WHAT)?;
+        let mut authors: Vec<Author> = Vec::with_capacity(count.min(64));
+        for _ in 0..count {
             let feed = feed(from)?;
             if authors.last().is_some_and(|last| last.feed >= feed) {
                 return Err(malformed());
             }
-            let mut segments = Vec::new();
+            let count = from.count(WHAT)?;
+            let mut segments = Vec::with_capacity(count.min(64));
             let (mut n, mut seq) = (0_u32, 0_u64);
-            for _ in 0..from.count(WHAT)? {
+            for _ in 0..count {
                 let start = small(from)?.checked_add(n).ok_or_else(malformed)?;
                 let tagged = from.varint(WHAT)?;
                 let len = u32::try_from(tagged >> 1).map_err(|_| malformed())?;

@@ -98,6 +98,19 @@ pub(super) fn byte_of(text: &str, visible: u32, character: u32) -> usize {
 }
 
 impl Tree {
+    /// A tree without any node, to be filled.
+    pub(super) const fn nowhere() -> Self {
+        Self {
+            leaves: Vec::new(),
+            inners: Vec::new(),
+            root: 0,
+            height: 0,
+            visible: 0,
+            runs: 0,
+            hint: None,
+        }
+    }
+
     pub(super) const fn visible(&self) -> usize {
         self.visible
     }
