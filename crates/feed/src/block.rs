@@ -202,6 +202,11 @@ impl Header {
         (hash, block)
     }
 
+    /// About how many bytes it takes.
+    pub(crate) const fn bytes(&self) -> usize {
+        FIXED_BYTES + self.deps.len() * DEP_BYTES + BodyHash::LENGTH
+    }
+
     /// The same, signed. The same header, body and signer always give the same block.
     pub fn sign(
         self,

@@ -7,8 +7,8 @@ use dxos_keys::{BlockHash, FeedId};
 use crate::block::GENESIS;
 use crate::floor::Lamport;
 use crate::{
-    Block, BlockIndex, Dag, Dep, Entry, FeedState, IndexError, InsertError, MissingDep, Run,
-    Timeframe,
+    Block, BlockIndex, Dag, Dep, Designation, Entry, FeedDescriptor, FeedState, IndexError,
+    InsertError, MissingDep, Run, Timeframe,
 };
 
 /// A block with the hashes that follow from its place.
@@ -70,7 +70,9 @@ impl<'a> Position<'a> {
 
 impl Dag {
     /// Links the blocks of a run by hash, behind `prev`, and verifies the last signature, which
-    /// vouches for all before it.
+    /// vouches for all before it, and those that [`Run::leave_out_signatures`] has to leave in:
+    /// a relay must not make blocks wait for each other by taking them out. A proof vouches for
+    /// what is before its fork; without a valid signature behind that, the rest is dropped.
     pub(crate) fn verify(
         &self,
         Run {
@@ -102,17 +104,26 @@ impl Dag {
             prev = hash;
         }
         let last = linked.last().ok_or(InsertError::Empty { feed })?;
-        // A proof's two blocks vouch for what stands before the cut, too.
-        let proven = state
-            .fork
-            .as_ref()
-            .is_some_and(|fork| fork.seq() == end && fork.prev() == prev);
-        if !proven
-            && !last
-                .block
-                .is_signed_by(&state.descriptor.device, &last.hash)
-        {
-            return Err(InsertError::BadSignature { feed, first, end });
+        let FeedDescriptor {
+            device,
+            designation,
+            ..
+        } = &state.descriptor;
+        let refused = InsertError::BadSignature { feed, first, end };
+        if !last.block.is_signed_by(device, &last.hash) {
+            let proven = state.fork.as_ref().and_then(|fork| {
+                let count = usize::try_from(fork.seq().checked_sub(first)?).ok()?;
+                let last = linked.get(count.checked_sub(1)?)?;
+                (last.hash == fork.prev()).then_some(count)
+            });
+            linked.truncate(proven.ok_or_else(|| refused.clone())?);
+        }
+        let keeps_all = *designation == Designation::Control;
+        for (link, next) in linked.iter().zip(linked.iter().skip(1)) {
+            let is_needed = keeps_all || !next.block.deps.is_empty();
+            if is_needed && !link.block.is_signed_by(device, &link.hash) {
+                return Err(refused);
+            }
         }
         Ok(linked)
     }

@@ -37,6 +37,15 @@ struct Later {
     body_bytes: u32,
 }
 
+/// Why a chain of headers cannot be shown to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsigned {
+    /// Nothing valid vouches for it.
+    Ended,
+    /// What vouches for it is too far behind.
+    TooLong,
+}
+
 impl SignedHeader {
     /// A header with its signature.
     pub const fn new(header: Header, signature: Signature) -> Self {
@@ -51,25 +60,26 @@ impl SignedHeader {
     pub(crate) fn collect(
         feed: &FeedDescriptor,
         mut chain: impl Iterator<Item = (Header, Option<Signature>)>,
-    ) -> Option<Self> {
+    ) -> Result<Self, Unsigned> {
         let valid = |header: &Header, signature: Option<Signature>| {
             signature.filter(|signature| header.verify(feed, signature).is_ok())
         };
-        let (header, signature) = chain.next()?;
+        let (header, signature) = chain.next().ok_or(Unsigned::Ended)?;
         let mut found = valid(&header, signature);
-        let mut rest = Vec::new();
+        let (mut rest, mut bytes) = (Vec::new(), 0);
         loop {
             if let Some(signature) = found {
-                return Some(Self {
+                return Ok(Self {
                     header,
                     rest,
                     signature,
                 });
             }
-            if rest.len() >= Run::BLOCKS_MAX {
-                return None;
+            let (later, signature) = chain.next().ok_or(Unsigned::Ended)?;
+            bytes += later.bytes();
+            if rest.len() >= Run::BLOCKS_MAX || bytes > Run::HEADER_BYTES_MAX {
+                return Err(Unsigned::TooLong);
             }
-            let (later, signature) = chain.next()?;
             found = valid(&later, signature);
             rest.push(Later {
                 lamport: later.lamport,

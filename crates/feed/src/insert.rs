@@ -6,6 +6,7 @@ use dxos_keys::{BlockHash, FeedId};
 
 use crate::block::GENESIS;
 use crate::check::{Linked, Position};
+use crate::fork::Unsigned;
 use crate::waiting::Held;
 use crate::{
     Accepted, Block, BlockIndex, Dag, FeedState, ForkProof, IndexError, InsertError, Inserted,
@@ -299,7 +300,10 @@ impl Dag {
         let mut proven = state.fork.iter().flat_map(ForkProof::chain);
         let ours = std::iter::from_fn(|| {
             let seq = places.next()?;
+            let is_cut = (state.fork.as_ref()).is_some_and(|fork| fork.seq() <= seq);
             let found = match seq.checked_sub(state.length) {
+                // A snapshot may stand for blocks behind the fork.
+                _ if is_cut => None,
                 None => index.block(&feed, seq).unwrap_or_else(|error| {
                     failed = Some(error);
                     None
@@ -321,14 +325,20 @@ impl Dag {
         if let Some(error) = failed {
             return Err(error.into());
         }
-        ours.zip(SignedHeader::collect(&state.descriptor, others))
+        let others = SignedHeader::collect(&state.descriptor, others);
+        if [ours.as_ref().err(), others.as_ref().err()].contains(&Some(&Unsigned::TooLong)) {
+            // Only its writer can bring that about; the feed was cut before.
+            return Ok(InsertError::Forked { feed });
+        }
+        (ours.ok().zip(others.ok()))
             .and_then(|(one, other)| ForkProof::new(state.descriptor, one, other).ok())
             .map(|proof| InsertError::Fork(Box::new(proof)))
             .ok_or_else(|| IndexError(format!("block {seq} of feed {feed} is lost")).into())
     }
 }
 
-/// How many of the first `count` blocks, which stand at `first` of the feed, end with one whose own signature is valid, or that stands right before a proven fork.
+/// How many of the first `count` blocks, which stand at `first` of the feed, end with one whose
+/// own signature is valid, or that stands right before a proven fork.
 fn signed_prefix(
     state: &FeedState,
     first: u64,

@@ -29,8 +29,8 @@ impl Run {
     /// [`Run::BLOCKS_MAX`] it keeps every [`crate::ForkProof`] below 1 MiB.
     pub const HEADER_BYTES_MAX: usize = 344 * 1024;
 
-    /// Leaves out the signatures that nobody needs when the last block is signed. Those of
-    /// [anchors](Block::is_anchor) stay.
+    /// Leaves out the signatures that nobody needs when the last block of a run of a data feed
+    /// is signed. Those of [anchors](Block::is_anchor) stay.
     ///
     /// So do those right before a block that names other feeds. Blocks that one signature vouches
     /// for are accepted together; were what the later ones name needed for the first ones, two

@@ -9,7 +9,7 @@ use zeroize::{Zeroize, Zeroizing};
 pub enum HashDomain {
     /// The checksum of an archive of a space.
     Archive,
-    /// A block: header and signature.
+    /// A block: its header. What its device signs.
     Block,
     /// A block's body.
     Body,
@@ -23,7 +23,7 @@ pub enum HashDomain {
     ForeignKey,
     /// An ephemeral message, to sign it.
     Gossip,
-    /// A block's header, to sign it.
+    /// What of a block's header is known before its body: what the body is sealed for.
     Header,
     /// The nonce of a sealed body.
     Nonce,

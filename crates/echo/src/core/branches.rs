@@ -306,8 +306,12 @@ impl Space {
         };
         let mut before = prev;
         for (seq, (hash, block)) in (first..).zip(&branch) {
-            self.keep_branch(feed, (seq, before, *hash), block, outcome)
-                .map_err(|error| stopped(&error))?;
+            // What is here may have a signature that this one has not.
+            let known = index.branch_record(&feed, Place { seq, hash: *hash });
+            if known.map_err(|error| failed(&error))?.is_none() {
+                self.keep_branch(feed, (seq, before, *hash), block, outcome)
+                    .map_err(|error| stopped(&error))?;
+            }
             before = *hash;
         }
         let hashes: Vec<_> = branch.iter().map(|(hash, _)| *hash).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dxos_feed::{Block, BlockIndex, Dag, Designation, FeedDescriptor, IndexError, Run};
+use dxos_feed::{Block, BlockIndex, Dag, Designation, FeedDescriptor, ForkProof, IndexError, Run};
 use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::replicate::{Message, Place, SessionError};
 use dxos_wire::limits::{RUN_BLOCKS_MAX, RUN_BYTES_MAX};
@@ -129,6 +129,8 @@ fn take_run(
         designation,
         ..
     } = state.descriptor;
+    // A proof vouches for what is before its fork.
+    let proven = state.fork.as_ref().map(ForkProof::prev);
     let mut bytes = 0;
     let mut hashes = Vec::new();
     // Of so many blocks it is known that none has a valid signature.
@@ -144,7 +146,9 @@ fn take_run(
                 let mut ends = (unsigned..run.blocks.len()).rev();
                 let signed = ends.find(|at| {
                     let found = run.blocks.get(*at).zip(hashes.get(*at));
-                    found.is_some_and(|(block, hash)| block.is_signed_by(&device, hash))
+                    found.is_some_and(|(block, hash)| {
+                        proven == Some(*hash) || block.is_signed_by(&device, hash)
+                    })
                 });
                 if let Some(last) = signed {
                     run.blocks.truncate(last + 1);

@@ -236,8 +236,8 @@ impl Space {
             .transpose()?;
         let tail = Tail::open(record.number, store).map_err(|error| store_failed(&error))?;
         let mut opened = Self::new(record, authority, dag, membership);
-        let blocks = opened.blocks(store);
-        opened.vouching = Vouching::open(&opened.dag, opened.device(), &blocks)?;
+        opened.vouching = Vouching::open(&opened.dag, opened.device(), store)
+            .map_err(|error| store_failed(&error))?;
         opened.tally = tally.unwrap_or_default();
         opened.stored_tally = tally;
         let version = store

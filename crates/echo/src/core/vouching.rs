@@ -10,12 +10,11 @@
 
 use std::collections::BTreeMap;
 
-use dxos_feed::{Block, BlockIndex as _, Dag, Designation};
+use dxos_feed::{Block, Dag, Designation};
 use dxos_keys::{BlockHash, DeviceKey, FeedId, Signer};
-use dxos_protocol::echo::EchoError;
-use dxos_store::Batch;
+use dxos_store::{Batch, Read, StoreError};
 
-use super::layout::{self, StoredBlocks};
+use super::layout;
 use super::space::Space;
 
 /// The last block of a feed.
@@ -40,12 +39,9 @@ impl Head {
 pub(super) struct Vouching(BTreeMap<FeedId, Head>);
 
 impl Vouching {
-    /// Looks how the feeds of a device end.
-    pub(super) fn open(
-        dag: &Dag,
-        device: DeviceKey,
-        blocks: &StoredBlocks<'_>,
-    ) -> Result<Self, EchoError> {
+    /// Looks how the feeds of a device end. A row that is damaged or another block than the feed
+    /// ends with is left to the doctor.
+    pub(super) fn open(dag: &Dag, device: DeviceKey, store: &dyn Read) -> Result<Self, StoreError> {
         let mut open = BTreeMap::new();
         for (feed, state) in dag.feeds() {
             let Some(seq) = state.length.checked_sub(1) else {
@@ -55,11 +51,11 @@ impl Vouching {
             if descriptor.device != device || descriptor.designation != Designation::Data {
                 continue;
             }
-            let block = blocks.block(feed, seq).map_err(|error| EchoError::Store {
-                reason: error.to_string(),
-            })?;
-            if let Some(block) = block.filter(|block| block.signature.is_none()) {
-                let hash = state.head;
+            let row = store.get(layout::BLOCKS, &layout::block_key(feed, seq))?;
+            if let Some((hash, block)) = row.as_ref().and_then(layout::split_block)
+                && hash == state.head
+                && block.signature.is_none()
+            {
                 open.insert(*feed, Head { seq, hash, block });
             }
         }

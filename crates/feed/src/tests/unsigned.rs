@@ -1,5 +1,7 @@
 //! Blocks without signatures of their own, for which a later one vouches.
 
+use dxos_keys::Signature;
+
 use super::support::*;
 use crate::*;
 
@@ -110,4 +112,68 @@ fn feeds_without_most_signatures_do_not_wait_for_each_other() {
         assert_eq!(other.dag.timeframe(), source.dag.timeframe());
     }
     assert_eq!(left_out, 2 * 20);
+}
+
+/// Blocks of two feeds that name each other, in turn.
+fn in_turn(all: &[Writer]) -> Replica {
+    let mut source = Replica::new(all);
+    for round in 0..3_u8 {
+        source.append(&all[0], &[round]);
+        source.append(&all[1], &[round]);
+    }
+    source
+}
+
+#[test]
+fn a_relay_cannot_make_feeds_wait_for_each_other() {
+    let all = writers(2);
+    let source = in_turn(&all);
+    for signature in [None, Some(Signature::from_bytes([1; 64]))] {
+        let mut altered = source.all(&all[0]);
+        altered.blocks[0].signature = signature;
+        let mut receiver = Replica::new(&all);
+        let refused = receiver.insert(altered).unwrap_err();
+        assert!(matches!(refused, InsertError::BadSignature { .. }) && refused.is_offence());
+        assert_eq!(receiver.dag.waiting_blocks(), 0);
+        // What others send is taken in as if nothing had happened.
+        for writer in &all {
+            receiver.insert(source.all(writer)).unwrap();
+        }
+        assert_eq!(receiver.dag.timeframe(), source.dag.timeframe());
+    }
+}
+
+#[test]
+fn control_feeds_are_signed_throughout() {
+    let mut all = writers(1);
+    all[0].descriptor = FeedDescriptor {
+        designation: Designation::Control,
+        ..all[0].descriptor
+    };
+    all[0].feed = all[0].descriptor.id();
+    let source = written(&all, &[(b"0", true), (b"1", true)]);
+    let mut altered = source.all(&all[0]);
+    altered.blocks[0].signature = None;
+    let mut receiver = Replica::new(&all);
+    assert!(receiver.insert(altered).unwrap_err().is_offence());
+    assert_eq!(receiver.insert(source.all(&all[0])).unwrap().accepted, 2);
+}
+
+#[test]
+fn what_stands_before_a_fork_is_taken_from_a_run_that_ends_behind_it() {
+    let all = writers(1);
+    let (trunk, tip) = all[0].chain(&START, &[b"0", b"1"], |_| false);
+    let (one, _) = all[0].chain(&tip, &[b"2a", b"3a"], |number| number == 1);
+    let (other, _) = all[0].chain(&tip, &[b"2b"], |_| true);
+    let mut left = Replica::new(&all);
+    left.insert(run(&all[0], 0, &[trunk.clone(), one.clone()].concat()))
+        .unwrap();
+    let Err(InsertError::Fork(proof)) = left.insert(run(&all[0], 2, &other)) else {
+        panic!("a fork")
+    };
+    let mut right = Replica::new(&all);
+    right.cut(&proof);
+    // What vouched for the run is not there any more, only the proof is.
+    let rest = [trunk, one[..1].to_vec()].concat();
+    assert_eq!(right.insert(run(&all[0], 0, &rest)).unwrap().accepted, 2);
 }
