@@ -20,13 +20,12 @@ enum Stop {
 }
 
 impl Dag {
-    /// Takes in a run: verifies all of it with one signature, skips what is known, and passes
-    /// every block that can be accepted now to `accept`, in causal order, together with blocks
+    /// Takes in a run: verifies all of it with one signature, and those that it must not do
+    /// without ([`Run::leave_out_signatures`]), skips what is known, and passes every block that can be accepted now to `accept`, in causal order, together with blocks
     /// of other feeds that waited for it. The caller stores them, then calls [`Dag::stored`].
     ///
     /// Blocks are accepted up to one whose own signature is valid, so that every replica can
-    /// show each block that it has to others, and prove it. A writer that puts rubbish in the
-    /// place of signatures only makes its own blocks wait.
+    /// show each block that it has to others, and prove it.
     ///
     /// # Errors
     ///
@@ -246,8 +245,7 @@ impl Dag {
     }
 
     /// How many leading blocks of a run that was read from the store others can verify: up to
-    /// the last one whose own signature is valid, which for an honest writer is all of them. One
-    /// signature is verified then. When it is 0, read more blocks at once: within
+    /// the last one whose own signature is valid. When it is 0, read more blocks at once: within
     /// [`Run::BLOCKS_MAX`] there is a valid signature.
     ///
     /// # Errors
