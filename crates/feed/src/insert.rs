@@ -21,8 +21,9 @@ enum Stop {
 
 impl Dag {
     /// Takes in a run: verifies all of it with one signature, and those that it must not do
-    /// without ([`Run::leave_out_signatures`]), skips what is known, and passes every block that can be accepted now to `accept`, in causal order, together with blocks
-    /// of other feeds that waited for it. The caller stores them, then calls [`Dag::stored`].
+    /// without ([`Run::leave_out_signatures`]), skips what is known, and passes every block that
+    /// can be accepted now to `accept`, in causal order, together with blocks of other feeds that
+    /// waited for it. The caller stores them, then calls [`Dag::stored`].
     ///
     /// Blocks are accepted up to one whose own signature is valid, so that every replica can
     /// show each block that it has to others, and prove it.
