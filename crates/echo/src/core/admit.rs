@@ -1,13 +1,16 @@
 //! Admissions: what makes an identity a member, and what it needs to take part.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use dxos_credentials::{Assertion, Credential, DeviceChain, LinkKind, Profile, Right, Role, Seen};
-use dxos_feed::{Designation, FeedLimits, Run, Timeframe};
-use dxos_keys::InvitationId;
+use dxos_feed::{Block, Designation, FeedDescriptor, Run, Timeframe};
+use dxos_keys::{BlockHash, FeedId, InvitationId};
 use dxos_protocol::echo::{AdmissionTicket, EchoError};
 use dxos_store::Read;
 use dxos_wire::limits::{RUN_BLOCKS_MAX, RUN_BYTES_MAX, TICKET_BYTES_MAX};
 use rand_core::CryptoRng;
 
+use super::layout;
 use super::serve::Blocks;
 use super::space::{Outcome, Space};
 
@@ -106,15 +109,15 @@ impl Space {
         store: &dyn Read,
         pending: &Outcome,
     ) -> Result<AdmissionTicket, EchoError> {
-        let ticket = self.control_blocks(store, pending, None)?;
-        let runs = ticket.control.iter().flat_map(|(_, runs)| runs);
-        if runs.map(Run::bytes).sum::<usize>() <= TICKET_BYTES_MAX {
-            return Ok(ticket);
-        }
-        // With the space's key alone peers are asked for the rest.
+        let blocks = self.control_blocks(store, pending, None)?;
+        let runs = blocks.signed.iter().flat_map(|(_, runs)| runs);
+        let fits = runs.map(Run::bytes).sum::<usize>() <= TICKET_BYTES_MAX;
+        // With the space's key alone peers are asked for the rest, and for what belongs to forks:
+        // their proofs, and cut branches on which others built.
+        let is_whole = fits && blocks.proven.is_empty() && blocks.has_causes;
         Ok(AdmissionTicket {
-            space: ticket.space,
-            control: Vec::new(),
+            space: self.key(),
+            control: if is_whole { blocks.signed } else { Vec::new() },
         })
     }
 
@@ -124,12 +127,13 @@ impl Space {
         store: &dyn Read,
         pending: &Outcome,
         within: Option<&Timeframe>,
-    ) -> Result<AdmissionTicket, EchoError> {
+    ) -> Result<ControlBlocks, EchoError> {
         let failed = |error: dxos_feed::IndexError| EchoError::Store {
             reason: error.to_string(),
         };
         let blocks = self.blocks(store);
-        let mut all = Vec::new();
+        let mut all = ControlBlocks::default();
+        let (mut hashes, mut deps) = (BTreeMap::new(), BTreeSet::new());
         for (feed, state) in self.dag.feeds() {
             let known = within.map_or(u64::MAX, |past| past.get(feed));
             let length = state.length.min(known);
@@ -138,60 +142,107 @@ impl Space {
             }
             let mut found = Vec::new();
             blocks
-                .visit(feed, 0, &mut |_, block| {
+                .visit(feed, 0, &mut |hash, block| {
                     if found.len() as u64 == length {
                         return false;
                     }
-                    found.push(block);
+                    found.push((hash, block));
                     true
                 })
                 .map_err(failed)?;
             found.extend(pending_blocks(pending, feed, found.len() as u64));
             found.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-            all.push((state.descriptor, into_runs(*feed, found)));
+            for (seq, (hash, block)) in (0..).zip(&found) {
+                hashes.insert((*feed, seq), *hash);
+                deps.extend(block.deps.iter().map(|dep| (dep.feed, dep.seq, dep.hash)));
+            }
+            let (signed, rest) = into_runs(&state.descriptor, found);
+            all.signed.push((state.descriptor, signed));
+            all.proven.extend(rest);
         }
-        Ok(AdmissionTicket {
-            space: self.key(),
-            control: all,
-        })
+        let is_here = |(feed, seq, hash)| hashes.get(&(feed, seq)) == Some(&hash);
+        all.has_causes = deps.into_iter().all(is_here);
+        Ok(all)
     }
 }
 
-/// Blocks of `feed` from `from` on that a batch is about to store.
-fn pending_blocks(pending: &Outcome, feed: &dxos_keys::FeedId, from: u64) -> Vec<dxos_feed::Block> {
+/// Control blocks that are given away.
+#[derive(Debug, Default)]
+pub(super) struct ControlBlocks {
+    /// In runs that end with a valid signature.
+    pub(super) signed: Vec<(FeedDescriptor, Vec<Run>)>,
+    /// Behind these: what only the proof of a fork vouches for.
+    pub(super) proven: Vec<Run>,
+    /// Whether all blocks are among them that they depend on.
+    has_causes: bool,
+}
+
+/// Blocks of `feed` from `from` on that a batch is about to store, with their hashes.
+fn pending_blocks(pending: &Outcome, feed: &FeedId, from: u64) -> Vec<(BlockHash, Block)> {
     let mut found = Vec::new();
     for write in &pending.batch {
-        let next = super::layout::block_key(feed, from + found.len() as u64);
-        if write.keyspace == super::layout::BLOCKS
+        let next = layout::block_key(feed, from + found.len() as u64);
+        if write.keyspace == layout::BLOCKS
             && write.key == next[..]
             && let Some(value) = &write.value
         {
-            let block = value.slice(32.min(value.len())..);
-            found.extend(dxos_feed::Block::decode(&block, &FeedLimits::default()).ok());
+            found.extend(layout::split_block(value));
         }
     }
     found
 }
 
-fn into_runs(feed: dxos_keys::FeedId, blocks: Vec<dxos_feed::Block>) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let mut bytes = 0;
-    for (seq, block) in (0..).zip(blocks) {
-        let size = block.encoded_bytes();
-        match runs.last_mut() {
-            Some(run) if bytes + size <= RUN_BYTES_MAX && run.blocks.len() < RUN_BLOCKS_MAX => {
-                bytes += size;
-                run.blocks.push(block);
-            }
-            _ => {
-                bytes = size;
-                runs.push(Run {
-                    feed,
-                    first: seq,
-                    blocks: vec![block],
-                });
-            }
-        }
+/// All blocks of a feed as runs that end with a valid signature: who left signatures out, or put
+/// rubbish there, does not make us give away what others must refuse. What has none behind it
+/// comes last.
+fn into_runs(
+    descriptor: &FeedDescriptor,
+    blocks: Vec<(BlockHash, Block)>,
+) -> (Vec<Run>, Option<Run>) {
+    let feed = descriptor.id();
+    let mut ends = Vec::new();
+    while let Some(end) = signed_end(descriptor, ends.last().copied().unwrap_or(0), &blocks) {
+        ends.push(end);
     }
-    runs
+    let mut blocks = blocks.into_iter().map(|(_, block)| block);
+    let mut first = 0;
+    let mut runs = Vec::with_capacity(ends.len());
+    for end in ends {
+        runs.push(Run {
+            feed,
+            first: first as u64,
+            blocks: blocks.by_ref().take(end - first).collect(),
+        });
+        first = end;
+    }
+    let rest = Run {
+        feed,
+        first: first as u64,
+        blocks: blocks.collect(),
+    };
+    (runs, (!rest.blocks.is_empty()).then_some(rest))
+}
+
+/// Where a run of all `blocks` of a feed ends that begins at `first`: behind the last one with a
+/// valid signature of those that fit, or else behind the next one.
+fn signed_end(
+    descriptor: &FeedDescriptor,
+    first: usize,
+    blocks: &[(BlockHash, Block)],
+) -> Option<usize> {
+    let is_signed = |at: &usize| {
+        let found = blocks.get(*at);
+        found.is_some_and(|(hash, block)| block.is_signed_by(&descriptor.device, hash))
+    };
+    let mut bytes = 0;
+    let rest = blocks.iter().skip(first).take(RUN_BLOCKS_MAX);
+    let fit = rest.take_while(|(_, block)| {
+        let is_first = bytes == 0;
+        bytes += block.encoded_bytes();
+        is_first || bytes <= RUN_BYTES_MAX
+    });
+    let full = first + fit.count();
+    let fitting = (first..full).rev().find(is_signed);
+    let last = fitting.or_else(|| (full..blocks.len()).find(is_signed))?;
+    Some(last + 1)
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dxos_document::Object;
 use dxos_feed::{Designation, FeedDescriptor, FeedState, InsertError, Run, Timeframe};
 use dxos_keys::{ContentKey, ContentKeyId, FeedId, ObjectId, SealedKey, StateHash};
-use dxos_protocol::echo::{EchoError, Manifest, RestoreBlocks};
+use dxos_protocol::echo::{AdmissionTicket, EchoError, Manifest, RestoreBlocks};
 use dxos_protocol::replicate::Message;
 use dxos_store::{Batch, Read};
 use rand_core::CryptoRng;
@@ -45,18 +45,28 @@ impl Space {
         let base = base.filter(|_| !self.sync.starts().is_empty());
         let feeds = self.dag.feeds();
         let data = feeds.filter(|(_, state)| state.descriptor.designation == Designation::Data);
+        let mut data = Timeframe {
+            dots: data.map(|(feed, state)| (*feed, state.length)).collect(),
+        };
+        let mut begin = base.map(Base::timeframe).unwrap_or_default();
+        let control = self.control_blocks(store, &Outcome::default(), None)?;
+        for run in &control.proven {
+            data.dots.insert(run.feed, run.end());
+            begin.dots.insert(run.feed, run.first);
+        }
         Ok(Manifest {
-            control: self.control_blocks(store, &Outcome::default(), None)?,
+            control: AdmissionTicket {
+                space: self.key(),
+                control: control.signed,
+            },
             proofs: self
                 .dag
                 .feeds()
                 .filter_map(|(_, state)| state.fork.clone())
                 .collect(),
             keys: self.keys.values().cloned().collect(),
-            data: Timeframe {
-                dots: data.map(|(feed, state)| (*feed, state.length)).collect(),
-            },
-            begin: base.map(Base::timeframe).unwrap_or_default(),
+            data,
+            begin,
             parts: base.map(Base::parts).unwrap_or_default(),
         })
     }

@@ -182,8 +182,12 @@ impl Space {
         let dismissal = self.membership.dismissal(identity, device)?;
         let mut past = dismissal.past.clone();
         past.dots.insert(dismissal.feed, dismissal.seq + 1);
-        let admission = self.control_blocks(store, &Outcome::default(), Some(&past));
-        self.encode_evidence(Some(admission.ok()?)).ok()
+        let blocks = self.control_blocks(store, &Outcome::default(), Some(&past));
+        let admission = AdmissionTicket {
+            space: self.key(),
+            control: blocks.ok()?.signed,
+        };
+        self.encode_evidence(Some(admission)).ok()
     }
 
     /// Takes in the control blocks by which a device says it was admitted. It has proven that it

@@ -36,6 +36,7 @@ mod owed;
 mod pace;
 mod passed;
 mod past;
+mod proofs;
 mod purge;
 mod query;
 mod queue;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dxos_credentials::{Assertion, Credential, Issuer};
-use dxos_feed::{Designation, FeedDescriptor, ForkProof, InsertError, Inserted, Run};
+use dxos_feed::{Designation, FeedDescriptor, InsertError, Inserted, Run};
 use dxos_keys::{DeviceKey, FeedId, IdentityKey};
 use dxos_protocol::echo::{AdmissionTicket, EchoError};
 use dxos_protocol::replicate::{FeedHead, Message, Produced, SessionError, SessionId};
@@ -15,8 +15,6 @@ use super::layout;
 use super::space::{Outcome, Space};
 use super::sync::{Effects, failed};
 
-/// Proofs about devices that are not known that are kept.
-const PARKED_MAX: usize = 64;
 /// Feeds of one identity that are taken in though it, or the device, is no member any more.
 const FEEDS_OF_DEPARTED_MAX: usize = 256;
 /// Feeds, of all of them together, of identities that never were members by what is known here,
@@ -235,8 +233,7 @@ impl Space {
         }
     }
 
-    /// After members or devices have changed: feeds that were not welcome are asked for again,
-    /// and proofs about devices that were not known take effect.
+    /// After members or devices have changed: feeds that were not welcome are asked for again.
     pub(super) fn settle_members(
         &mut self,
         now_ms: u64,
@@ -247,19 +244,14 @@ impl Space {
             return Ok(());
         }
         self.sync.unblock();
+        let membership = &self.membership;
+        self.sync
+            .ask_left_proofs(&|device| membership.authority_of(device).is_some());
         self.choose_epoch(store)?;
         self.duties.look_again();
         self.dismiss_strangers(now_ms);
         outcome.effects.members_changed = true;
         outcome.effects.wake.extend(self.sessions());
-        for (feed, proof) in std::mem::take(&mut self.parked) {
-            let device = &proof.descriptor().device;
-            if self.membership.authority_of(device).is_none() {
-                self.parked.insert(feed, proof);
-            } else if self.dag.register(*proof.descriptor()).is_ok() {
-                self.cut(&proof, store, outcome)?;
-            }
-        }
         Ok(())
     }
 
@@ -291,6 +283,7 @@ impl Space {
         if self.dag.feed(&feed).is_none() && !self.register_for(session, &run)? {
             return Ok(());
         }
+        let end = run.end();
         let (grown, result) = self.insert(run, store, outcome);
         let needed = self.dag.next_needed(&feed);
         self.sync.arrived(feed, needed, now_ms);
@@ -303,6 +296,9 @@ impl Space {
             Err(InsertError::Forked { .. }) => {
                 self.sync.send_proof(session, feed);
                 Ok(())
+            }
+            Err(error @ InsertError::BadSignature { .. }) => {
+                self.receive_unsigned(session, (feed, end), &error)
             }
             Err(InsertError::Gap { .. } | InsertError::WaitingFull) => {
                 self.sync.ask_again(&feed);
@@ -447,54 +443,6 @@ impl Space {
         }
         self.grafts.grown();
         Ok(grown)
-    }
-
-    fn receive_proof(
-        &mut self,
-        session: SessionId,
-        proof: &ForkProof,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<(), SessionError> {
-        if proof.verify().is_err() || proof.descriptor().space != self.key() {
-            return self.sync.offence(session, "a proof that proves nothing");
-        }
-        self.take_proof(proof, store, outcome)
-            .map_err(|error| stopped(&error))
-    }
-
-    /// Takes in a proof of an archive.
-    pub(super) fn restore_proof(
-        &mut self,
-        proof: &ForkProof,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<Result<(), EchoError>, EchoError> {
-        if proof.verify().is_err() || proof.descriptor().space != self.key() {
-            let reason = "it holds a proof of a fork that proves nothing".to_owned();
-            return Ok(Err(EchoError::BadArchive { reason }));
-        }
-        self.take_proof(proof, store, outcome).map(Ok)
-    }
-
-    fn take_proof(
-        &mut self,
-        proof: &ForkProof,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<(), EchoError> {
-        let authority = self.membership.authority_of(&proof.descriptor().device);
-        if authority.is_none() && self.dag.feed(&proof.feed()).is_none() {
-            // What admits the device may still be on its way.
-            if self.parked.len() < PARKED_MAX {
-                self.parked.insert(proof.feed(), proof.clone());
-            }
-            return Ok(());
-        }
-        if self.dag.register(*proof.descriptor()).is_err() {
-            return Ok(());
-        }
-        self.cut(proof, store, outcome)
     }
 }
 

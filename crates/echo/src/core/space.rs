@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dxos_credentials::{Credential, DeviceChain, Membership, Right, Role};
 use dxos_document::{Move, Object};
-use dxos_feed::{Dag, Designation, FeedDescriptor, FeedLimits, FeedState, ForkProof, Timeframe};
+use dxos_feed::{Dag, Designation, FeedDescriptor, FeedLimits, FeedState, Timeframe};
 use dxos_keys::{
     ContentKey, ContentKeyId, DeviceKey, FeedId, IdentityKey, ObjectId, SpaceKey, Topic,
 };
@@ -74,8 +74,6 @@ pub(crate) struct Space {
     pub(super) let_in: BTreeMap<DeviceKey, DeviceChain>,
     /// Whom cut branches admitted.
     pub(super) admitted_on_branches: BTreeSet<IdentityKey>,
-    /// Proofs about feeds of devices that are not known here yet.
-    pub(super) parked: BTreeMap<FeedId, ForkProof>,
     /// Members or devices have changed since this was looked at.
     pub(super) members_changed: bool,
     pub(super) cache: Cache,
@@ -163,7 +161,6 @@ impl Space {
             presented: None,
             let_in: BTreeMap::new(),
             admitted_on_branches: BTreeSet::new(),
-            parked: BTreeMap::new(),
             members_changed: false,
             cache: Cache::default(),
             quiet: Quiet::default(),

@@ -6,6 +6,7 @@
 
 mod parts;
 mod produce;
+mod proofs;
 mod search;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -17,6 +18,7 @@ use dxos_wire::limits::{FEEDS_MAX, FEEDS_PER_MESSAGE_MAX, OFFENCES_MAX};
 
 pub(super) use self::parts::Fetch;
 use self::produce::end_of;
+use self::proofs::LeftProof;
 use self::search::{Search, hash_at};
 use super::asked::{Asked, Wanted};
 
@@ -102,6 +104,8 @@ struct PeerFeed {
     shown: u64,
     /// How many blocks the peer has, counting those that we sent.
     known: u64,
+    /// The proof of a fork that the peer showed and that was not taken in.
+    left_proof: Option<LeftProof>,
 }
 
 /// Blocks `next..until` are to be sent.
@@ -259,9 +263,20 @@ impl Sync {
             let before = state.peer.get(&feed);
             let known = before.map_or(0, |peer| peer.known).max(head.length);
             let shown = before.map_or(0, |peer| peer.shown).max(head.length);
-            state.peer.insert(feed, PeerFeed { head, shown, known });
+            let left_proof = before.and_then(|peer| peer.left_proof);
+            let named = PeerFeed {
+                head,
+                shown,
+                known,
+                left_proof,
+            };
+            state.peer.insert(feed, named);
             // Below a floor there is nothing to find: it is settled.
             let settled = dag.feed(&feed).map_or(0, FeedState::floor_length);
+            if end_of(&feed, dag).max(settled) < head.length {
+                // It does not know that the feed was forked.
+                state.proofs.insert(feed);
+            }
             if head.length > settled
                 && hash_at(dag, index, &feed, head.length - 1)?
                     .is_some_and(|hash| hash != head.head)
@@ -303,6 +318,10 @@ impl Sync {
             let Some(own) = dag.feed(&feed) else { continue };
             if state.is_denied(own) {
                 continue;
+            }
+            if own.fork.is_some() {
+                // It may vouch for the last blocks, and what came of it before may not be known.
+                state.proofs.insert(feed);
             }
             let until = until.min(own.length);
             if from >= until {
@@ -402,13 +421,6 @@ impl Sync {
     /// Members have changed: feeds that were not welcome may be now.
     pub(crate) fn unblock(&mut self) {
         self.blocked.clear();
-    }
-
-    /// Sends a peer the proof that a feed was forked.
-    pub(crate) fn send_proof(&mut self, session: SessionId, feed: FeedId) {
-        if let Some(state) = self.sessions.get_mut(&session) {
-            state.proofs.insert(feed);
-        }
     }
 
     /// Gives up on peers that were asked and stay silent. Returns whom to wake.

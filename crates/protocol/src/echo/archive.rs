@@ -17,15 +17,16 @@ pub struct GetManifest {
 /// What a space consists of, but for its data blocks and objects, which are read in parts.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// All control blocks, of any size.
+    /// All control blocks that signatures of control blocks vouch for, of any size.
     pub control: AdmissionTicket,
     /// Proofs of the forks that are known.
     pub proofs: Vec<ForkProof>,
     /// The content keys that are here.
     pub keys: Vec<ContentKey>,
-    /// How many blocks of each data feed are here.
+    /// How many blocks of each data feed are here, and of each control feed whose last ones only
+    /// the proof of a fork vouches for.
     pub data: Timeframe,
-    /// Where they begin: an epoch stands for those before.
+    /// Where they begin: an epoch, or [`Manifest::control`], has those before.
     pub begin: Timeframe,
     /// The parts of its snapshot, its list first.
     pub parts: Vec<StateHash>,

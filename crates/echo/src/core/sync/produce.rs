@@ -7,6 +7,7 @@ use dxos_keys::FeedId;
 use dxos_protocol::replicate::{FeedHead, Message, Produced, Range, SessionError, SessionId};
 use dxos_wire::limits::FEEDS_PER_MESSAGE_MAX;
 
+use super::proofs::LeftProof;
 use super::{Fetch, Request, Session, Sync};
 use crate::core::serve::{Blocks, serve};
 
@@ -127,9 +128,24 @@ impl Session {
         messages: &mut Vec<Message>,
     ) {
         let mut ranges = Vec::new();
-        for (feed, peer) in &self.peer {
+        for (feed, peer) in &mut self.peer {
             let from = dag.next_needed(feed);
             let until = peer.shown.min(end_of(feed, dag));
+            // The question brings the proof, also when nothing is missing.
+            let lacks_proof = match peer.left_proof {
+                Some(LeftProof::Due) => true,
+                Some(LeftProof::Left) => dag.feed(feed).is_some(),
+                Some(LeftProof::Asked) | None => false,
+            };
+            if lacks_proof && ranges.len() < FEEDS_PER_MESSAGE_MAX {
+                peer.left_proof = Some(LeftProof::Asked);
+                ranges.push(Range {
+                    feed: *feed,
+                    from,
+                    until: from,
+                    prev: dag.head_needed(feed),
+                });
+            }
             if until <= from
                 || requested.contains_key(feed)
                 || blocked.contains(feed)

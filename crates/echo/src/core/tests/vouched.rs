@@ -4,6 +4,7 @@ use bytes::Bytes;
 use dxos_credentials::Role;
 use dxos_feed::{Block, Header, Run};
 use dxos_keys::{BlockHash, FeedId, Signature};
+use dxos_protocol::halo::Authority;
 use dxos_protocol::replicate::Message;
 
 use super::{Net, authority, task};
@@ -11,8 +12,25 @@ use super::{Net, authority, task};
 /// A block behind another one of a feed, signed or with rubbish for a signature, and its hash.
 fn block(
     feed: FeedId,
-    (seq, prev, lamport): (u64, BlockHash, u64),
+    place: (u64, BlockHash, u64),
     time_ms: u64,
+    is_signed: bool,
+) -> (BlockHash, Block) {
+    block_of(
+        &authority(2),
+        feed,
+        place,
+        (time_ms, Bytes::new()),
+        is_signed,
+    )
+}
+
+/// The same with a body, of any writer.
+pub(super) fn block_of(
+    writer: &Authority,
+    feed: FeedId,
+    (seq, prev, lamport): (u64, BlockHash, u64),
+    (time_ms, body): (u64, Bytes),
     is_signed: bool,
 ) -> (BlockHash, Block) {
     let header = Header {
@@ -25,8 +43,7 @@ fn block(
         body_hash: dxos_keys::BodyHash::from_bytes([0; 32]),
         body_bytes: 0,
     };
-    let writer = authority(2);
-    let (hash, mut block) = header.sign(&*writer.signer, |_| Bytes::new());
+    let (hash, mut block) = header.sign(&*writer.signer, |_| body);
     if is_signed {
         return (hash, block);
     }
