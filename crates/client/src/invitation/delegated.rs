@@ -10,8 +10,9 @@ use dxos_protocol::echo::{ListDelegated, ListSpaces};
 use dxos_protocol::invitation::{Authentication, InvitationKind, InvitationType, Refusal};
 use tokio::sync::MutexGuard;
 
+use super::hosted::Hosted;
 use super::record::{HostProof, Record};
-use super::registry::{Hosted, Invitations};
+use super::registry::Invitations;
 
 /// How often all spaces are looked through at most: whoever asks for invitations that do not
 /// exist waits, and costs no more than that.

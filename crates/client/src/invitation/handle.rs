@@ -10,8 +10,9 @@ use dxos_protocol::invitation::{InvitationKind, InvitationType};
 use dxos_wire::limits::INVITATION_HOSTS_MAX;
 use tokio::sync::watch;
 
+use super::hosted::Hosted;
 use super::record::HostProof;
-use super::registry::{Hosted, Invitations};
+use super::registry::Invitations;
 use super::{
     HostAddress, Invitation, InvitationCode, InvitationError, InvitationOptions, InvitationProof,
     InvitationStatus,

@@ -3,19 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use dxos_credentials::{DeviceChain, LinkKind, Profile, Role as MemberRole};
-use dxos_keys::{DeviceKey, Domain, IdentityKey, InvitationId, Signature};
+use dxos_credentials::{DeviceChain, LinkKind, Profile};
+use dxos_keys::{DeviceKey, Domain, Signature};
 use dxos_protocol::echo::AdmissionTicket;
 use dxos_protocol::invitation::{
-    Authentication, GuestMessage, HostMessage, InvitationKind, Refusal, proof_message,
+    GuestMessage, HostMessage, InvitationKind, Refusal, proof_message,
 };
-use dxos_wire::limits::INVITATION_ATTEMPTS_MAX;
 use rand_core::CryptoRng;
-use serde::{Deserialize, Serialize};
 
-use super::InvitationCode;
 use super::device::{DeviceAdmission, NewDevice};
 use super::pake::{Agreement, Exchange, Role, Transcript};
+use super::terms::{Challenge, GuestKey, Terms, Usage};
 use super::ticket;
 
 /// Guests that may be at one invitation at once.
@@ -26,71 +24,6 @@ const USED_BY_MAX: usize = 256;
 /// One guest's connection to an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ExchangeId(pub(crate) u64);
-
-/// What is settled when an invitation is made.
-#[derive(Clone, Debug)]
-pub(crate) struct Terms {
-    pub(crate) id: InvitationId,
-    pub(crate) kind: InvitationKind,
-    /// What a guest may do in a space.
-    pub(crate) role: MemberRole,
-    /// Whether a guest reads what was written in the space before.
-    pub(crate) history: bool,
-    pub(crate) single_use: bool,
-    pub(crate) expires_ms: u64,
-    /// How long one guest may take, from connecting to being admitted.
-    pub(crate) patience_ms: u64,
-    pub(crate) challenge: Challenge,
-}
-
-/// What a guest has to prove.
-#[derive(Clone, Debug)]
-pub(crate) enum Challenge {
-    /// Nothing.
-    None,
-    /// That it was told the code.
-    Code(InvitationCode),
-    /// That it has the secret half of this key.
-    Key(DeviceKey),
-    /// That it is this identity.
-    Identity(IdentityKey),
-}
-
-impl Challenge {
-    pub(crate) const fn authentication(&self) -> Authentication {
-        match self {
-            Self::None => Authentication::None,
-            Self::Code(_) => Authentication::SharedSecret,
-            Self::Key(_) | Self::Identity(_) => Authentication::KnownPublicKey,
-        }
-    }
-}
-
-/// What became of an invitation so far: what has to outlive a restart.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Usage {
-    pub(crate) attempts_left: u8,
-    pub(crate) ended: Option<Refusal>,
-    /// Who used it, or is about to.
-    pub(crate) used_by: Vec<GuestKey>,
-}
-
-impl Default for Usage {
-    fn default() -> Self {
-        Self {
-            attempts_left: INVITATION_ATTEMPTS_MAX,
-            ended: None,
-            used_by: Vec::new(),
-        }
-    }
-}
-
-/// Who uses an invitation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum GuestKey {
-    Identity(IdentityKey),
-    Device(DeviceKey),
-}
 
 /// An invitation as its host keeps it.
 #[derive(Debug)]

@@ -10,7 +10,9 @@ use dxos_transport::{Connection, FrameReceiver, FrameSender, Stream};
 use tokio::sync::mpsc;
 
 use super::host::{Admission, Admitted, ExchangeId, Input};
-use super::registry::{Hosted, Invitations, Pending, stopped};
+use super::hosted::Hosted;
+use super::registry::{Invitations, stopped};
+use super::settling::Pending;
 use super::{BINDING_LABEL, STEP_TIMEOUT};
 
 impl Invitations {

@@ -4,21 +4,27 @@
 //! messages, time and admissions between them and the outside. [`registry`] has what this device
 //! hosts, [`record`] keeps it over a restart, [`delegated`] finds what other admins have made.
 
+mod arriving;
 mod code;
 mod delegated;
 mod device;
+mod flow;
 mod guest;
 mod handle;
 mod host;
+mod hosted;
 mod hosting;
 mod joining;
+mod making;
 mod open;
 mod options;
 mod pake;
 mod record;
 mod registry;
 mod seek;
+mod settling;
 mod status;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -29,8 +35,8 @@ use std::time::Duration;
 pub use code::{InvitationCode, InvitationKey};
 #[allow(unused_imports, reason = "who keeps the identity builds on it")]
 pub(crate) use device::{DeviceAdmission, DeviceAuthority, NewDevice};
+pub use flow::InvitationFlow;
 pub use handle::InvitationHost;
-pub use joining::InvitationFlow;
 pub(crate) use open::Listed;
 pub use open::{InvitationReport, InvitationWatch};
 pub use options::InvitationOptions;

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::delegated::Found;
 use super::handle::{code_of, text_of};
-use super::registry::Hosted;
+use super::hosted::Hosted;
 use super::{
     Invitation, InvitationCode, InvitationError, InvitationHost, InvitationState, InvitationStatus,
 };

@@ -12,7 +12,7 @@ use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Store, StoreE
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use super::host::{Challenge, Terms, Usage};
+use super::terms::{Challenge, Terms, Usage};
 use super::{InvitationCode, InvitationKey};
 
 /// Invitation → record.

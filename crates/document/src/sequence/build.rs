@@ -1,6 +1,7 @@
 //! A tree from all of its runs at once.
 
-use super::tree::{CHILDREN_MAX, Inner, Leaf, NIL, RUNS_MAX, TEXT_MAX, Tree, byte_of};
+use super::split::{CHILDREN_MAX, RUNS_MAX, TEXT_MAX};
+use super::tree::{Inner, Leaf, NIL, Tree, byte_of};
 use super::{Run, number};
 
 impl Tree {

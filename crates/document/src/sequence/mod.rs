@@ -22,6 +22,7 @@ mod integrate;
 mod local;
 mod parts;
 mod read;
+mod split;
 mod tree;
 pub(crate) mod written;
 

@@ -8,6 +8,7 @@ mod edit;
 mod editor;
 mod log;
 mod marks;
+mod sending;
 mod state;
 mod undo;
 mod units;
