@@ -3,6 +3,7 @@
 //! [`host`], [`guest`] and [`pake`] are pure state machines; [`hosting`] and [`joining`] move
 //! messages, time and admissions between them and the outside. [`registry`] has what this device
 //! hosts, [`record`] keeps it over a restart, [`delegated`] finds what other admins have made.
+//! [`flow`] is what a guest's user sees, [`arriving`] what follows an admission.
 
 mod arriving;
 mod code;
