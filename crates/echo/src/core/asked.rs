@@ -131,6 +131,10 @@ impl Sync {
         for (id, state) in &mut self.sessions {
             state.branches.retain(|(feed, until), asked| {
                 asked.tries += 1;
+                if asked.tries > 1 {
+                    // What came last may be of another branch of the same feed.
+                    asked.after = None;
+                }
                 asked.tries <= TRIES_MAX && !is_here(feed, *until)
             });
             if !state.branches.is_empty() {

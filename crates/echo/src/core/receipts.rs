@@ -49,6 +49,8 @@ pub(super) struct Receipts {
     said: Option<u64>,
     /// How often feeds were cut, or receipts taken back.
     cuts: u64,
+    /// What peers say of their own devices before anything makes these known here.
+    early: BTreeMap<SessionId, Receipt>,
     /// The peers that are known to have stored the withdrawal of this device.
     heard: BTreeSet<SessionId>,
     /// How often any of this changed.
@@ -109,6 +111,11 @@ fn key(number: SpaceNumber, device: &[u8]) -> Vec<u8> {
 }
 
 impl Receipts {
+    /// A session ended.
+    pub(super) fn closed(&mut self, session: SessionId) {
+        self.early.remove(&session);
+    }
+
     pub(super) fn open(number: SpaceNumber, store: &dyn Read) -> Result<Self, EchoError> {
         let mut opened = Self::default();
         let prefix = KeyRange::prefix(&key(number, b""));
@@ -300,6 +307,9 @@ impl Space {
             return self.sync.offence(session, "a receipt that is none");
         }
         if self.membership.authority_of(&receipt.device).is_none() {
+            if self.sync.device_of(session) == Some(receipt.device) {
+                self.receipts.early.insert(session, receipt);
+            }
             return Ok(());
         }
         let device = receipt.device;
@@ -339,6 +349,16 @@ impl Space {
             self.receipts.put(next);
         }
         Ok(())
+    }
+
+    /// Looks again at what devices said before they were known.
+    pub(super) fn receive_early_receipts(&mut self) {
+        for (session, receipt) in std::mem::take(&mut self.receipts.early) {
+            if self.sync.device_of(session) == Some(receipt.device) {
+                // It was verified before: there is nothing to accuse anybody of.
+                let _ = self.receive_receipt(session, receipt);
+            }
+        }
     }
 
     /// The receipts that are to be sent to a peer, about `bytes_max` bytes of them; and whether

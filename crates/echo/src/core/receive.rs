@@ -37,6 +37,7 @@ impl Space {
 
     /// Forgets a session.
     pub(crate) fn close_session(&mut self, session: SessionId) -> Effects {
+        self.receipts.closed(session);
         self.sync.close(session)
     }
 
@@ -247,6 +248,7 @@ impl Space {
         let membership = &self.membership;
         self.sync
             .ask_left_proofs(&|device| membership.authority_of(device).is_some());
+        self.receive_early_receipts();
         self.choose_epoch(store)?;
         self.duties.look_again();
         self.dismiss_strangers(now_ms);

@@ -277,6 +277,26 @@ fn what_was_signed_before_a_removal_does_not_count_after_a_new_admission() {
     assert!(net.status(1).is_complete(), "{:?}", net.status(1));
 }
 
+#[test]
+fn what_a_device_says_before_it_is_known_is_believed_later() {
+    let mut net = Net::of(7, &[Role::Editor]);
+    net.connect(0, 1);
+    net.settle();
+    // It forgets whom it admitted, and hears what that device has stored before it knows it again.
+    net.reopen(0, |disk| {
+        disk.crash(CrashPlan::power_loss(0));
+    });
+    net.write_again_now(0);
+    net.connect(0, 1);
+    net.receipts(1);
+    net.settle();
+    net.all_receipts();
+    for number in 0..2 {
+        let status = net.status(number);
+        assert!(status.is_complete(), "{number}: {status:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
