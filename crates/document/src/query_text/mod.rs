@@ -33,7 +33,8 @@
 //! `@created`, `@updated`, `@type`, `@parent`, `@tags` stand for what is known of an object besides its
 //! properties. A value is `true`, `false`, `null`, a number, a date (`2026-12-01`, in UTC, or
 //! `2026-12-01T10:30:00Z`), a text in double quotes as in JSON, a list or map as in JSON, or else
-//! a text as it stands. What stands in quotes before a sign is always a property, and so is every
+//! a text as it stands. A date is compared with timestamps only: where dates are kept as texts,
+//! as those of imported JSON and CSV are, it stands in quotes, `due<"2026-12-01"`. What stands in quotes before a sign is always a property, and so is every
 //! name before `=`: `"text":one` and `text=one` are conditions on a property `text`.
 
 mod parse;
