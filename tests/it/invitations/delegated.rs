@@ -1,5 +1,7 @@
 //! Invitations that any admin may host.
 
+use dxos_client::InvitationId;
+
 use super::*;
 
 /// Accepts a delegated invitation at one of its hosts and at no other.
@@ -11,6 +13,15 @@ async fn at_host(client: &Client, host: &Client, delegated: &InvitationHost) -> 
     }];
     invitation.invitation_type = InvitationType::Interactive;
     client.echo().accept_invitation(invitation).await.unwrap()
+}
+
+/// Waits until a member has heard of an invitation that it may host.
+async fn hosted(space: &Space, id: InvitationId) {
+    until(&[space], async || {
+        let open = space.invitations().await.unwrap();
+        open.iter().any(|open| open.id == id)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -28,14 +39,7 @@ async fn a_delegated_invitation_is_hosted_by_another_admin_while_its_maker_is_aw
         .await
         .unwrap();
     let (id, code) = (delegated.id(), delegated.auth_code().unwrap().to_owned());
-    until(&[&bobs], async || {
-        bobs.invitations()
-            .await
-            .unwrap()
-            .iter()
-            .any(|open| open.id == id)
-    })
-    .await;
+    hosted(&bobs, id).await;
     // Bob may show it too, code and all; Ann is gone.
     let shown = bobs.invitation(id).await.unwrap().unwrap();
     assert_eq!(shown.auth_code(), Some(code.as_str()));
@@ -69,14 +73,7 @@ async fn three_wrong_codes_at_one_host_end_a_delegated_invitation_at_all() {
         .await
         .unwrap();
     let id = delegated.id();
-    until(&[&bobs], async || {
-        bobs.invitations()
-            .await
-            .unwrap()
-            .iter()
-            .any(|open| open.id == id)
-    })
-    .await;
+    hosted(&bobs, id).await;
     let code = delegated.auth_code().unwrap().to_owned();
     let wrong = if code == "000000" { "000001" } else { "000000" };
     let flow = at_host(&eve, &ann, &delegated).await;
@@ -109,14 +106,7 @@ async fn of_two_hosts_that_race_one_guest_stays_and_the_other_is_told() {
     let options = InvitationOptions::delegated().authentication(Authentication::None);
     let delegated = space.create_invitation(options).await.unwrap();
     let id = delegated.id();
-    until(&[&bobs], async || {
-        bobs.invitations()
-            .await
-            .unwrap()
-            .iter()
-            .any(|open| open.id == id)
-    })
-    .await;
+    hosted(&bobs, id).await;
     // Ann and Bob are parted: the network between them is down, that to the guests is not.
     let mut at_ann = delegated.invitation().clone();
     let mut at_bob = bobs
