@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every test, every doc test, every example.
 
 use std::{
+    env,
     io::IsTerminal,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
@@ -18,6 +19,8 @@ use crate::{
 
 /// The name by which the packages of the web are asked for, besides those of cargo.
 const WEB: &str = "web";
+/// What proptest reads the seed from.
+const SEED: &str = "PROPTEST_RNG_SEED";
 
 /// Run every test, doc test and example.
 ///
@@ -25,6 +28,7 @@ const WEB: &str = "web";
 /// example under crates/*/examples is a small program that ends by itself within 60 seconds.
 /// The web packages are tested with Node, and the console in a browser; both are left out, and
 /// the summary says so, where there is no Node or no browser. `-p web` runs only those.
+/// Property tests draw the same cases whenever a commit is tested, and others for each commit.
 /// Fails when anything failed or could not be counted.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(verbatim_doc_comment)]
@@ -43,6 +47,10 @@ pub(crate) struct Options {
     /// Use `cargo test` even when cargo-nextest is installed
     #[arg(long)]
     no_nextest: bool,
+
+    /// Draw the cases of property tests from this number [default: the commit's]
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 }
 
 impl Options {
@@ -70,7 +78,7 @@ impl Options {
         };
         target
             .join(folder)
-            .join(format!("dx{}", std::env::consts::EXE_SUFFIX))
+            .join(format!("dx{}", env::consts::EXE_SUFFIX))
     }
 
     /// Whether the package was asked for.
@@ -169,7 +177,7 @@ fn build_program(options: &Options) -> Result<()> {
 }
 
 fn with_nextest(options: &Options) -> Result<Outcome> {
-    let mut command = cargo::cargo();
+    let mut command = drawing(options);
     command.args(["nextest", "run", "--no-fail-fast", "--no-tests", "pass"]);
     command.args(options.selection());
     if let Some(profile) = &options.profile {
@@ -195,8 +203,29 @@ fn with_nextest(options: &Options) -> Result<Outcome> {
     Ok(outcome(summary.finish(status.success()), "cargo nextest"))
 }
 
-fn with_cargo(options: &Options) -> Result<Outcome> {
+/// Cargo, with the seed of property tests.
+fn drawing(options: &Options) -> Command {
     let mut command = cargo::cargo();
+    let is_given = env::var_os(SEED).is_some();
+    let seed = options.seed.or_else(|| (!is_given).then(commit_seed)?);
+    if let Some(seed) = seed {
+        eprintln!("property tests draw from seed {seed}");
+        command.env(SEED, seed.to_string());
+    }
+    command
+}
+
+/// The seed that stands for the commit; `None` where there is no repository.
+fn commit_seed() -> Option<u64> {
+    let mut git = Command::new("git");
+    let git = git.current_dir(cargo::root()).args(["rev-parse", "HEAD"]);
+    let output = git.stderr(Stdio::null()).output().ok()?;
+    let commit = String::from_utf8(output.stdout).ok()?;
+    u64::from_str_radix(commit.get(..8)?, 16).ok()
+}
+
+fn with_cargo(options: &Options) -> Result<Outcome> {
+    let mut command = drawing(options);
     command.args(["test", "--no-fail-fast", "--tests"]);
     libtest(&mut command, options)
 }

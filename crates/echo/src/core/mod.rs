@@ -19,6 +19,7 @@ mod delegated;
 mod devices;
 mod doctor;
 mod duties;
+mod early_receipts;
 mod epoch;
 mod erasure;
 mod evidence;

@@ -20,6 +20,7 @@ use dxos_store::{Batch, Direction, KeyRange, Read};
 use dxos_wire::limits::RECEIPT_FEEDS_MAX;
 use serde::{Deserialize, Serialize};
 
+use super::early_receipts::EarlyReceipts;
 use super::layout::{SpaceNumber, TALLIES, in_space};
 use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
 
@@ -49,8 +50,8 @@ pub(super) struct Receipts {
     said: Option<u64>,
     /// How often feeds were cut, or receipts taken back.
     cuts: u64,
-    /// What peers say of their own devices before anything makes these known here.
-    early: BTreeMap<SessionId, Receipt>,
+    /// What came of devices before anything made these known here.
+    early: EarlyReceipts,
     /// The peers that are known to have stored the withdrawal of this device.
     heard: BTreeSet<SessionId>,
     /// How often any of this changed.
@@ -113,7 +114,7 @@ fn key(number: SpaceNumber, device: &[u8]) -> Vec<u8> {
 impl Receipts {
     /// A session ended.
     pub(super) fn closed(&mut self, session: SessionId) {
-        self.early.remove(&session);
+        self.early.closed(session);
     }
 
     pub(super) fn open(number: SpaceNumber, store: &dyn Read) -> Result<Self, EchoError> {
@@ -307,9 +308,7 @@ impl Space {
             return self.sync.offence(session, "a receipt that is none");
         }
         if self.membership.authority_of(&receipt.device).is_none() {
-            if self.sync.device_of(session) == Some(receipt.device) {
-                self.receipts.early.insert(session, receipt);
-            }
+            self.receipts.early.keep(session, receipt);
             return Ok(());
         }
         let device = receipt.device;
@@ -353,11 +352,11 @@ impl Space {
 
     /// Looks again at what devices said before they were known.
     pub(super) fn receive_early_receipts(&mut self) {
-        for (session, receipt) in std::mem::take(&mut self.receipts.early) {
-            if self.sync.device_of(session) == Some(receipt.device) {
-                // It was verified before: there is nothing to accuse anybody of.
-                let _ = self.receive_receipt(session, receipt);
-            }
+        let membership = &self.membership;
+        let is_known = |device: &DeviceKey| membership.authority_of(device).is_some();
+        for (session, receipt) in self.receipts.early.take(is_known) {
+            // It was verified before: there is nothing to accuse anybody of.
+            let _ = self.receive_receipt(session, receipt);
         }
     }
 

@@ -297,6 +297,29 @@ fn what_a_device_says_before_it_is_known_is_believed_later() {
     }
 }
 
+#[test]
+fn what_others_pass_on_of_devices_that_are_not_known_yet_is_believed_later() {
+    let mut net = Net::of(0, &[Role::Editor, Role::Editor]);
+    net.connect(0, 1);
+    net.connect(0, 2);
+    net.settle();
+    // The second forgets that there is a third, and hears what that has stored from the first.
+    net.reopen(1, |disk| {
+        disk.crash(CrashPlan::power_loss(0));
+    });
+    net.write_again_now(1);
+    let image = net.replicas[1].disk.snapshot();
+    for _ in 0..2 {
+        net.reopen(1, |disk| disk.restore(&image));
+        net.connect(0, 1);
+        net.all_receipts();
+    }
+    for number in 0..3 {
+        let status = net.status(number);
+        assert!(status.is_complete(), "{number}: {status:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
