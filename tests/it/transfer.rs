@@ -109,6 +109,32 @@ fn a_key_names_the_object_that_a_record_updates() {
 }
 
 #[test]
+fn days_in_records_are_compared_with_days_in_queries() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = garden(home.path(), "a");
+    let records = "title,done,due\nOne,false,2026-11-30\nTwo,false,2026-12-01\n\
+                   Three,true,2026-11-02\nFour,false,2026-11-02T10:00:00Z\nFive,false,\n";
+    let file = write(home.path(), "tasks.csv", records);
+    dx.json(&["import", "Garden", &file, "--type", "task"]);
+    let typed = "{\"title\":\"Six\",\"done\":false,\"due\":{\"@time\":1795996799999}}\n";
+    let file = write(home.path(), "typed.jsonl", typed);
+    dx.json(&["import", "Garden", &file, "--type", "task"]);
+    let titles = |query: &str| {
+        let found = dx.json(&["query", "Garden", query]);
+        let titles = found.as_array().unwrap().iter();
+        let titles = titles.map(|task| task["properties"]["title"].as_str().unwrap().to_owned());
+        titles.collect::<Vec<_>>()
+    };
+    let query = "type:task done:false due<2026-12-01 order:title limit:20";
+    assert_eq!(titles(query), ["Four", "One", "Six"]);
+    let query = "type:task done:false due>=2026-12-01 order:-due limit:20";
+    assert_eq!(titles(query), ["Two"]);
+    assert_eq!(titles("due:2026-11-30"), ["One"]);
+    let query = "done:false due!=2026-11-30 has:due order:title";
+    assert_eq!(titles(query), ["Four", "Six", "Two"]);
+}
+
+#[test]
 fn a_bad_record_is_corrected_and_the_import_goes_on() {
     let home = tempfile::tempdir().unwrap();
     let dx = garden(home.path(), "a");

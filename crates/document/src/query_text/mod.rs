@@ -31,11 +31,16 @@
 //! | `deleted:include`, `deleted:only` | deleted objects too, only they |
 //!
 //! `@created`, `@updated`, `@type`, `@parent`, `@tags` stand for what is known of an object besides its
-//! properties. A value is `true`, `false`, `null`, a number, a date (`2026-12-01`, in UTC, or
-//! `2026-12-01T10:30:00Z`), a text in double quotes as in JSON, a list or map as in JSON, or else
-//! a text as it stands. A date is compared with timestamps only: where dates are kept as texts,
-//! as those of imported JSON and CSV are, it stands in quotes, `due<"2026-12-01"`. What stands in quotes before a sign is always a property, and so is every
-//! name before `=`: `"text":one` and `text=one` are conditions on a property `text`.
+//! properties. A value is `true`, `false`, `null`, a number, a day (`2026-12-01`, from midnight in
+//! UTC on), a time (`2026-12-01T10:30:00Z`), a text in double quotes as in JSON, a list or map as in
+//! JSON, or else a text as it stands.
+//!
+//! A day is compared with timestamps, and with texts as it stands: `due<2026-12-01` also finds what
+//! was imported from JSON or CSV, where a date is a text, as texts of that form are in the order of
+//! their dates. A time is compared with timestamps only, and what stands in quotes with texts only.
+//!
+//! What stands in quotes before a sign is always a property, and so is every name before `=`:
+//! `"text":one` and `text=one` are conditions on a property `text`.
 
 mod parse;
 mod print;

@@ -8,7 +8,7 @@ use super::scan::{Scanner, Word};
 use super::{NESTING_MAX, QueryTextError};
 use crate::{
     Comparison, Deleted, Direction, Filter, ForeignKey, ObjectRef, OrderBy, Path, Query, TypeName,
-    Words,
+    Value, Words,
 };
 
 type Result<T> = std::result::Result<T, QueryTextError>;
@@ -205,28 +205,52 @@ impl Parser<'_> {
 
     /// The rest of a condition on a property.
     fn property(&mut self, path: Path, sign: &Sign) -> Result<Filter> {
-        Ok(match sign {
+        match sign {
             Sign::Compare(Comparison::Eq) if self.scanner.is_at('(') => {
+                let is_about = path.as_about().is_some();
                 let values = self.list(|parser| parser.scanner.value())?;
-                Filter::In { path, values }
+                let values = values.into_iter().flat_map(|(value, text)| {
+                    let text = text.filter(|_| !is_about);
+                    std::iter::once(value).chain(text)
+                });
+                let values = values.collect();
+                Ok(Filter::In { path, values })
             }
-            Sign::Compare(comparison) => Filter::Compare {
-                path,
-                comparison: *comparison,
-                value: self.scanner.value()?,
-            },
-            Sign::Contains => Filter::Contains {
-                path,
-                value: self.scanner.value()?,
-            },
-            Sign::Prefix => Filter::Prefix {
-                path,
-                prefix: self.word()?,
-            },
-            Sign::Text => Filter::Text {
-                path: Some(path),
-                words: self.words()?,
-            },
+            Sign::Compare(comparison) => {
+                let comparison = *comparison;
+                let compare = |path, value| Filter::compare(path, comparison, value);
+                self.value_or_day(path, comparison != Comparison::Ne, compare)
+            }
+            Sign::Contains => self.value_or_day(path, true, Filter::contains),
+            Sign::Prefix => {
+                let prefix = self.word()?;
+                Ok(Filter::Prefix { path, prefix })
+            }
+            Sign::Text => {
+                let (path, words) = (Some(path), self.words()?);
+                Ok(Filter::Text { path, words })
+            }
+        }
+    }
+
+    /// A condition on a value. A day is kept as a timestamp or as a text: one of the two has to fit
+    /// if `is_any`, and both otherwise.
+    fn value_or_day(
+        &mut self,
+        path: Path,
+        is_any: bool,
+        condition: impl Fn(Path, Value) -> Filter,
+    ) -> Result<Filter> {
+        Ok(match self.scanner.value()? {
+            (value, Some(text)) if path.as_about().is_none() => {
+                let both = vec![condition(path.clone(), value), condition(path, text)];
+                if is_any {
+                    Filter::Or(both)
+                } else {
+                    Filter::And(both)
+                }
+            }
+            (value, _) => condition(path, value),
         })
     }
 

@@ -117,19 +117,21 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Reads a value.
-    pub(super) fn value(&mut self) -> Result<Value, QueryTextError> {
+    /// Reads a value, and the text of a day as it stands where that is a day, which may be meant
+    /// as either.
+    pub(super) fn value(&mut self) -> Result<(Value, Option<Value>), QueryTextError> {
         let start = self.at;
         if self.rest().starts_with(['"', '{', '[']) {
             let json = self.json()?;
-            return Value::from_json(&json)
-                .map_err(|error| self.error_at(start, error.to_string()));
+            let value = Value::from_json(&json);
+            let value = value.map_err(|error| self.error_at(start, error.to_string()))?;
+            return Ok((value, None));
         }
         let word = self.word(Word::Value);
         if word.is_empty() {
             return Err(self.error("expected a value; write \"\" for the empty text"));
         }
-        Ok(bare_value(word))
+        Ok((bare_value(word), time::is_day(word).then(|| word.into())))
     }
 }
 

@@ -56,6 +56,15 @@ impl Digits<'_> {
         self.number(digits).filter(|number| *number <= max)
     }
 
+    /// A day, as the days since 1970.
+    fn day(&mut self) -> Option<i64> {
+        let year = self.number(4)?;
+        let month = self.part('-', 2, 12)?;
+        let day = self.part('-', 2, 31)?;
+        let days = days_from_civil(year, month, day);
+        (civil_from_days(days) == (year, month, day)).then_some(days)
+    }
+
     /// A fraction of a second in milliseconds; digits beyond them are cut off.
     fn fraction(&mut self) -> Option<i64> {
         if self.sign('.').is_none() {
@@ -69,16 +78,16 @@ impl Digits<'_> {
     }
 }
 
-/// Milliseconds since 1970 of a date or of a time with its offset; `None` for anything else.
+/// Whether this is a day, without a time.
+pub(super) fn is_day(text: &str) -> bool {
+    let mut digits = Digits(text);
+    digits.day().is_some() && digits.0.is_empty()
+}
+
+/// Milliseconds since 1970 of a day or of a time with its offset; `None` for anything else.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let mut digits = Digits(text);
-    let year = digits.number(4)?;
-    let month = digits.part('-', 2, 12)?;
-    let day = digits.part('-', 2, 31)?;
-    let days = days_from_civil(year, month, day);
-    if civil_from_days(days) != (year, month, day) {
-        return None;
-    }
+    let days = digits.day()?;
     if digits.0.is_empty() {
         return Some(days * DAY_MS);
     }
@@ -107,7 +116,8 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     Some(days * DAY_MS + (minutes * 60 + second) * 1000 + millis)
 }
 
-/// A time as [`parse`] reads it, where four digits are enough for the year.
+/// A time as [`parse`] reads it, where four digits are enough for the year. It is never a day alone,
+/// which also stands for texts.
 pub(super) fn print(ms: i64) -> Option<impl fmt::Display> {
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
     let within = ms.rem_euclid(DAY_MS);
@@ -116,12 +126,13 @@ pub(super) fn print(ms: i64) -> Option<impl fmt::Display> {
     }
     let (seconds, millis) = (within / 1000, within % 1000);
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let date = format!("{year:04}-{month:02}-{day:02}");
-    Some(match (within, millis) {
-        (0, _) => date,
-        (_, 0) => format!("{date}T{hour:02}:{minute:02}:{second:02}Z"),
-        _ => format!("{date}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"),
-    })
+    let fraction = match millis {
+        0 => String::new(),
+        millis => format!(".{millis:03}"),
+    };
+    Some(format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z"
+    ))
 }
 
 #[cfg(test)]
@@ -172,7 +183,11 @@ mod tests {
         #[test]
         fn what_is_printed_is_read_again(ms in -70_000_000_000_000_i64..300_000_000_000_000) {
             match print(ms) {
-                Some(text) => prop_assert_eq!(parse(&text.to_string()), Some(ms)),
+                Some(text) => {
+                    let text = text.to_string();
+                    prop_assert_eq!(parse(&text), Some(ms));
+                    prop_assert!(!is_day(&text));
+                }
                 None => prop_assert!(!(-62_167_219_200_000..253_402_300_800_000).contains(&ms)),
             }
         }

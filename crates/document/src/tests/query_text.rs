@@ -22,8 +22,28 @@ fn every_sign_means_what_the_table_says() {
         ("size>=10", Filter::ge("size", 10)),
         ("size<10", Filter::lt("size", 10)),
         ("size>-1.5", Filter::gt("size", -1.5)),
-        ("due<=2026-12-01", Filter::le("due", day.clone())),
-        ("due:2026-12-01T01:00:00+01:00", Filter::eq("due", day)),
+        ("due<=2026-12-01T00:00:00Z", Filter::le("due", day.clone())),
+        (
+            "due:2026-12-01T01:00:00+01:00",
+            Filter::eq("due", day.clone()),
+        ),
+        (
+            "due<=2026-12-01",
+            Filter::le("due", day.clone()).or(Filter::le("due", "2026-12-01")),
+        ),
+        (
+            "due!=2026-12-01",
+            Filter::ne("due", day.clone()).and(Filter::ne("due", "2026-12-01")),
+        ),
+        (
+            "days~2026-12-01",
+            Filter::contains("days", day.clone()).or(Filter::contains("days", "2026-12-01")),
+        ),
+        (
+            "due:(2026-12-01, 2026-12-01T00:00:00Z)",
+            Filter::any_of("due", [day.clone(), "2026-12-01".into(), day]),
+        ),
+        ("due<\"2026-12-01\"", Filter::lt("due", "2026-12-01")),
         ("title!=x", Filter::ne("title", "x")),
         ("title:\"x y\"", Filter::eq("title", "x y")),
         ("title:\"10\"", Filter::eq("title", "10")),

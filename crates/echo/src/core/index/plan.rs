@@ -354,14 +354,18 @@ impl Planner<'_> {
         let mut names = BTreeSet::new();
         let mut ids = BTreeSet::new();
         let mut ranges = BTreeSet::new();
-        let mut is_by_id = true;
+        let mut sorted = None;
         for filter in any {
             let Some(access) = self.access(filter)? else {
                 return Ok(None);
             };
             names.insert(access.name);
             together.rank = together.rank.max(access.rank);
-            is_by_id &= access.sorted == Sorted::ById;
+            // Rows of one order are merged in that order.
+            sorted = match sorted {
+                Some(before) if before != access.sorted => Some(Sorted::No),
+                _ => Some(access.sorted),
+            };
             match access.source {
                 Source::Ids(more) => ids.extend(more),
                 Source::Found(more, _) => ids.extend(more),
@@ -372,9 +376,7 @@ impl Planner<'_> {
             together.source = Source::Ids(ids);
         } else if ids.is_empty() {
             together.source = Source::Ranges(ranges.into_iter().collect());
-            if is_by_id {
-                together.sorted = Sorted::ById;
-            }
+            together.sorted = sorted.unwrap_or(Sorted::No);
         } else {
             return Ok(None);
         }

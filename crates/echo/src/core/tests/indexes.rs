@@ -312,6 +312,12 @@ fn an_order_by_an_index_reads_no_more_than_the_limit() {
     };
     let range = explain(replica, &range);
     assert_eq!(range.results, 10);
+
+    // One of several ranges of one order, as a day stands for a timestamp or a text.
+    let day = "type:task (number<2026-12-01 OR number<500) order:-number limit:5";
+    let day = explain(replica, &day.parse().unwrap());
+    assert!(day.in_order && day.rows <= 6, "{day:?}");
+    assert_eq!((day.objects, day.results), (5, 5));
     let latest = Query::new(Filter::all())
         .descending(Path::about("updated"))
         .limit(3);
