@@ -60,6 +60,7 @@
 //! restricted costs next to nothing.
 
 mod authority;
+mod block;
 mod derived;
 mod epoch;
 mod erasure;
@@ -75,85 +76,18 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use dxos_feed::{Designation, FeedDescriptor, Timeframe};
-use dxos_keys::{
-    BlockHash, ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, SealingKey, SpaceKey,
-};
+use dxos_feed::{Designation, Timeframe};
+use dxos_keys::{ContentKeyId, DeviceKey, FeedId, IdentityKey, InvitationId, SealingKey, SpaceKey};
 use serde::{Deserialize, Serialize};
 
+pub use self::block::ControlBlock;
+use self::block::Order;
 use self::derived::Derived;
 pub use self::epoch::Epoch;
 pub use self::erasure::{Erasure, Renewals};
 use self::hope::Hope;
 use self::view::{Place, View};
-use crate::{Credential, CredentialError, DeviceChain, GuestProof, LinkKind, Profile, Right, Role};
-
-/// Where a block stands in the causal order that is the same everywhere: logical time, feed,
-/// place in the feed.
-type Order = (u64, FeedId, u64);
-
-/// A control block: a verified credential and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControlBlock {
-    /// The feed, of the device that wrote the block.
-    pub descriptor: FeedDescriptor,
-    /// Its id.
-    pub feed: FeedId,
-    /// The block's place.
-    pub seq: u64,
-    /// Its hash.
-    pub hash: BlockHash,
-    /// Its logical time.
-    pub lamport: u64,
-    /// What its writer had applied, itself included.
-    pub past: Timeframe,
-    /// What it says.
-    pub credential: Credential,
-}
-
-impl ControlBlock {
-    /// Reads the credential in a block's body and verifies it.
-    ///
-    /// # Errors
-    ///
-    /// [`CredentialError`] when it is none: such a block counts for nothing.
-    pub fn read(
-        descriptor: FeedDescriptor,
-        (feed, seq, hash, lamport): (FeedId, u64, BlockHash, u64),
-        past: Timeframe,
-        body: &[u8],
-    ) -> Result<Self, CredentialError> {
-        let credential = Credential::decode(body)?;
-        Ok(Self::of(
-            descriptor,
-            (feed, seq, hash, lamport),
-            past,
-            credential,
-        ))
-    }
-
-    /// The block at a place, with a credential that was read from its body.
-    pub const fn of(
-        descriptor: FeedDescriptor,
-        (feed, seq, hash, lamport): (FeedId, u64, BlockHash, u64),
-        past: Timeframe,
-        credential: Credential,
-    ) -> Self {
-        Self {
-            descriptor,
-            feed,
-            seq,
-            hash,
-            lamport,
-            past,
-            credential,
-        }
-    }
-
-    fn order(&self) -> Order {
-        (self.lamport, self.feed, self.seq)
-    }
-}
+use crate::{DeviceChain, GuestProof, LinkKind, Profile, Right, Role};
 
 /// A member, as the control blocks known here make it.
 #[derive(Clone, Debug, PartialEq, Eq)]

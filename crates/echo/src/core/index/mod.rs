@@ -10,6 +10,7 @@
 //! the rows that it had and puts those that it has. Indexes of objects that were written before
 //! there were indexes, or before a schema declared one, are built a few objects at a time.
 
+mod access;
 mod best;
 mod build;
 mod catalog;
@@ -29,9 +30,10 @@ use dxos_keys::{ObjectId, SpaceKey};
 use dxos_protocol::echo::EchoError;
 use dxos_store::{Batch, Read};
 
+pub(super) use self::access::{Access, Source};
 pub(super) use self::best::{Lookup, Next};
 use self::catalog::Catalog;
-pub(super) use self::plan::{Access, Plan, Source, direction};
+pub(super) use self::plan::{Plan, direction};
 pub(crate) use self::rows::Rows;
 pub(super) use self::search::{Candidates, Found};
 pub(super) use self::walk::{Stats, Together, all_of, in_order};

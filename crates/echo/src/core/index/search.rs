@@ -10,10 +10,11 @@ use dxos_store::{Direction, Read};
 
 use super::super::layout::in_space;
 use super::super::space::{Space, store_failed};
+use super::access::{Access, Sorted, Source};
 use super::best::Lookup;
 use super::catalog::{IndexNumber, Kind, all_texts};
 use super::encode::{beginning_with, put_open, put_text, take_text};
-use super::plan::{Access, FEW, Planner, SHARE, Sorted, Source};
+use super::plan::{FEW, Planner, SHARE};
 use super::rows::{BEHIND, MANY, TYPE, declared_name, section};
 use super::walk::{self, Range};
 use super::words::lengths;
