@@ -38,6 +38,8 @@ pub struct Parts {
     pub sync_interval: Duration,
     /// When a space gets an epoch by itself: see [`crate::StorageConfig`].
     pub epochs: EpochPolicy,
+    /// Memory for the objects in use, in bytes: see [`EchoConfig::cache_bytes`].
+    pub cache_bytes: usize,
     /// Opens the network; `None` for a local database.
     pub network: Option<NetworkFactory>,
 }
@@ -289,6 +291,7 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
         seeds,
         sync_interval,
         epochs,
+        cache_bytes,
         network,
     } = parts;
     let halo = Halo::start(
@@ -305,6 +308,7 @@ pub async fn assemble(parts: Parts, spawner: &SpawnerHandle) -> Result<Node, Nod
         EchoConfig {
             sync_interval,
             epochs,
+            cache_bytes,
         },
         late.as_ref().map(LateMesh::ports),
         clock.clone(),

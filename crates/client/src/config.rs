@@ -105,7 +105,9 @@ pub struct NetworkConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct StorageConfig {
-    /// Memory for the store's cache in MiB, 8 to 65,536. Default: 32.
+    /// Memory in MiB, 8 to 65,536: half of it for what was read from the store, half for the
+    /// objects in use, in all open spaces together. What was written last and is not in tables
+    /// yet takes about 50 MiB more while much is written. Default: 64.
     pub cache_mib: u32,
     /// How long an acknowledged edit may lack its fsync, in milliseconds, 1 to 60,000; a loss of
     /// power can take no more than that. Default: 200.
@@ -150,6 +152,11 @@ impl Default for NetworkConfig {
 }
 
 impl StorageConfig {
+    /// Memory for the store and for objects, each.
+    pub(crate) fn cache_bytes(&self) -> u64 {
+        (u64::from(self.cache_mib) << 20) / 2
+    }
+
     pub(crate) fn epochs(&self) -> EpochPolicy {
         EpochPolicy {
             blocks: NonZeroU64::new(self.epoch_blocks),
@@ -161,7 +168,7 @@ impl StorageConfig {
 impl Default for StorageConfig {
     fn default() -> Self {
         Self {
-            cache_mib: 32,
+            cache_mib: 64,
             sync_interval_ms: 200,
             epoch_blocks: 0,
             epoch_age: Duration::ZERO,

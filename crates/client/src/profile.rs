@@ -39,7 +39,7 @@ pub(crate) fn open(
     };
     let seeds = SeedTree::from_os().map_err(randomness)?;
     let options = FjallOptions {
-        cache_bytes: u64::from(config.storage.cache_mib) << 20,
+        cache_bytes: config.storage.cache_bytes(),
         known_schema: SCHEMA,
         ..FjallOptions::default()
     };
@@ -80,6 +80,7 @@ pub(crate) fn open(
         seeds,
         sync_interval,
         epochs: config.storage.epochs(),
+        cache_bytes: usize::try_from(config.storage.cache_bytes()).unwrap_or(usize::MAX),
         network,
     };
     Ok((parts, settle))

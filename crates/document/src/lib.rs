@@ -91,6 +91,7 @@ mod element;
 mod erase;
 mod field;
 mod filter;
+mod footprint;
 mod group;
 mod json;
 mod key;

@@ -38,6 +38,7 @@ use tokio::sync::watch;
 pub(crate) use self::sync::sync;
 use crate::api::MeshPorts;
 use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
+use crate::core::memory::Memory;
 use crate::core::space::{decode_row, store_failed};
 use crate::core::{EpochPolicy, Space};
 use crate::space_actor::{SpaceActor, Start};
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     /// Turns to read the past; see [`crate::space_actor::READS_MAX`].
     pub(crate) reads: Arc<tokio::sync::Semaphore>,
     pub(crate) epochs: EpochPolicy,
+    /// Where objects may be held, for all spaces.
+    pub(crate) memory: Arc<Memory>,
     /// Counts how often a space destroyed content keys, or went over to another encryption key.
     pub(crate) sealing: watch::Sender<u64>,
 }

@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use crate::actor::{EchoActor, Shared};
 use crate::core::EpochPolicy;
+use crate::core::memory::{DEFAULT_BYTES, Memory};
 use crate::space_actor::READS_MAX;
 use crate::trouble::Watched;
 
@@ -53,6 +54,10 @@ pub struct EchoConfig {
     pub sync_interval: Duration,
     /// When epochs are created without being asked for. Default: never, and nothing is dropped.
     pub epochs: EpochPolicy,
+    /// About how many bytes of memory objects in use may take, in all open spaces together; those
+    /// of one transaction may come on top, and 64 KiB are left to each space. What the store
+    /// holds in memory is another matter. Default 32 MiB.
+    pub cache_bytes: usize,
 }
 
 impl Default for EchoConfig {
@@ -60,6 +65,7 @@ impl Default for EchoConfig {
         Self {
             sync_interval: Duration::from_millis(200),
             epochs: EpochPolicy::default(),
+            cache_bytes: DEFAULT_BYTES,
         }
     }
 }
@@ -101,6 +107,7 @@ impl Echo {
             mesh,
             unsynced: Arc::new(AtomicBool::new(false)),
             epochs: config.epochs,
+            memory: Memory::new(config.cache_bytes),
             reads: Arc::new(tokio::sync::Semaphore::new(READS_MAX)),
             sealing: watch::Sender::new(0),
         };

@@ -13,7 +13,9 @@ use dxos_protocol::echo::{
     RunQuery, SpaceReason, SpaceReport, SpaceState, Subscribe, UseAuthority, WatchSpace,
 };
 use dxos_protocol::halo::Authority;
-use dxos_store::{CrashPlan, Direction, KeyRange, MemDisk, MemStore, Read, Store as _, StoreError};
+use dxos_store::{
+    Access, CrashPlan, Direction, KeyRange, MemDisk, MemStore, Read, Store as _, StoreError,
+};
 
 use tokio::sync::watch;
 
@@ -25,10 +27,14 @@ fn authority(world: &World) -> Authority {
     Authority::generate(Profile::default(), &mut rng)
 }
 
-async fn open(world: &World, disk: &MemDisk) -> Echo {
+fn start(world: &World, disk: &MemDisk) -> Echo {
     let store = Arc::new(MemStore::open(disk).unwrap());
     let (config, clock) = (EchoConfig::default(), world.clock.clone());
-    let echo = Echo::start(&world.spawner, store, config, None, clock, &world.seeds);
+    Echo::start(&world.spawner, store, config, None, clock, &world.seeds)
+}
+
+async fn open(world: &World, disk: &MemDisk) -> Echo {
+    let echo = start(world, disk);
     let authority = authority(world);
     echo.use_authority()
         .ask(UseAuthority { authority })
@@ -85,6 +91,40 @@ fn marks(store: &MemStore) -> usize {
     store
         .scan(MARKS, KeyRange::all(), Direction::Forward)
         .count()
+}
+
+#[test]
+fn every_space_is_there_when_a_read_failed_at_the_first_try() {
+    run(1, |world| async move {
+        let disk = MemDisk::new();
+        let echo = open(&world, &disk).await;
+        let (one, two) = (create(&echo).await, create(&echo).await);
+        close(echo).await;
+        let mut refused = 0;
+        for reads in 0..12 {
+            world.clock.sleep(Duration::from_secs(1)).await;
+            let echo = start(&world, &disk);
+            let error = StoreError::Io {
+                path: "disk".into(),
+                reason: "injected".to_owned(),
+            };
+            disk.fail_once(Access::Read, reads, error);
+            let authority = authority(&world);
+            let message = UseAuthority { authority };
+            let used = echo.use_authority().ask(message.clone()).await.unwrap();
+            disk.heal();
+            if used.is_err() {
+                refused += 1;
+                echo.use_authority().ask(message).await.unwrap().unwrap();
+            }
+            for space in [one, two] {
+                let found = echo.get_space().ask(GetSpace { space }).await.unwrap();
+                assert!(found.is_ok(), "{reads}: {found:?}");
+            }
+            close(echo).await;
+        }
+        assert!(refused > 3, "{refused}");
+    });
 }
 
 #[test]

@@ -175,6 +175,8 @@ impl Peer {
             seeds: self.seeds.child_n("life", self.lives),
             sync_interval: Duration::from_millis(200),
             epochs: dxos_client::EpochPolicy::default(),
+            // So little that objects are read again all the time.
+            cache_bytes: 1 << 16,
             network,
         };
         let failures = Failures::new();

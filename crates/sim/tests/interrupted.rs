@@ -50,6 +50,8 @@ impl Around {
             seeds: self.seeds.child_n("peer", address).child_n("life", life),
             sync_interval: Duration::from_millis(200),
             epochs: dxos_client::EpochPolicy::default(),
+            // So little that objects are read again all the time.
+            cache_bytes: 1 << 16,
             network: Some(Box::new(move |signer| {
                 Ok(NetworkParts {
                     transport: network.endpoint_at(&*signer, address).unwrap(),

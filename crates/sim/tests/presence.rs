@@ -52,6 +52,8 @@ impl Village {
             seeds: self.world.seeds.child(name),
             sync_interval: Duration::from_millis(200),
             epochs: dxos_client::EpochPolicy::default(),
+            // So little that objects are read again all the time.
+            cache_bytes: 1 << 16,
             network: Some(Box::new(move |signer| {
                 Ok(NetworkParts {
                     transport: network.endpoint(&*signer),

@@ -185,6 +185,11 @@ impl Sequence {
         self.tree.visible()
     }
 
+    /// How many runs there are.
+    pub(crate) const fn count_runs(&self) -> usize {
+        self.tree.count_runs()
+    }
+
     /// The author with this feed, made known if it was not.
     pub(crate) fn author(&mut self, feed: FeedId) -> u32 {
         if let Some(found) = self.find_author(&feed) {

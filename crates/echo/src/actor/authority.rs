@@ -115,6 +115,15 @@ impl Receive<UseAuthority> for EchoActor {
             Ok(deleted) => deleted,
             Err(error) => return Answer::Now(Err(error)),
         };
+        // All is read before anything is begun: who is told of a failure tries again, and the spaces
+        // behind it would be missing else.
+        let closed = records
+            .iter()
+            .map(|record| is_closed(record.number, &self.shared.store));
+        let closed: Vec<_> = match closed.collect() {
+            Ok(closed) => closed,
+            Err(error) => return Answer::Now(Err(error)),
+        };
         self.authority = Some(message.authority.clone());
         for deleted in deleted {
             self.next_number = self.next_number.max(deleted.was.number.0 + 1);
@@ -122,17 +131,13 @@ impl Receive<UseAuthority> for EchoActor {
                 self.purge(deleted, None, ctx);
             }
         }
-        for record in records {
+        for (record, is_closed) in records.into_iter().zip(closed) {
             self.next_number = self.next_number.max(record.number.0 + 1);
-            let space = record.space;
-            match is_closed(record.number, &self.shared.store) {
-                Ok(false) => {}
-                Ok(true) => {
-                    self.lay_down(record);
-                    continue;
-                }
-                Err(error) => return Answer::Now(Err(error)),
+            if is_closed {
+                self.lay_down(record);
+                continue;
             }
+            let space = record.space;
             let authority = message.authority.clone();
             self.start(space, Start::Stored(record, Box::new(authority)), ctx);
         }

@@ -6,23 +6,27 @@
 //! whole when nobody edits it any more, as one that stands whole is shown without being made ready
 //! for edits.
 
+mod stored;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
-use bytes::Bytes;
 use dxos_document::{
-    Context, Object, ObjectState, Op, Stamp, StateDecoder, StateEncoder, Timeframe, Transaction,
+    Context, ObjectState, Op, Stamp, StateDecoder, StateEncoder, Timeframe, Transaction,
 };
 use dxos_keys::ObjectId;
-use dxos_store::{Batch, Direction, KeyRange, Read, StoreError};
+use dxos_store::{Batch, Read, StoreError};
 use serde::{Deserialize, Serialize};
 
+use self::stored::Rows;
+pub(crate) use self::stored::{read, show, visit_after};
 use super::ahead::Ahead;
-use super::layout::{OBJECTS, SpaceNumber, in_space, object_key};
+use super::layout::{OBJECTS, SpaceNumber, object_key};
+use super::memory::{DEFAULT_BYTES, Memory, Share};
 
-/// Objects in one generation. The larger part of the memory that an open space takes.
-const GENERATION_MAX: usize = 16_384;
+/// What an object takes beside its state, in bytes: its place in the tree.
+const ENTRY_BYTES: usize = 96;
 /// From so many bytes on a state is large.
 const LARGE: usize = 4_096;
 /// So many rows of operations, and no more, may stand beside a state.
@@ -60,14 +64,19 @@ impl Stored {
 struct Cached {
     state: ObjectState,
     stored: Stored,
+    /// Memory that it takes, about, as of when it was read or written whole.
+    bytes: usize,
     /// Whether it changed since it was written.
     is_dirty: bool,
 }
 
-/// States that were used lately, in two generations: a full young one becomes the old one, and
-/// the old one is dropped.
-#[derive(Debug, Default)]
+/// States that were used lately, in two generations: a young one that has taken half the memory
+/// of the space becomes the old one, and the old one is dropped.
+#[derive(Debug)]
 pub(crate) struct Cache {
+    share: Share,
+    /// Memory that the young generation takes.
+    young_bytes: usize,
     // Boxed: a tree moves its entries whenever it grows, and states are large.
     young: BTreeMap<ObjectId, Box<Cached>>,
     old: BTreeMap<ObjectId, Box<Cached>>,
@@ -85,7 +94,35 @@ pub(crate) struct Cache {
     decoder: StateDecoder,
 }
 
+impl Default for Cache {
+    /// With memory of its own.
+    fn default() -> Self {
+        Self::within(Share::of(&Memory::new(DEFAULT_BYTES)))
+    }
+}
+
 impl Cache {
+    /// Divides memory with others from here on.
+    pub(crate) fn share_memory(&mut self, memory: &Arc<Memory>) {
+        self.share = Share::of(memory);
+    }
+
+    fn within(share: Share) -> Self {
+        Self {
+            share,
+            young_bytes: 0,
+            young: BTreeMap::new(),
+            old: BTreeMap::new(),
+            dirty: Vec::new(),
+            fresh: BTreeSet::new(),
+            has_large: false,
+            later: BTreeMap::new(),
+            beside: BTreeSet::new(),
+            encoder: StateEncoder::default(),
+            decoder: StateDecoder::default(),
+        }
+    }
+
     /// The state of an object, an empty one when there is none.
     pub(crate) fn load(
         &mut self,
@@ -148,6 +185,7 @@ impl Cache {
                 if cached.stored.rows > 0 {
                     self.beside.insert(object);
                 }
+                self.young_bytes += cached.bytes;
                 place.insert(cached)
             }
         };
@@ -203,7 +241,9 @@ impl Cache {
             let notes = self.later.remove(&object).unwrap_or_default();
             if let Some(cached) = self.young.get_mut(&object) {
                 cached.is_dirty = false;
+                let before = cached.bytes;
                 cached.write((number, &object), &notes, &mut self.encoder, batch);
+                self.young_bytes = (self.young_bytes + cached.bytes).saturating_sub(before);
                 self.has_large |= cached.stored.is_large();
                 if cached.stored.rows > 0 {
                     self.beside.insert(object);
@@ -214,8 +254,15 @@ impl Cache {
         }
         self.later.clear();
         self.fresh.clear();
-        if self.young.len() > GENERATION_MAX {
+        self.make_room();
+    }
+
+    /// Drops what was not used lately, if the space has come to take more than its share and all
+    /// of it is written.
+    pub(crate) fn make_room(&mut self) {
+        if self.dirty.is_empty() && self.young_bytes > self.share.bytes() / 2 {
             self.old = std::mem::take(&mut self.young);
+            self.young_bytes = 0;
         }
     }
 
@@ -245,13 +292,16 @@ impl Cache {
         self.later.clear();
         self.fresh.clear();
         for object in std::mem::take(&mut self.dirty) {
-            self.young.remove(&object);
+            let forgotten = self.young.remove(&object);
+            let bytes = forgotten.map_or(0, |cached| cached.bytes);
+            self.young_bytes = self.young_bytes.saturating_sub(bytes);
         }
     }
 
     /// Forgets everything, changes included.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        let share = self.share.again();
+        *self = Self::within(share);
     }
 }
 
@@ -288,6 +338,11 @@ impl Cached {
         };
         let key: [&[u8]; 2] = [&number.to_bytes(), object.as_bytes()];
         batch.put_copy(OBJECTS, &key, state);
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        self.bytes = ENTRY_BYTES + self.state.memory_bytes();
     }
 
     /// What to write instead of the whole state, if that is less by far.
@@ -305,177 +360,4 @@ fn later_key(number: SpaceNumber, object: &ObjectId, row: u32) -> Vec<u8> {
     let mut key = object_key(number, object);
     key.extend_from_slice(&row.to_be_bytes());
     key
-}
-
-/// Reads a state from the store.
-pub(crate) fn read(
-    store: &dyn Read,
-    number: SpaceNumber,
-    object: &ObjectId,
-) -> Result<Option<ObjectState>, StoreError> {
-    let rows = Rows::read(store, number, object)?;
-    let read = rows.map(|rows| rows.into_cached(object, &mut StateDecoder::default()));
-    Ok(read.transpose()?.map(|cached| cached.state))
-}
-
-/// An object as it is in the store.
-pub(crate) fn show(
-    store: &dyn Read,
-    number: SpaceNumber,
-    object: &ObjectId,
-) -> Result<Option<Object>, StoreError> {
-    let Some(rows) = Rows::read(store, number, object)? else {
-        return Ok(None);
-    };
-    if rows.later.is_empty() {
-        let shown = ObjectState::show(&rows.state, *object);
-        return shown.map_err(|error| damaged(object, &error));
-    }
-    let cached = rows.into_cached(object, &mut StateDecoder::default())?;
-    Ok(cached.state.object(*object))
-}
-
-/// What the store has of one object.
-struct Rows {
-    state: Bytes,
-    /// Operations beside it.
-    later: Vec<Bytes>,
-}
-
-impl Rows {
-    fn read(
-        store: &dyn Read,
-        number: SpaceNumber,
-        object: &ObjectId,
-    ) -> Result<Option<Self>, StoreError> {
-        let state = store.get(OBJECTS, &object_key(number, object))?;
-        Self::beside(state, store, number, object)
-    }
-
-    /// The rows of an object whose state was read.
-    fn beside(
-        state: Option<Bytes>,
-        store: &dyn Read,
-        number: SpaceNumber,
-        object: &ObjectId,
-    ) -> Result<Option<Self>, StoreError> {
-        let Some(state) = state else {
-            return Ok(None);
-        };
-        let mut later = Vec::new();
-        if state.len() >= LARGE {
-            let from = later_key(number, object, 0);
-            let to = later_key(number, object, u32::MAX);
-            for row in store.scan(OBJECTS, KeyRange::between(&from, &to), Direction::Forward) {
-                later.push(row?.1);
-            }
-        }
-        Ok(Some(Self { state, later }))
-    }
-
-    fn into_cached(
-        self,
-        object: &ObjectId,
-        decoder: &mut StateDecoder,
-    ) -> Result<Cached, StoreError> {
-        let mut cached = decode(object, &self.state, decoder)?;
-        for row in &self.later {
-            cached.apply(object, row)?;
-        }
-        Ok(cached)
-    }
-}
-
-fn damaged(object: &ObjectId, error: &dyn std::error::Error) -> StoreError {
-    StoreError::Damaged {
-        path: String::from("objects").into(),
-        reason: format!("object {object}: {error}"),
-    }
-}
-
-fn decode(
-    object: &ObjectId,
-    value: &[u8],
-    decoder: &mut StateDecoder,
-) -> Result<Cached, StoreError> {
-    let state = decoder.decode(value);
-    let state = state.map_err(|error| damaged(object, &error))?;
-    Ok(Cached {
-        state,
-        stored: Stored {
-            base: value.len(),
-            ..Stored::default()
-        },
-        is_dirty: false,
-    })
-}
-
-impl Cached {
-    /// Applies a row of operations.
-    fn apply(&mut self, object: &ObjectId, row: &[u8]) -> Result<(), StoreError> {
-        let notes: Vec<Later> =
-            dxos_wire::decode(1, row).map_err(|error| damaged(object, &error))?;
-        for note in &notes {
-            let context = Context {
-                stamp: note.stamp,
-                past: &note.past,
-                time_ms: note.time_ms,
-            };
-            for (index, op) in note.indices.iter().zip(&note.ops.ops) {
-                let index = usize::try_from(*index).unwrap_or(usize::MAX);
-                self.state
-                    .apply(op, &context, index)
-                    .map_err(|error| damaged(object, &error))?;
-            }
-        }
-        self.stored.later += row.len();
-        self.stored.rows += 1;
-        Ok(())
-    }
-}
-
-/// Visits the states of a space behind an object in the order of their ids, as they are in the
-/// store.
-pub(crate) fn visit_after(
-    store: &dyn Read,
-    number: SpaceNumber,
-    after: Option<ObjectId>,
-    visit: &mut dyn FnMut(ObjectId, ObjectState) -> ControlFlow<()>,
-) -> Result<(), StoreError> {
-    let prefix = in_space(number, b"");
-    let mut range = KeyRange::prefix(&prefix);
-    if let Some(after) = after {
-        let start = Bound::Excluded(later_key(number, &after, u32::MAX).into());
-        range = KeyRange::new(start, range.end().map(Bytes::copy_from_slice));
-    }
-    let mut decoder = StateDecoder::default();
-    let mut open: Option<(ObjectId, Cached)> = None;
-    for row in store.scan(OBJECTS, range, Direction::Forward) {
-        let (key, value): (Bytes, Bytes) = row?;
-        let Some((object, later)) = key
-            .get(prefix.len()..)
-            .and_then(|rest| rest.split_at_checked(ObjectId::LENGTH))
-        else {
-            continue;
-        };
-        let Some(object) = ObjectId::from_slice(object) else {
-            continue;
-        };
-        if !later.is_empty() {
-            if let Some((_, cached)) = open.as_mut().filter(|(id, _)| *id == object) {
-                cached.apply(&object, &value)?;
-            }
-            continue;
-        }
-        let before = open.replace((object, decode(&object, &value, &mut decoder)?));
-        if let Some((id, cached)) = before
-            && visit(id, cached.state).is_break()
-        {
-            return Ok(());
-        }
-    }
-    if let Some((id, cached)) = open {
-        let _ = visit(id, cached.state);
-    }
-    Ok(())
 }

@@ -30,6 +30,7 @@ mod history;
 mod index;
 pub(crate) mod layout;
 mod live;
+pub(crate) mod memory;
 mod message;
 mod moved;
 mod onto;

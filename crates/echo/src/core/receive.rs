@@ -48,6 +48,7 @@ impl Space {
 
     /// Looks after peers that were asked for blocks and stay silent.
     pub(crate) fn tick(&mut self, now_ms: u64, store: &dyn Read) -> Result<Effects, EchoError> {
+        self.cache.make_room();
         self.tick_epochs(now_ms, store)?;
         self.weigh_live(now_ms, store)?;
         let mut effects = self.sync.tick(now_ms);

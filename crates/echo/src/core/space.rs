@@ -5,6 +5,7 @@
 //! opened again from the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use dxos_credentials::{Credential, DeviceChain, Membership, Right, Role};
 use dxos_document::{Move, Object};
@@ -30,6 +31,7 @@ use super::layout::{
     WITHOUT_COUNTS, WITHOUT_INDEXES, in_space,
 };
 use super::live::Live;
+use super::memory::Memory;
 use super::owed::{self, Owed};
 use super::queue::Queues;
 use super::receipts::Receipts;
@@ -138,6 +140,11 @@ pub(crate) fn store_failed(error: &StoreError) -> EchoError {
 }
 
 impl Space {
+    /// Holds objects in memory that is divided with other spaces.
+    pub(crate) fn share_memory(&mut self, memory: &Arc<Memory>) {
+        self.cache.share_memory(memory);
+    }
+
     fn new(record: SpaceRecord, authority: Authority, dag: Dag, membership: Membership) -> Self {
         let indexes = Indexes::empty(record.space);
         Self {

@@ -49,7 +49,8 @@ impl SpaceActor {
     /// Opens the space for the first time.
     pub(super) fn open(&mut self) {
         match self.start.take() {
-            Some(Start::Ready(space)) => {
+            Some(Start::Ready(mut space)) => {
+                space.share_memory(&self.shared.memory);
                 self.space = Ok(space);
                 self.rebuild();
             }
@@ -75,6 +76,7 @@ impl SpaceActor {
         };
         match opened {
             Ok(mut space) => {
+                space.share_memory(&self.shared.memory);
                 space.keep_verified(&self.shared.store);
                 self.space = Ok(Box::new(space));
                 self.rebuild();
