@@ -6,7 +6,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use dxos_client::{
-    ExportOptions, Filter, Format, ImportError, ImportEvent, ImportOptions, Map, Query, map,
+    ExportOptions, Filter, Format, ImportError, ImportEvent, ImportOptions, Map, ObjectId, Query,
+    map,
 };
 use serde_json::Value;
 
@@ -132,6 +133,51 @@ fn days_in_records_are_compared_with_days_in_queries() {
     assert_eq!(titles("due:2026-11-30"), ["One"]);
     let query = "done:false due!=2026-11-30 has:due order:title";
     assert_eq!(titles(query), ["Four", "Six", "Two"]);
+}
+
+#[test]
+fn deleted_objects_and_what_a_search_found_are_imported_as_what_they_were() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = garden(home.path(), "a");
+    let id = ObjectId::from_bytes([7; 16]);
+    let all = format!(
+        "{{\"id\":\"{id}\",\"type\":\"note\",\"properties\":{{\"n\":1}},\"created_ms\":1,\
+         \"updated_ms\":2,\"deleted\":true}}\n{{\"n\":2,\"title\":\"quick fox\"}}\n"
+    );
+    let file = write(home.path(), "all.jsonl", all);
+    ann.json(&["import", "Garden", &file, "--type", "note"]);
+    let count =
+        |dx: &Dx, query: &str| dx.json(&["query", "Garden", query, "--count"])["count"].clone();
+    assert_eq!(count(&ann, "type:note"), 1);
+    assert_eq!(count(&ann, "type:note deleted:only"), 1);
+    for (query, name) in [
+        ("type:note deleted:include", "b.csv"),
+        ("type:note deleted:include", "b.jsonl"),
+        (
+            "type:note deleted:include text:quick order:-@relevance",
+            "c.json",
+        ),
+    ] {
+        let file = home.path().join(name);
+        let file = file.to_str().unwrap();
+        ann.json(&["export", "Garden", query, "--output", file]);
+        let other = garden(home.path(), &format!("of-{name}"));
+        let first = other.json(&["import", "Garden", file]);
+        let again = other.json(&["import", "Garden", file]);
+        assert_eq!(first["created"], again["unchanged"], "{name}");
+        for query in [
+            "type:note",
+            "type:note deleted:include n:2",
+            "deleted:only",
+            "type:record",
+        ] {
+            let expected = match (query, name) {
+                ("deleted:only", "c.json") => 0.into(),
+                _ => count(&ann, query),
+            };
+            assert_eq!(count(&other, query), expected, "{name}: {query}");
+        }
+    }
 }
 
 #[test]

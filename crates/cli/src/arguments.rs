@@ -227,6 +227,11 @@ pub(crate) struct ImportOptions {
     /// the name of the file when not given
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
+    /// A column of a CSV file that is text whatever it looks like, such as a version. May be
+    /// given more than once. In other columns numbers of JSON are numbers, so 1.10 is 1.1; dates
+    /// are texts
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) text: Vec<String>,
     /// Leave bad records out and go on
     #[arg(long)]
     pub(crate) skip_bad: bool,

@@ -42,6 +42,7 @@ pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Outp
     how.type_name = TypeName::from(options.type_name.as_str());
     how.key.clone_from(&options.key);
     how.skip_bad = options.skip_bad;
+    how.texts = options.text.iter().cloned().collect();
     let client = if options.online {
         session.online().await?
     } else {

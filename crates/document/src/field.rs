@@ -6,6 +6,11 @@ use crate::context::Moment;
 use crate::meta::META;
 use crate::{Object, ObjectRef, Path, Query, Value};
 
+/// What [`Path::about`] can name, but for the relevance, which orders alone have.
+pub(crate) const ABOUT: [&str; 7] = [
+    "created", "parent", "source", "tags", "target", "type", "updated",
+];
+
 impl Path {
     /// What is known of an object besides its properties, to be named in filters, orders and
     /// groups as a property is: `created` and `updated` (timestamps, as the clock of the writer

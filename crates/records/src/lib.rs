@@ -22,5 +22,8 @@ mod read;
 mod write;
 
 pub use format::{Format, ParseFormatError};
-pub use read::{BadRecord, Content, Placed, RECORD_BYTES_MAX, ReadError, Records, read, size};
+pub use read::{
+    BadRecord, Content, Exported, Placed, RECORD_BYTES_MAX, ReadError, Records, read, read_with,
+    size,
+};
 pub use write::{COLUMNS_MAX, Columns, WriteError, Writer};

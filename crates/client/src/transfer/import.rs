@@ -1,9 +1,10 @@
 //! Records of a file become objects.
 
+use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use dxos_document::{ForeignKey, TypeName, Value};
-use dxos_records::{BadRecord, Content, Format, Placed, ReadError, Records, read, size};
+use dxos_records::{BadRecord, Content, Format, Placed, ReadError, Records, read_with, size};
 use serde::Serialize;
 
 use super::write::{BYTES_MAX, Identity, ROWS_MAX, Row, adopt, write_rows};
@@ -23,6 +24,9 @@ pub struct ImportOptions {
     pub key: Option<String>,
     /// Leave bad records out and go on.
     pub skip_bad: bool,
+    /// Columns of a CSV file that are texts, such as versions. In others what looks like a number
+    /// of JSON is one: `1.10` is 1.1.
+    pub texts: BTreeSet<String>,
 }
 
 impl ImportOptions {
@@ -33,6 +37,7 @@ impl ImportOptions {
             source: source.into(),
             key: None,
             skip_bad: false,
+            texts: BTreeSet::new(),
         }
     }
 }
@@ -144,7 +149,7 @@ impl Database {
         let skip_bad = options.skip_bad;
         let space = self.space().key();
         let begun = node.spawner.blocking(move || {
-            let records = read(from, format)?;
+            let records = read_with(from, format, &options.texts)?;
             Ok::<_, ReadError>(Reading {
                 records,
                 ahead: None,
@@ -256,8 +261,10 @@ impl Reading {
             properties,
             meta,
         } = content?;
-        let (object, type_name, identity) = if let Some((object, type_name)) = exported {
-            (object, type_name, Identity::Object(meta))
+        let (object, type_name, identity) = if let Some(exported) = exported {
+            let is_deleted = exported.is_deleted;
+            let identity = Identity::Object { meta, is_deleted };
+            (exported.id, exported.type_name, identity)
         } else {
             let type_name = self.options.type_name.clone();
             let source = self.options.source.as_str();

@@ -18,8 +18,12 @@ pub(super) const BYTES_MAX: usize = dxos_records::RECORD_BYTES_MAX;
 /// How it is told whether a row is here already.
 #[derive(Clone, Debug)]
 pub(crate) enum Identity {
-    /// It says which object it is: that is assigned what differs.
-    Object(Option<Meta>),
+    /// It says which object it is: that is assigned what differs. One that is not here is made, and
+    /// deleted if it was deleted there.
+    Object {
+        meta: Option<Meta>,
+        is_deleted: bool,
+    },
     /// Another system has a name for it: the object that has the name is assigned what differs.
     Key(ForeignKey),
     /// The id follows from where it comes from and what it says: what is here stays as it is.
@@ -117,24 +121,33 @@ fn put(tx: &mut Tx<'_>, row: &Row, report: &mut ImportReport) -> Result<(), TxEr
         report.created += 1;
         return match identity {
             Identity::Key(key) => tx.import(*object, type_name(), key, row.properties.clone()),
-            Identity::Object(_) | Identity::Place => {
+            Identity::Object { meta, is_deleted } => {
                 let mut properties = row.properties.clone();
-                if let Identity::Object(Some(meta)) = identity {
+                if let Some(meta) = meta {
                     properties.insert(META.into(), meta.to_value());
                 }
                 tx.push(Op::Create {
                     object: *object,
                     type_name: type_name(),
                     properties,
-                })
+                })?;
+                if *is_deleted {
+                    tx.push(Op::Delete { object: *object })?;
+                }
+                Ok(())
             }
+            Identity::Place => tx.push(Op::Create {
+                object: *object,
+                type_name: type_name(),
+                properties: row.properties.clone(),
+            }),
         };
     };
     let before = tx.len();
     match identity {
         Identity::Place => {}
         Identity::Key(key) => tx.import(*object, type_name(), key, row.properties.clone())?,
-        Identity::Object(meta) => {
+        Identity::Object { meta, .. } => {
             let mut new = found.properties().clone();
             new.extend(row.properties.clone());
             tx.replace(*object, found.properties(), &new)?;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::scan::{Scanner, Word};
 use super::{NESTING_MAX, QueryTextError};
+use crate::field::ABOUT;
 use crate::{
     Comparison, Deleted, Direction, Filter, ForeignKey, ObjectRef, OrderBy, Path, Query, TypeName,
     Value, Words,
@@ -193,10 +194,11 @@ impl Parser<'_> {
             }
             self.scanner.go_back(self.scanner.position() - 1);
         }
-        let path = path(&key, is_quoted);
         let sign = SIGNS.iter().find(|(sign, _)| self.scanner.take(sign));
         match sign {
             Some((_, sign)) if is_quoted || !key.is_empty() => {
+                let path = path(&key, is_quoted);
+                self.known(start, &path, false)?;
                 self.property(path, sign).map(Item::Condition)
             }
             _ => Err(self.scanner.error_at(start, EXPECTED)),
@@ -241,7 +243,18 @@ impl Parser<'_> {
         is_any: bool,
         condition: impl Fn(Path, Value) -> Filter,
     ) -> Result<Filter> {
-        Ok(match self.scanner.value()? {
+        let start = self.scanner.position();
+        let found = self.scanner.value()?;
+        if let (Some(name @ ("created" | "updated")), false) =
+            (path.as_about(), matches!(found.0, Value::Timestamp(_)))
+        {
+            let reason = format!(
+                "@{name} is compared with a day such as 2026-12-01, or a time such as \
+                 2026-12-01T10:30:00Z"
+            );
+            return Err(self.scanner.error_at(start, reason));
+        }
+        Ok(match found {
             (value, Some(text)) if path.as_about().is_none() => {
                 let both = vec![condition(path.clone(), value), condition(path, text)];
                 if is_any {
@@ -301,11 +314,36 @@ impl Parser<'_> {
     }
 
     /// A path, in quotes or not.
-    fn path(&mut self) -> Result<Path> {
+    fn path(&mut self, is_order: bool) -> Result<Path> {
+        let start = self.scanner.position();
         match self.scanner.text(Word::Path)? {
             (text, false) if text.is_empty() => Err(self.scanner.error("expected a property")),
-            (text, is_quoted) => Ok(path(&text, is_quoted)),
+            (text, is_quoted) => {
+                let path = path(&text, is_quoted);
+                self.known(start, &path, is_order)?;
+                Ok(path)
+            }
         }
+    }
+
+    /// Refuses what is known of no object.
+    fn known(&self, start: usize, path: &Path, is_order: bool) -> Result<()> {
+        let Some(name) = path.as_about() else {
+            return Ok(());
+        };
+        if ABOUT.contains(&name) || is_order && name == Query::RELEVANCE {
+            return Ok(());
+        }
+        let reason = if name == Query::RELEVANCE {
+            "@relevance is possible in order: only".to_owned()
+        } else {
+            let known = ABOUT.join(", @");
+            format!(
+                "nothing is known as @{name}, but @{known}; a property of that name stands in \
+                 quotes"
+            )
+        };
+        Err(self.scanner.error_at(start, reason))
     }
 
     /// What names an object, and after a slash the property that refers.
@@ -322,7 +360,7 @@ impl Parser<'_> {
             None => None,
             Some(_) => {
                 self.scanner.go_back(start + name.len() + 1);
-                Some(self.path()?)
+                Some(self.path(false)?)
             }
         };
         Ok((parsed, path))
@@ -352,7 +390,7 @@ impl Parser<'_> {
     fn condition(&mut self, kind: &str) -> Result<Option<Filter>> {
         Ok(Some(match kind {
             "child-of" => Filter::ChildOf(self.parsed()?),
-            "has" => Filter::Exists(self.path()?),
+            "has" => Filter::Exists(self.path(false)?),
             "id" => Filter::Ids(self.list(Self::parsed)?.into_iter().collect()),
             "is" => {
                 let start = self.scanner.position();
@@ -397,6 +435,15 @@ impl Parser<'_> {
             );
             return Err(self.scanner.error_at(start, reason));
         }
+        let is_repeated = match kind {
+            "after" => self.query.after.is_some(),
+            "limit" => self.query.limit.is_some(),
+            _ => false,
+        };
+        if is_repeated {
+            let reason = format!("{kind} stands here twice; leave one out");
+            return Err(self.scanner.error_at(start, reason));
+        }
         match kind {
             "after" => self.query.after = Some(self.parsed()?),
             "deleted" => {
@@ -419,7 +466,7 @@ impl Parser<'_> {
                 } else {
                     Direction::Ascending
                 };
-                let path = self.path()?;
+                let path = self.path(true)?;
                 self.query.order.push(OrderBy { path, direction });
                 if !self.scanner.take(",") {
                     break;

@@ -290,7 +290,9 @@ fn write_path(path: &Path, word: Word, formatter: &mut Formatter<'_>) -> fmt::Re
 
 fn write_value(value: &Value, formatter: &mut Formatter<'_>) -> fmt::Result {
     match value {
-        Value::String(text) if is_bare(text, Word::Value) && bare_value(text) == *value => {
+        Value::String(text)
+            if is_bare(text, Word::Value) && bare_value(text).as_ref() == Ok(value) =>
+        {
             formatter.write_str(text)
         }
         Value::Timestamp(ms) => match time::print(*ms) {

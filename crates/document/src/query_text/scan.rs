@@ -131,22 +131,35 @@ impl<'a> Scanner<'a> {
         if word.is_empty() {
             return Err(self.error("expected a value; write \"\" for the empty text"));
         }
-        Ok((bare_value(word), time::is_day(word).then(|| word.into())))
+        let value = bare_value(word).map_err(|reason| self.error_at(start, reason))?;
+        Ok((value, time::is_day(word).then(|| word.into())))
     }
 }
 
-/// What a word without quotes means as a value.
-pub(super) fn bare_value(word: &str) -> Value {
+/// What a word without quotes means as a value; why not, when it looks like a day or a time and
+/// is none.
+pub(super) fn bare_value(word: &str) -> Result<Value, String> {
     if let Some(ms) = time::parse(word) {
-        return Value::Timestamp(ms);
+        return Ok(Value::Timestamp(ms));
+    }
+    if time::looks_like_one(word) {
+        return Err(format!(
+            "{word} is no day or time; write 2026-12-01 or 2026-12-01T10:30:00Z, or a text in \
+             quotes"
+        ));
     }
     let is_literal = matches!(word, "true" | "false" | "null")
         || word.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+    // A whole number of more than 64 bits would lose digits: where there are such, they are texts.
+    let is_whole = word
+        .bytes()
+        .all(|byte| byte == b'-' || byte.is_ascii_digit());
+    let is_literal = is_literal && (!is_whole || word.parse::<i64>().is_ok());
     let json = is_literal
         .then(|| serde_json::from_str(word).ok())
         .flatten();
-    json.and_then(|json| Value::from_json(&json).ok())
-        .unwrap_or_else(|| word.into())
+    let value = json.and_then(|json| Value::from_json(&json).ok());
+    Ok(value.unwrap_or_else(|| word.into()))
 }
 
 /// Whether a text is read as itself without quotes.

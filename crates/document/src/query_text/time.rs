@@ -84,6 +84,20 @@ pub(super) fn is_day(text: &str) -> bool {
     digits.day().is_some() && digits.0.is_empty()
 }
 
+/// Whether whoever wrote this meant a day or a time, right or wrong.
+pub(super) fn looks_like_one(text: &str) -> bool {
+    let (day, time) = text.split_once('T').unwrap_or((text, ""));
+    let mut parts = day.split('-');
+    let mut is_number = |max: usize| {
+        parts.next().is_some_and(|part| {
+            let digits = part.bytes().all(|byte| byte.is_ascii_digit());
+            digits && (1..=max).contains(&part.len())
+        })
+    };
+    let is_day = day.len() >= 8 && is_number(4) && is_number(2) && is_number(2);
+    is_day && parts.next().is_none() && !time.starts_with(|first: char| !first.is_ascii_digit())
+}
+
 /// Milliseconds since 1970 of a day or of a time with its offset; `None` for anything else.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let mut digits = Digits(text);

@@ -7,6 +7,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::BufRead;
 
@@ -18,6 +19,7 @@ use self::array::Array;
 use self::lines::Lines;
 use self::rows::Rows;
 use crate::format::{Format, MARK};
+use crate::write::cell;
 
 /// The longest record in bytes, as it stands in the file and as it is stored: a block, which
 /// holds 768 KiB, takes no larger one.
@@ -33,11 +35,22 @@ pub struct BadRecord {
     pub reason: String,
 }
 
+/// The object that a record was when a [`Writer`](crate::Writer) wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// Its id.
+    pub id: ObjectId,
+    /// Its type.
+    pub type_name: TypeName,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+}
+
 /// What a record says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
-    /// The object that it was when a [`Writer`](crate::Writer) wrote it.
-    pub exported: Option<(ObjectId, TypeName)>,
+    /// What it was, if a [`Writer`](crate::Writer) wrote it.
+    pub exported: Option<Exported>,
     /// Its properties.
     pub properties: Map,
     /// Its tags, keys, parent and ends, where an exported one has any.
@@ -119,16 +132,27 @@ impl fmt::Debug for Records<'_> {
 ///
 /// [`ReadError`] when it cannot be read, or the header of a CSV file is no good. What is wrong
 /// with one record is told by that record.
-pub fn read<'a>(
+pub fn read<'a>(input: impl BufRead + Send + 'a, format: Format) -> Result<Records<'a>, ReadError> {
+    read_with(input, format, &BTreeSet::new())
+}
+
+/// The same, where some columns of a CSV file are texts whatever they look like: `texts` names
+/// them. In other files a text stands in quotes.
+///
+/// # Errors
+///
+/// Also [`ReadError::Header`] when there is no such column.
+pub fn read_with<'a>(
     mut input: impl BufRead + Send + 'a,
     format: Format,
+    texts: &BTreeSet<String>,
 ) -> Result<Records<'a>, ReadError> {
     if input.fill_buf()?.starts_with(MARK) {
         input.consume(MARK.len());
     }
     let input: Input<'a> = Box::new(input);
     let source: Source<'a> = match format {
-        Format::Csv => Box::new(Rows::new(input)?),
+        Format::Csv => Box::new(Rows::new(input, texts)?),
         Format::Json => Box::new(Array::new(input)),
         Format::Jsonl => Box::new(Lines::new(input)),
     };
@@ -186,17 +210,22 @@ fn parse(text: &[u8], line: u64) -> Item {
         }
     })?;
     let bad = |reason| BadRecord { line, reason };
+    if let Some(number) = number_out_of_range(text) {
+        return Err(bad(format!(
+            "the whole number {number} is out of range; write it as text, or with an exponent"
+        )));
+    }
     if !json.is_object() {
         return Err(bad(format!("expected an object, found {}", kind(&json))));
     }
-    if let Some((object, type_name, properties)) = exported(&json) {
+    if let Some((exported, properties)) = exported(&json) {
         let content = match Value::from_json(properties) {
             Ok(Value::Map(map)) => with_meta(checked(map, line)?, json.get("meta"), line)?,
             Ok(_) => return Err(bad("the properties are a special value".to_owned())),
             Err(error) => return Err(bad(error.to_string())),
         };
         return Ok(Content {
-            exported: Some((object, type_name)),
+            exported: Some(exported),
             ..content
         });
     }
@@ -222,12 +251,21 @@ fn with_meta(mut content: Content, meta: Option<&serde_json::Value>, line: u64) 
 }
 
 /// The parts of an object as a [`Writer`](crate::Writer) writes it, `None` for any other record.
-fn exported(json: &serde_json::Value) -> Option<(ObjectId, TypeName, &serde_json::Value)> {
+fn exported(json: &serde_json::Value) -> Option<(Exported, &serde_json::Value)> {
     let object = json.as_object()?;
     let known = |key: &String| {
         matches!(
             key.as_str(),
-            "conflicts" | "created_ms" | "id" | "meta" | "properties" | "type" | "updated_ms"
+            "conflicts"
+                | "created_ms"
+                | "deleted"
+                | "hidden"
+                | "id"
+                | "meta"
+                | "properties"
+                | "score"
+                | "type"
+                | "updated_ms"
         )
     };
     if !object.keys().all(known) || !object.get("created_ms")?.is_number() {
@@ -236,7 +274,47 @@ fn exported(json: &serde_json::Value) -> Option<(ObjectId, TypeName, &serde_json
     let id = object.get("id")?.as_str()?.parse().ok()?;
     let type_name = TypeName::from(object.get("type")?.as_str()?);
     let properties = object.get("properties").filter(|p| p.is_object())?;
-    Some((id, type_name, properties))
+    let is_deleted = match object.get("deleted") {
+        None => false,
+        Some(is_deleted) => is_deleted.as_bool()?,
+    };
+    let exported = Exported {
+        id,
+        type_name,
+        is_deleted,
+    };
+    Some((exported, properties))
+}
+
+/// A whole number in JSON that a property cannot have. It would be read as the nearest
+/// floating-point number, which nobody asked for.
+fn number_out_of_range(json: &[u8]) -> Option<&str> {
+    let mut rest = json;
+    while let Some((first, after)) = rest.split_first() {
+        rest = match first {
+            b'"' => {
+                let mut is_escaped = false;
+                let end = after.iter().position(|byte| {
+                    let is_end = *byte == b'"' && !is_escaped;
+                    is_escaped = *byte == b'\\' && !is_escaped;
+                    is_end
+                });
+                after.get(end? + 1..)?
+            }
+            b'-' | b'0'..=b'9' => {
+                let of_number = |byte: &u8| b"+-.0123456789Ee".contains(byte);
+                let end = rest.iter().position(|byte| !of_number(byte));
+                let (number, after) = rest.split_at(end.unwrap_or(rest.len()));
+                let number = std::str::from_utf8(number).ok()?;
+                if cell::is_out_of_range(number) {
+                    return Some(number);
+                }
+                after
+            }
+            _ => after,
+        };
+    }
+    None
 }
 
 /// Refuses what a transaction would refuse, while the line is known.

@@ -11,10 +11,10 @@ use dxos_document::{Key, Map, TypeName};
 use dxos_keys::{HashDomain, Hasher, ObjectId};
 
 use super::{
-    BadRecord, Content, Found, Input, Item, RECORD_BYTES_MAX, ReadError, checked, print_of,
-    too_long, with_meta,
+    BadRecord, Content, Exported, Found, Input, Item, RECORD_BYTES_MAX, ReadError, checked,
+    print_of, too_long, with_meta,
 };
-use crate::write::{CREATED, ID, META_COLUMN, TYPE, UPDATED, cell, property_of_column};
+use crate::write::{CREATED, DELETED, ID, META_COLUMN, TYPE, UPDATED, cell, property_of_column};
 
 /// The row that the reader was handed last.
 #[derive(Debug, Default)]
@@ -133,6 +133,9 @@ impl Read for Splitter<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Column {
     Property(Key),
+    /// A property that is a text whatever it looks like.
+    Text(Key),
+    Deleted,
     Id,
     Type,
     Meta,
@@ -153,7 +156,7 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Reads the header.
-    pub(super) fn new(input: Input<'a>) -> Result<Self, ReadError> {
+    pub(super) fn new(input: Input<'a>, texts: &BTreeSet<String>) -> Result<Self, ReadError> {
         let handed = Arc::new(Handed::default());
         let splitter = Splitter {
             input,
@@ -194,13 +197,18 @@ impl<'a> Rows<'a> {
             }
             print.part(name.as_bytes());
             header.push(match name {
+                _ if texts.contains(name) => Column::Text(Key::from(property_of_column(name))),
                 _ if !exported => Column::Property(Key::from(name)),
+                DELETED => Column::Deleted,
                 ID => Column::Id,
                 TYPE => Column::Type,
                 META_COLUMN => Column::Meta,
                 CREATED | UPDATED => Column::Time,
                 name => Column::Property(Key::from(property_of_column(name))),
             });
+        }
+        if let Some(missing) = texts.iter().find(|name| !known.contains(name.as_str())) {
+            return Err(wrong(format!("no column is named {missing:?}")));
         }
         Ok(Self {
             reader,
@@ -226,10 +234,15 @@ impl<'a> Rows<'a> {
         let bad = |reason| BadRecord { line, reason };
         let mut properties = Map::new();
         let (mut id, mut type_name, mut meta) = (None, None, None);
+        let mut is_deleted = false;
         for (column, field) in self.header.iter().zip(row.iter()) {
             match column {
                 // An empty field is a property that is not there.
-                Column::Property(_) | Column::Meta if field.is_empty() => {}
+                Column::Property(_) | Column::Text(_) | Column::Meta if field.is_empty() => {}
+                Column::Text(name) => {
+                    properties.insert(name.clone(), field.into());
+                }
+                Column::Deleted => is_deleted = field == "true",
                 Column::Property(name) => {
                     let value = if self.exported {
                         cell::read(field).map_err(|reason| bad(format!("{name}: {reason}")))?
@@ -259,7 +272,11 @@ impl<'a> Rows<'a> {
             return Err(bad(format!("{TYPE} is empty; name the type")));
         }
         Ok(Content {
-            exported: Some((id, TypeName::from(type_name))),
+            exported: Some(Exported {
+                id,
+                type_name: TypeName::from(type_name),
+                is_deleted,
+            }),
             ..content
         })
     }

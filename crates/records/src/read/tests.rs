@@ -106,8 +106,27 @@ fn what_was_exported_is_the_same_object_again() {
         r#"{{"id":"{id}","type":"task@1","properties":{{"to":{{"@ref":"{id}"}}}},"created_ms":1,"updated_ms":2}}"#
     );
     let record = all("a.jsonl", &text).remove(0).unwrap();
-    assert_eq!(record.exported, Some((id, TypeName::from("task@1"))));
+    let expected = Exported {
+        id,
+        type_name: TypeName::from("task@1"),
+        is_deleted: false,
+    };
+    assert_eq!(record.exported, Some(expected.clone()));
     assert_eq!(record.properties.len(), 1);
+    // As a search or a query for deleted ones found it.
+    let found = text.replace(
+        "\"created_ms\"",
+        r#""score":1.5,"hidden":true,"deleted":true,"created_ms""#,
+    );
+    let record = all("a.jsonl", &found).remove(0).unwrap();
+    let is_deleted = true;
+    assert_eq!(
+        record.exported,
+        Some(Exported {
+            is_deleted,
+            ..expected
+        })
+    );
     // With what is known besides its properties.
     let meta = format!(r#""meta":{{"tags":["a"],"parent":"{id}"}},"created_ms""#);
     let text = text.replace("\"created_ms\"", &meta);
@@ -132,6 +151,49 @@ fn what_was_exported_is_the_same_object_again() {
     let record = all("a.jsonl", r#"{"id":"1","type":"t","properties":{}}"#).remove(0);
     let record = record.unwrap();
     assert_eq!((record.exported, record.properties.len()), (None, 3));
+}
+
+#[test]
+fn whole_numbers_that_would_lose_digits_are_bad_records() {
+    for number in [
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551616",
+        "123456789012345678901234567890",
+    ] {
+        for text in [
+            format!("{{\"a\":{number}}}"),
+            format!("{{\"a\":\"\\\\\",\"b\":[1,{{\"\\\"\":{number}}}]}}"),
+        ] {
+            let bad = all("a.jsonl", &text).remove(0).unwrap_err();
+            assert!(bad.reason.contains(number), "{text}: {}", bad.reason);
+        }
+        for text in [
+            format!("{{\"a\":\"{number}\"}}"),
+            format!("{{\"a\":{number}.0}}"),
+            format!("{{\"a\":{number}e0}}"),
+            format!("{{\"a\":\"\\\"{number}\"}}"),
+        ] {
+            let read = all("a.jsonl", &text).remove(0);
+            assert!(read.is_ok(), "{text}: {read:?}");
+        }
+    }
+}
+
+#[test]
+fn columns_that_are_texts_stay_texts() {
+    let read = |texts: &[&str]| {
+        let texts = texts.iter().map(|&name| name.to_owned()).collect();
+        let file = "version,price\n1.10,1.50\n";
+        let records = read_with(file.as_bytes(), Format::Csv, &texts)?;
+        let records: Result<Vec<_>, _> = records.collect();
+        Ok::<_, ReadError>(records?.remove(0).content.unwrap().properties)
+    };
+    let found = read(&["version"]).unwrap();
+    assert_eq!(found.get("version"), Some(&"1.10".into()));
+    assert_eq!(found.get("price"), Some(&1.5.into()));
+    let error = read(&["versoin"]).unwrap_err();
+    assert!(error.to_string().contains("versoin"), "{error}");
 }
 
 #[test]

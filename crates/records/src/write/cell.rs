@@ -2,21 +2,26 @@
 
 use dxos_document::Value;
 
-/// A number or a truth value when the field is exactly one, else text.
+/// A truth value, or a number as JSON writes them, else text. So `1.50` and `1e3` are numbers, and
+/// `007` and whole numbers that need more than 64 bits are texts.
 pub(crate) fn guess(field: &str) -> Value {
-    if let Ok(whole) = field.parse::<i64>()
-        && whole.to_string() == field
-    {
-        return whole.into();
+    let json = match field.bytes().next() {
+        Some(b'-' | b'0'..=b'9' | b't' | b'f') => serde_json::from_str(field).ok(),
+        _ => None,
+    };
+    match json {
+        Some(serde_json::Value::Number(_)) if !is_out_of_range(field) => {
+            read(field).unwrap_or_else(|_| field.into())
+        }
+        Some(serde_json::Value::Bool(is)) => is.into(),
+        _ => field.into(),
     }
-    match field {
-        "true" => true.into(),
-        "false" => false.into(),
-        _ => match field.parse::<f64>() {
-            Ok(number) if number.is_finite() && number.to_string() == field => number.into(),
-            _ => field.into(),
-        },
-    }
+}
+
+/// Whether a number is a whole one that a property cannot have: it would lose digits.
+pub(crate) fn is_out_of_range(number: &str) -> bool {
+    let is_whole = !number.contains(['.', 'e', 'E']);
+    is_whole && number.parse::<i64>().is_err()
 }
 
 /// The field that [`read`] reads as this value: text stands as it is, unless it would be read as
@@ -48,7 +53,23 @@ mod tests {
         assert_eq!(guess("12"), 12.into());
         assert_eq!(guess("-1.5"), (-1.5).into());
         assert_eq!(guess("true"), true.into());
-        for text in ["007", "1e5", "+1", "1.50", "NaN", " 1"] {
+        assert_eq!(guess("-0"), 0.0.into());
+        assert_eq!(guess("1.50"), 1.5.into());
+        assert_eq!(guess("1e3"), 1000.0.into());
+        for text in [
+            "007",
+            "+1",
+            "1.",
+            ".5",
+            "NaN",
+            " 1",
+            "1 ",
+            "1e999",
+            "9223372036854775808",
+            "trueish",
+            "null",
+            "-",
+        ] {
             assert_eq!(guess(text), text.into(), "{text}");
         }
     }

@@ -17,6 +17,7 @@ pub(crate) const TYPE: &str = "@type";
 pub(crate) const META_COLUMN: &str = "@meta";
 pub(crate) const CREATED: &str = "@created_ms";
 pub(crate) const UPDATED: &str = "@updated_ms";
+pub(crate) const DELETED: &str = "@deleted";
 
 /// The most properties that the objects of one CSV file may have together.
 pub const COLUMNS_MAX: usize = 4096;
@@ -68,6 +69,7 @@ impl From<csv::Error> for WriteError {
 pub struct Columns {
     properties: BTreeSet<Key>,
     meta: bool,
+    deleted: bool,
 }
 
 impl Columns {
@@ -78,6 +80,7 @@ impl Columns {
     /// [`WriteError::TooManyColumns`].
     pub fn add(&mut self, object: &Object) -> Result<(), WriteError> {
         self.meta |= object.meta().is_some();
+        self.deleted |= object.is_deleted();
         for name in object.properties().keys() {
             if !self.properties.contains(name) {
                 self.properties.insert(name.clone());
@@ -92,6 +95,7 @@ impl Columns {
     fn header(&self) -> Vec<String> {
         let mut header: Vec<_> = [ID, TYPE, CREATED, UPDATED].map(str::to_owned).into();
         header.extend(self.meta.then(|| META_COLUMN.to_owned()));
+        header.extend(self.deleted.then(|| DELETED.to_owned()));
         header.extend(self.properties.iter().map(column_of));
         header
     }
@@ -114,7 +118,8 @@ pub(crate) fn property_of_column(name: &str) -> &str {
 }
 
 /// Writes objects, one record each. What it writes, [`read`](crate::read) reads as the same
-/// objects: ids, types, properties of every kind, tags, keys, parents and ends of relations.
+/// objects: ids, types, properties of every kind, tags, keys, parents, ends of relations, and
+/// whether they are deleted.
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     form: Form<W>,
@@ -211,6 +216,10 @@ fn row(object: &Object, columns: &Columns) -> Result<Vec<String>, WriteError> {
         Some(meta) if columns.meta => row.push(meta.to_json().to_string()),
         Some(_) => return Err(unknown(META_COLUMN)),
         None => row.extend(columns.meta.then(String::new)),
+    }
+    match object.is_deleted() {
+        true if !columns.deleted => return Err(unknown(DELETED)),
+        is_deleted => row.extend(columns.deleted.then(|| is_deleted.to_string())),
     }
     let mut written = 0;
     for name in &columns.properties {

@@ -29,6 +29,44 @@ fn object(id: u8, type_name: &str, properties: Map) -> Object {
     state.object(object).unwrap()
 }
 
+/// The same, deleted.
+fn deleted(id: u8) -> Object {
+    let mut state = ObjectState::default();
+    let object = ObjectId::from_bytes([id; 16]);
+    let past = Timeframe::new();
+    for (seq, op) in [
+        Op::Create {
+            object,
+            type_name: "task".into(),
+            properties: Map::from([("n".into(), 1.into())]),
+        },
+        Op::Delete { object },
+    ]
+    .iter()
+    .enumerate()
+    {
+        let stamp = Stamp {
+            lamport: seq as u64 + 1,
+            feed: FeedId::from_bytes([1; 32]),
+            seq: seq as u64,
+        };
+        let context = Context {
+            stamp,
+            past: &past,
+            time_ms: 7,
+        };
+        state.apply(op, &context, 0).unwrap();
+    }
+    let object = state.object(object).unwrap();
+    assert!(object.is_deleted());
+    object
+}
+
+#[test]
+fn what_is_deleted_is_read_as_deleted() {
+    assert_reads_back(&[object(1, "task", Map::new()), deleted(2)]);
+}
+
 fn written(format: Format, objects: &[Object]) -> String {
     let mut columns = Columns::default();
     for object in objects {
@@ -49,8 +87,11 @@ fn assert_reads_back(objects: &[Object]) {
         assert_eq!(records.len(), objects.len(), "{text}");
         for (record, object) in records.into_iter().zip(objects) {
             let content = record.unwrap().content.unwrap();
-            let (id, type_name) = content.exported.unwrap();
-            assert_eq!((id, &type_name), (object.id(), object.type_name()));
+            let exported = content.exported.unwrap();
+            assert_eq!(
+                (exported.id, &exported.type_name, exported.is_deleted),
+                (object.id(), object.type_name(), object.is_deleted())
+            );
             assert_eq!(&content.properties, object.properties(), "{text}");
             assert_eq!(content.meta.as_ref(), object.meta(), "{text}");
         }
