@@ -6,7 +6,7 @@ use std::io::Cursor;
 
 use dxos_client::{
     ArchiveProtection, ClientError, EchoError, EpochOptions, EpochState, ErasureState, Filter,
-    InvitationCode, InvitationOptions, RestoreAs, RestoreOptions, Space, map,
+    InvitationCode, InvitationOptions, RestoreAs, RestoreOptions, Space, Transaction, map,
 };
 use dxos_keys::ObjectId;
 
@@ -352,6 +352,42 @@ async fn an_erasure_does_not_wait_for_spaces_that_are_closed() {
     note(&theirs, "put there later").await;
     until(&[&drawer, &theirs], async || notes(&drawer).await == 2).await;
     all_converge(&[&drawer, &theirs]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_ends_cleanly_in_the_middle_of_an_erasure() {
+    const NOTES: u16 = 1_500;
+    let home = tempfile::tempdir().unwrap();
+    let ann = start(home.path(), "Ann").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let mut many = Transaction::new();
+    for number in 0..NOTES {
+        let mut id = [7; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        let id = ObjectId::from_bytes(id);
+        many = many.create(id, "note", [("title", i64::from(number))]);
+    }
+    space.db().commit(many).await.unwrap();
+    let gone = note(&space, "secret").await;
+    space.db().remove(gone).await.unwrap();
+    let ended = async {
+        // Once it is asked for, it goes on by itself.
+        until(&[&space], async || {
+            !matches!(space.erasure().await, Ok(None))
+        })
+        .await;
+        ann.destroy().await
+    };
+    // It was done before that, or not.
+    let (_, ended) = tokio::join!(space.erase(EpochOptions::new()), ended);
+    ended.unwrap();
+
+    let ann = start(home.path(), "Ann").await;
+    let space = ann.echo().space(space.key()).await.unwrap();
+    assert_eq!(notes(&space).await, usize::from(NOTES));
+    erased(&space).await;
+    assert_eq!(notes(&space).await, usize::from(NOTES));
+    ann.destroy().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

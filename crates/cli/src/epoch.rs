@@ -154,7 +154,11 @@ fn erasure_text(report: &ErasureReport) -> String {
             devices.join(", ")
         ),
         ErasureState::Requested => match report.missing_blocks {
-            0 => "all devices agreed; an admin's device creates the epoch next".to_owned(),
+            0 => {
+                "all devices agreed; an admin's device creates the epoch next, while it is online: \
+                  run `dx serve` there"
+                    .to_owned()
+            }
             missing => format!("all devices agreed; {missing} blocks are still to come"),
         },
         ErasureState::Erasing if !devices.is_empty() => format!(

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dxos_actors::{
-    ChaCha20Rng, Clock, LatePort, Port, SeedTree, ShutdownFailures, SpawnError, SpawnerHandle,
-    shutdown_in_order,
+    ChaCha20Rng, Clock, LatePort, Port, SeedTree, Shutdown, ShutdownError, ShutdownFailures,
+    SpawnError, SpawnerHandle, StageFailure, shutdown_in_order,
 };
 use dxos_echo::{Echo, EchoConfig, EpochPolicy};
 use dxos_halo::{Halo, HaloConfig, OpenHaloError};
@@ -23,6 +23,9 @@ use crate::identity::{Devices, Keeper, Streams};
 use crate::invitation::{DeviceAuthority, EchoPorts, Invitations};
 use crate::presence::GossipService;
 use crate::{KeyringProtection, PathDisplay};
+
+/// How long ECHO is waited for at most when it is not done within its usual time.
+const ECHO_DEADLINE: Duration = Duration::from_secs(600);
 
 /// What a node is made of.
 pub struct Parts {
@@ -221,20 +224,55 @@ impl Node {
 
     /// Ends everything in order: invitations, network, spaces, identity, store.
     pub(crate) async fn shut_down(&self, deadline: Duration) -> Result<(), NodeError> {
+        self.echo.begin_shutdown();
         self.invitations.close();
         self.keeper.close();
-        let mut stages = Vec::new();
+        let mut failed = Vec::new();
+        let share = deadline / 4;
         if let Some(network) = &self.network {
             network.leave(&self.spawner).await;
             network.gossip.close();
-            stages.push(("mesh", network.mesh.shutdown()));
+            let mesh = vec![("mesh", network.mesh.shutdown())];
+            failed.extend(shutdown_in_order(mesh, share).await.err());
         }
-        stages.push(("echo", self.echo.shutdown()));
-        stages.push(("halo", self.halo.shutdown()));
-        let ended = shutdown_in_order(stages, deadline).await;
-        let store = Arc::clone(&self.store);
-        self.spawner.blocking(move || store.close()).await??;
-        Ok(ended?)
+        let echo = self.shut_echo_down(deadline / 2).await;
+        let is_over = !matches!(echo, Err(ShutdownError::Deadline));
+        failed.extend(echo.err().map(|error| {
+            let stage = "echo".to_owned();
+            ShutdownFailures {
+                stages: vec![StageFailure { stage, error }],
+            }
+        }));
+        let halo = vec![("halo", self.halo.shutdown())];
+        failed.extend(shutdown_in_order(halo, share).await.err());
+        if is_over {
+            let store = Arc::clone(&self.store);
+            self.spawner.blocking(move || store.close()).await??;
+        }
+        let stages: Vec<_> = failed.into_iter().flat_map(|all| all.stages).collect();
+        if stages.is_empty() {
+            Ok(())
+        } else {
+            Err(ShutdownFailures { stages }.into())
+        }
+    }
+
+    /// Ends ECHO. A store must not be closed below what is at work, so what is not done within
+    /// `usual` is waited for, and who waits is told.
+    async fn shut_echo_down(&self, usual: Duration) -> Result<(), ShutdownError> {
+        for (deadline, last) in [(usual, false), (ECHO_DEADLINE, true)] {
+            let port = self.echo.shutdown();
+            let asked = port.ask_within(Shutdown { deadline }, deadline);
+            match asked.await.unwrap_or_else(|error| Err(error.into())) {
+                Err(ShutdownError::Deadline) if !last => {
+                    tracing::warn!(
+                        "a space is still being worked on: closing waits until it is done"
+                    );
+                }
+                ended => return ended,
+            }
+        }
+        Err(ShutdownError::Deadline)
     }
 }
 

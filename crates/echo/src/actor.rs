@@ -41,11 +41,12 @@ use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
 use crate::core::memory::Memory;
 use crate::core::space::{decode_row, store_failed};
 use crate::core::{EpochPolicy, Space};
+use crate::ending::{Ending, UntilEnding, shutting_down};
 use crate::space_actor::{SpaceActor, Start};
 use crate::trouble::Watched;
 
 /// How long a space may take to answer what was passed on to it.
-const PASS_DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const PASS_DEADLINE: Duration = Duration::from_secs(600);
 
 /// What all actors of ECHO share.
 #[derive(Clone)]
@@ -62,11 +63,18 @@ pub(crate) struct Shared {
     pub(crate) epochs: EpochPolicy,
     /// Where objects may be held, for all spaces.
     pub(crate) memory: Arc<Memory>,
+    /// Whether all of them are about to end.
+    pub(crate) ending: Ending,
     /// Counts how often a space destroyed content keys, or went over to another encryption key.
     pub(crate) sealing: watch::Sender<u64>,
 }
 
 impl Shared {
+    /// The store, for work that takes long.
+    pub(crate) fn until_ending(&self) -> UntilEnding {
+        UntilEnding::new(Arc::clone(&self.store), self.ending.clone())
+    }
+
     /// Whoever keeps the encryption keys of this device has to look again.
     pub(crate) fn tell_sealing(&self) {
         self.sealing
@@ -97,6 +105,8 @@ pub(crate) struct EchoActor {
     sessions: BTreeMap<SessionId, SpaceKey>,
     next_number: u32,
     stopped: bool,
+    /// The spaces that were open when this was told to stop.
+    ended: Vec<Port<Shutdown>>,
 }
 
 impl EchoActor {
@@ -117,14 +127,13 @@ impl EchoActor {
             sessions: BTreeMap::new(),
             next_number: 0,
             stopped: false,
+            ended: Vec::new(),
         }
     }
 
     fn running(&self) -> Result<(), EchoError> {
         if self.stopped {
-            return Err(EchoError::Stopped {
-                reason: "it is shutting down".to_owned(),
-            });
+            return Err(shutting_down());
         }
         Ok(())
     }
@@ -356,7 +365,8 @@ impl Receive<ListSpaces> for EchoActor {
         let mut reports = self.reports_asleep();
         Answer::later(async move {
             for (space, port) in ports {
-                match port.ask(GetSpace { space }).await {
+                // Left out it would seem not to be here.
+                match port.ask_within(GetSpace { space }, PASS_DEADLINE).await {
                     Ok(Ok(report)) => reports.push(report),
                     Ok(Err(error)) => tracing::warn!(%error, "space left out"),
                     Err(error) => tracing::warn!(%error, "space left out"),
@@ -444,19 +454,23 @@ impl Receive<Shutdown> for EchoActor {
         ctx: &Context<Self>,
     ) -> Answer<Result<(), ShutdownError>> {
         self.stopped = true;
+        self.shared.ending.set();
         self.topics.clear();
         self.sessions.clear();
         // Whoever watches hears of the end, also while somebody still has an address of this actor.
         self.reports.clear();
         self.listed = watch::Sender::default();
         let spaces = std::mem::take(&mut self.spaces);
-        let ports: Vec<Port<Shutdown>> = spaces.values().map(Address::port).collect();
+        // Whoever gave up waiting and asks again waits for the same ones.
+        self.ended.extend(spaces.values().map(Address::port));
+        let ports = self.ended.clone();
         self.shared.unsynced.store(false, Ordering::Release);
         let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
         Answer::later(async move {
             for port in ports {
-                // A space that failed before has nothing more to write.
-                if let Err(error) = port.ask(message).await {
+                // A space that failed before has nothing more to write. One that is at work is
+                // waited for: whoever asks knows how long.
+                if let Err(error) = port.ask_within(message, PASS_DEADLINE).await {
                     tracing::debug!(%error, "a space had stopped");
                 }
             }

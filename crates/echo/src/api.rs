@@ -26,9 +26,10 @@ use dxos_protocol::replicate::{CloseSession, OpenSession, Produce, Receive};
 use dxos_store::Store;
 use tokio::sync::watch;
 
-use crate::actor::{EchoActor, Shared};
+use crate::actor::{EchoActor, PASS_DEADLINE, Shared};
 use crate::core::EpochPolicy;
 use crate::core::memory::{DEFAULT_BYTES, Memory};
+use crate::ending::Ending;
 use crate::space_actor::READS_MAX;
 use crate::trouble::Watched;
 
@@ -75,6 +76,7 @@ impl Default for EchoConfig {
 pub struct Echo {
     address: Address<EchoActor>,
     failure: watch::Receiver<Option<StoreFailure>>,
+    pub(crate) ending: Ending,
 }
 
 macro_rules! ports {
@@ -83,6 +85,19 @@ macro_rules! ports {
             $(#[$meta])*
             pub fn $name(&self) -> Port<$message> {
                 self.address.port()
+            }
+        )*}
+    };
+}
+
+/// The ports of whoever uses spaces. Any request may have to wait until the state of a space is
+/// made anew, or be what has it made, as a removal is: that takes as long as the space is large.
+macro_rules! patient_ports {
+    ($($(#[$meta:meta])* $name:ident: $message:ident),* $(,)?) => {
+        impl Echo {$(
+            $(#[$meta])*
+            pub fn $name(&self) -> Port<$message> {
+                self.address.port().with_deadline(PASS_DEADLINE)
             }
         )*}
     };
@@ -100,6 +115,7 @@ impl Echo {
     ) -> Self {
         let watched = Arc::new(Watched::new(store));
         let failure = watched.watch();
+        let ending = Ending::default();
         let shared = Shared {
             store: Arc::clone(&watched) as _,
             watched,
@@ -108,12 +124,24 @@ impl Echo {
             unsynced: Arc::new(AtomicBool::new(false)),
             epochs: config.epochs,
             memory: Memory::new(config.cache_bytes),
+            ending: ending.clone(),
             reads: Arc::new(tokio::sync::Semaphore::new(READS_MAX)),
             sealing: watch::Sender::new(0),
         };
         let rng = seeds.rng_of("echo");
         let address = spawner.start(move || EchoActor::new(shared, rng, config.sync_interval));
-        Self { address, failure }
+        Self {
+            address,
+            failure,
+            ending,
+        }
+    }
+
+    /// Says that it is about to be shut down: what takes long and nobody waits for leaves off,
+    /// and goes on when ECHO is started again over the same store. Without it
+    /// [`Echo::shutdown`] is answered only after that. Spaces may refuse requests from here on.
+    pub fn begin_shutdown(&self) {
+        self.ending.set();
     }
 
     /// What the store refuses to write or sync now, and why, as it changes. `None` while all is
@@ -123,7 +151,7 @@ impl Echo {
     }
 }
 
-ports! {
+patient_ports! {
     /// Hands over what this device signs and opens with, and opens the stored spaces.
     use_authority: UseAuthority,
     /// Creates a space.
@@ -268,6 +296,9 @@ ports! {
     state_hash: ComputeStateHash,
     /// Puts everything acknowledged onto the disk.
     flush: Flush,
+}
+
+ports! {
     /// For MESH: what to show in a swarm.
     present_evidence: PresentEvidence,
     /// For MESH: what to make of a peer's evidence.

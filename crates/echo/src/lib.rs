@@ -34,6 +34,7 @@
 mod actor;
 mod api;
 mod core;
+mod ending;
 #[cfg(test)]
 mod faults;
 mod space_actor;

@@ -33,6 +33,7 @@ use crate::actor::Shared;
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;
 use crate::core::{Effects, Outcome, Space};
+use crate::ending::shutting_down;
 
 /// How often silent peers and slow subscribers are looked after.
 const TICK: Duration = Duration::from_millis(50);
@@ -132,6 +133,9 @@ impl SpaceActor {
         }
         self.rebuild();
         self.tell_mesh(effects);
+        if self.ended {
+            return Ok(());
+        }
         if let Err(error) = self.write_again(ctx) {
             tracing::error!(%error, "what a fork took away is not written again yet");
         }
@@ -145,7 +149,7 @@ impl SpaceActor {
     fn write_again(&mut self, ctx: &Context<Self>) -> Result<(), EchoError> {
         let mut effects = Effects::default();
         let mut wrote = false;
-        loop {
+        while !self.ended {
             let now_ms = self.shared.clock.wall_ms();
             let store = Arc::clone(&self.shared.store);
             let space = self.space.as_deref_mut().map_err(|error| error.clone())?;
@@ -265,7 +269,7 @@ impl SpaceActor {
                 }
                 actor.rebuild();
                 // What is about to be deleted is not put in order before.
-                if actor.withdrawal.is_none() {
+                if actor.withdrawal.is_none() && !actor.shared.ending.is_set() {
                     actor.tidy();
                     actor.follow_policy(now_ms, ctx);
                     actor.do_duties(now_ms, ctx);
@@ -299,7 +303,9 @@ impl SpaceActor {
             Ok(None) => Ok(()),
             Err(error) => Err(self.begin_again(&error, ctx)),
         };
-        if let Err(error) = done {
+        if let Err(error) = done
+            && !self.ended
+        {
             tracing::warn!(%error, space = %self.key.short(), "a duty of this device is not done yet");
         }
     }
@@ -329,6 +335,23 @@ impl SpaceActor {
             Err(error) => Err(error),
         }
     }
+
+    /// Writes what was not written, and does nothing from then on.
+    fn end(&mut self) -> Result<(), EchoError> {
+        let batch = match &mut self.space {
+            Ok(space) => {
+                let mut batch = space.close().unwrap_or_default();
+                batch.append(space.compact_at_close().unwrap_or_default());
+                space.keep_receipts(&mut batch).map(|()| batch)
+            }
+            Err(_) => Ok(Batch::new()),
+        };
+        let written = batch.and_then(|batch| self.write(batch, false));
+        self.space = Err(shutting_down());
+        self.ended = true;
+        self.aside = reopen::Aside::default();
+        written
+    }
 }
 
 impl Behaviour for SpaceActor {
@@ -347,20 +370,7 @@ impl Behaviour for SpaceActor {
 
 impl Receive<Shutdown> for SpaceActor {
     fn receive(&mut self, _: Shutdown, _: &Context<Self>) -> Answer<Result<(), ShutdownError>> {
-        let batch = match &mut self.space {
-            Ok(space) => {
-                let mut batch = space.close().unwrap_or_default();
-                batch.append(space.compact_at_close().unwrap_or_default());
-                space.keep_receipts(&mut batch).map(|()| batch)
-            }
-            Err(_) => Ok(Batch::new()),
-        };
-        let written = batch.and_then(|batch| self.write(batch, false));
-        let reason = "it is shutting down".to_owned();
-        self.space = Err(EchoError::Stopped { reason });
-        self.ended = true;
-        self.aside = reopen::Aside::default();
-        Answer::Now(written.map_err(|error| ShutdownError::Failed {
+        Answer::Now(self.end().map_err(|error| ShutdownError::Failed {
             text: error.to_string(),
         }))
     }

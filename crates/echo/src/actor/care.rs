@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use super::EchoActor;
 use crate::core::layout::SpaceNumber;
 use crate::core::{DeletedRecord, check, collect, stats};
+use crate::ending::shutting_down;
 use crate::space_actor::Start;
 
 fn stopped(error: &SpawnError) -> EchoError {
@@ -125,13 +126,9 @@ impl Receive<CheckSpace> for EchoActor {
         let (waiter, checked) = oneshot::channel();
         match self.begin_check(message, waiter, ctx) {
             Err(error) => Answer::Now(Err(error)),
-            Ok(()) => Answer::later(async move {
-                checked.await.unwrap_or_else(|_| {
-                    Err(EchoError::Stopped {
-                        reason: "it is shutting down".to_owned(),
-                    })
-                })
-            }),
+            Ok(()) => {
+                Answer::later(async move { checked.await.unwrap_or_else(|_| Err(shutting_down())) })
+            }
         }
     }
 }

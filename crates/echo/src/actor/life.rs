@@ -20,6 +20,7 @@ use super::{EchoActor, PASS_DEADLINE, pass, sync};
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;
 use crate::core::{DeletedRecord, closed_report, note_closed, purge};
+use crate::ending::shutting_down;
 use crate::space_actor::{Start, Withdraw};
 
 /// How long the actor of a space may take to write what it has not written.
@@ -346,13 +347,9 @@ fn when_done(
 ) -> Answer<Result<(), EchoError>> {
     match begun {
         Err(error) => Answer::Now(Err(error)),
-        Ok(()) => Answer::later(async move {
-            ended.await.unwrap_or_else(|_| {
-                Err(EchoError::Stopped {
-                    reason: "it is shutting down".to_owned(),
-                })
-            })
-        }),
+        Ok(()) => {
+            Answer::later(async move { ended.await.unwrap_or_else(|_| Err(shutting_down())) })
+        }
     }
 }
 

@@ -45,7 +45,9 @@ impl SpaceActor {
             return;
         }
         self.epochs.look_ms = now_ms.saturating_add(LOOK_MS);
-        if let Err(error) = self.follow(now_ms, ctx) {
+        if let Err(error) = self.follow(now_ms, ctx)
+            && !self.ended
+        {
             tracing::warn!(%error, space = %self.key.short(), "an epoch that is due is not there yet");
         }
     }
@@ -60,7 +62,7 @@ impl SpaceActor {
         if space.is_erasure_due(false) {
             self.erase(false, ctx)
         } else if space.is_epoch_due_by(&policy, now_ms, &self.shared.store) {
-            let whole = Arc::clone(&self.shared.store);
+            let whole = self.shared.until_ending();
             let created = self.step(ctx, |space, now_ms, (_, rng)| {
                 space.create_epoch((false, false), now_ms, (&whole, rng))
             });
@@ -99,7 +101,7 @@ impl SpaceActor {
             space.is_ok_and(|space| space.is_erasure_due(share_state))
         };
         while is_due(self) {
-            let whole = Arc::clone(&self.shared.store);
+            let whole = self.shared.until_ending();
             let erased = self.step(ctx, |space, now_ms, (_, rng)| {
                 space.erase(share_state, now_ms, (&whole, rng))
             });
@@ -127,8 +129,12 @@ impl SpaceActor {
         let compacted = async move { spawner.blocking(move || store.compact()).await };
         ctx.spawn_then(compacted, |actor, compacted, _| {
             actor.epochs.is_compacting = false;
+            if actor.ended {
+                // The next start has the store do it again.
+                return;
+            }
             let noted = match (compacted, &mut actor.space) {
-                (Ok(Ok(())), Ok(space)) if !actor.ended => {
+                (Ok(Ok(())), Ok(space)) => {
                     let batch = space.note_no_traces();
                     actor.write(batch, false)
                 }
@@ -153,7 +159,7 @@ impl Receive<CreateEpoch> for SpaceActor {
         message: CreateEpoch,
         ctx: &Context<Self>,
     ) -> Answer<Result<EpochReport, EchoError>> {
-        let whole = Arc::clone(&self.shared.store);
+        let whole = self.shared.until_ending();
         let report = self.step(ctx, |space, now_ms, (_, rng)| {
             space.create_epoch((message.share_state, false), now_ms, (&whole, rng))
         });

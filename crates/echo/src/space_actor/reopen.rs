@@ -12,6 +12,7 @@ use dxos_store::Read;
 use super::{SpaceActor, Start};
 use crate::core::layout::SpaceRecord;
 use crate::core::{Effects, Space};
+use crate::ending::shutting_down;
 
 /// How long a space that cannot be opened rests before it is tried again: doubling from the one
 /// to the other.
@@ -90,10 +91,19 @@ impl SpaceActor {
         if let Ok(space) = &mut self.space
             && space.is_stale()
         {
-            match space.rebuild(&self.shared.store) {
+            match space.rebuild(&self.shared.until_ending()) {
                 Ok(effects) => self.tell_mesh(effects),
+                Err(error) if self.shared.ending.is_set() => self.leave_off(&error),
                 Err(error) => self.close_for(error),
             }
+        }
+    }
+
+    /// Ends in the middle of what takes long: the next start does it from its beginning.
+    fn leave_off(&mut self, why: &EchoError) {
+        tracing::debug!(%why, space = %self.key.short(), "the space ends before its work is done");
+        if let Err(error) = self.end() {
+            tracing::warn!(%error, space = %self.key.short(), "the space did not end cleanly");
         }
     }
 
@@ -165,7 +175,10 @@ impl SpaceActor {
 
     /// The store refused a batch: what is in memory is ahead of it, so it is read again.
     pub(super) fn begin_again(&mut self, error: &EchoError, ctx: &Context<Self>) -> EchoError {
-        tracing::error!(%error, space = %self.key.short(), "the space is opened again");
+        let ends = self.shared.ending.is_set();
+        if !ends {
+            tracing::error!(%error, space = %self.key.short(), "the space is opened again");
+        }
         let opening = EchoError::Stopped {
             reason: "the space is being opened".to_owned(),
         };
@@ -175,6 +188,10 @@ impl SpaceActor {
                 self.open_from(Closed::Before(space));
             }
             Err(error) => self.space = Err(error),
+        }
+        if ends {
+            self.leave_off(error);
+            return shutting_down();
         }
         self.report_soon(ctx);
         error.clone()
