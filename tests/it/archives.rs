@@ -137,6 +137,60 @@ async fn the_same_device_goes_on_in_new_feeds_after_a_restore() {
     }
 }
 
+/// What others wrote names blocks of a branch that counts no more: these are in the archive, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_space_with_a_cut_branch_comes_out_of_an_archive_where_no_peer_is() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    let carl = start(&path("carl"), "Carl").await;
+    carl.destroy().await.unwrap();
+    copy(&path("carl"), &path("early"));
+    let (ann, bob) = (
+        start(&path("ann"), "Ann").await,
+        start(&path("bob"), "Bob").await,
+    );
+    let carl = start(&path("carl"), "Carl").await;
+    let space = ann.echo().create_space(map! {}).await.unwrap();
+    let (bobs, carls) = (join(&space, &bob).await, join(&space, &carl).await);
+    note(&bobs, "before").await;
+    all_converge(&[&space, &bobs, &carls]).await;
+    carl.destroy().await.unwrap();
+    bob.destroy().await.unwrap();
+    copy(&path("bob"), &path("copy"));
+
+    let bob = start(&path("bob"), "Bob").await;
+    let bobs = bob.echo().space(space.key()).await.unwrap();
+    note(&bobs, "by the original").await;
+    converge(&space, &bobs).await;
+    note(&space, "built on that").await;
+    bob.destroy().await.unwrap();
+    // The copy writes before it meets anybody.
+    let bob = options(&path("copy")).offline().build();
+    bob.initialize().await.unwrap();
+    let bobs = bob.echo().space(space.key()).await.unwrap();
+    note(&bobs, "by the copy").await;
+    bob.destroy().await.unwrap();
+    let bob = start(&path("copy"), "Bob").await;
+    let bobs = bob.echo().space(space.key()).await.unwrap();
+    until(&[&space, &bobs], async || {
+        titles(&space).await.len() == 4 && titles(&bobs).await.len() == 4
+    })
+    .await;
+    converge(&space, &bobs).await;
+    assert_eq!(space.report().await.unwrap().forks.len(), 1);
+
+    let archive = archived(&ann, &space).await;
+    let carl = options(&path("early")).offline().build();
+    carl.initialize().await.unwrap();
+    let back = restored(&carl, &archive).await.unwrap();
+    converge(&space, &back).await;
+    assert_eq!(
+        titles(&back).await,
+        ["before", "built on that", "by the copy", "by the original"]
+    );
+    assert_eq!(back.report().await.unwrap().forks.len(), 1);
+}
+
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

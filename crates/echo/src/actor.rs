@@ -33,6 +33,7 @@ use dxos_protocol::mesh::JoinSwarm;
 use dxos_protocol::replicate::SessionId;
 use dxos_store::{Direction, Durability as StoreDurability, KeyRange, Read, Store};
 use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
 use tokio::sync::watch;
 
 pub(crate) use self::sync::sync;
@@ -40,7 +41,7 @@ use crate::api::MeshPorts;
 use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
 use crate::core::memory::Memory;
 use crate::core::space::{decode_row, store_failed};
-use crate::core::{EpochPolicy, Space};
+use crate::core::{EpochPolicy, Outcome, Space};
 use crate::ending::{Ending, UntilEnding, shutting_down};
 use crate::space_actor::{SpaceActor, Start};
 use crate::trouble::Watched;
@@ -228,8 +229,19 @@ impl EchoActor {
     }
 
     fn join(&mut self, message: JoinSpace, ctx: &Context<Self>) -> Result<SpaceKey, EchoError> {
+        let JoinSpace { ticket } = message;
+        self.take_up(ticket.space, ctx, |space, now_ms, store| {
+            space.take_up(ticket, now_ms, store)
+        })
+    }
+
+    fn take_up(
+        &mut self,
+        space: SpaceKey,
+        ctx: &Context<Self>,
+        take_up: impl FnOnce(&mut Space, u64, &dyn Read) -> Result<Outcome, EchoError>,
+    ) -> Result<SpaceKey, EchoError> {
         let authority = self.authority()?;
-        let space = message.ticket.space;
         if self.is_here(&space) {
             return Err(EchoError::AlreadyJoined { space });
         }
@@ -241,7 +253,8 @@ impl EchoActor {
         };
         let store: &dyn Read = &self.shared.store;
         let mut joined = Space::open(record, authority, store)?;
-        let outcome = joined.take_up(message.ticket, self.shared.clock.wall_ms(), store)?;
+        joined.use_stride(draw_stride(&mut self.rng));
+        let outcome = take_up(&mut joined, self.shared.clock.wall_ms(), store)?;
         let mut batch = outcome.batch;
         batch.delete(DELETED, space.as_bytes().to_vec());
         self.commit(&joined, batch)?;
@@ -268,8 +281,14 @@ impl EchoActor {
     }
 }
 
+/// What [`Space::use_stride`] takes.
+pub(crate) fn draw_stride(rng: &mut ChaCha20Rng) -> u16 {
+    let mut stride = [0; 2];
+    rng.fill_bytes(&mut stride);
+    u16::from_le_bytes(stride)
+}
+
 fn child_rng(rng: &mut ChaCha20Rng) -> ChaCha20Rng {
-    use rand_core::{Rng, SeedableRng};
     let mut seed = [0; 32];
     rng.fill_bytes(&mut seed);
     ChaCha20Rng::from_seed(seed)
@@ -417,7 +436,7 @@ pass_to_space! {
     FindDangling => Vec<dxos_document::Dangling>,
     GetManifest => Manifest,
     GetTicket => AdmissionTicket,
-    ReadBlocks => Vec<(dxos_feed::FeedDescriptor, dxos_feed::Run)>,
+    ReadBlocks => (Vec<ArchivedRun>, ArchiveRest),
     ReadObjects => Vec<dxos_document::Object>,
     ReadPart => Option<bytes::Bytes>,
     RestoreSpace => (),

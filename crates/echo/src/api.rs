@@ -13,9 +13,9 @@ use dxos_protocol::echo::{
     GetManifest, GetObject, GetSpace, GetStats, GetSyncStatus, GetTicket, GroupQuery, JoinSpace,
     LeaveSpace, ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListQueues,
     ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace, QueryCredentials, ReadBlocks, ReadItems,
-    ReadObjects, ReadPart, ReadQueue, RemoveMember, RestoreDevice, RestoreSpace, RevokeDevice,
-    RunQuery, SealMessage, SetMemberProfile, SetRetention, SetRole, StoreFailure, Subscribe,
-    Transact, TrimSpace, UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace,
+    ReadObjects, ReadPart, ReadQueue, RemoveMember, RestoreDevice, RestoreNewSpace, RestoreSpace,
+    RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRetention, SetRole, StoreFailure,
+    Subscribe, Transact, TrimSpace, UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace,
     WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
@@ -272,12 +272,14 @@ patient_ports! {
     undo: Undo,
     /// Tells what a space consists of, to be archived.
     manifest: GetManifest,
-    /// Reads a part of its data blocks.
+    /// Reads a part of its blocks.
     read_blocks: ReadBlocks,
     /// Reads a part of its objects.
     read_objects: ReadObjects,
     /// Reads a part of the snapshot of an epoch.
     read_part: ReadPart,
+    /// Takes up a space that is not here by what an archive holds of its members.
+    restore_new_space: RestoreNewSpace,
     /// Takes in what an archive holds of a space that is here.
     restore_space: RestoreSpace,
     /// Signs a snapshot that stands for what was written before.

@@ -137,9 +137,9 @@ impl std::fmt::Debug for Append<'_> {
 }
 
 impl FeedState {
-    /// The place from which on the feed takes no blocks. What a snapshot stands for is settled,
+    /// The place from which on a forked feed takes no blocks. What a snapshot stands for is settled,
     /// also behind a fork.
-    pub(crate) fn closed_from(&self) -> Option<u64> {
+    pub fn closed_from(&self) -> Option<u64> {
         let fork = self.fork.as_ref().map(ForkProof::seq);
         fork.map(|from| from.max(self.floor_length()))
     }

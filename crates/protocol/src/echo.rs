@@ -27,7 +27,8 @@ mod text;
 mod transaction;
 
 pub use self::archive::{
-    GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart, RestoreBlocks, RestoreSpace,
+    ArchiveRest, ArchivedRun, BranchBlock, GetManifest, Manifest, ReadBlocks, ReadObjects,
+    ReadPart, RestoreBlocks, RestoreNewSpace, RestoreSpace,
 };
 pub use self::care::{
     CheckSpace, Checkup, CollectGarbage, Finding, FindingKind, Garbage, GetStats, SpaceBytes,

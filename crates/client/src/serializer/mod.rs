@@ -162,9 +162,10 @@ impl From<SpawnError> for ArchiveError {
 
 /// Writes spaces into archives and brings them back. See [`Client::create_serializer`].
 ///
-/// An archive is one file, of a format of its own, with a checksum over all of it. It is read to
-/// its end before anything of it is used: one that was cut or altered, is of another kind, or is
-/// encrypted under another passphrase changes nothing.
+/// An archive has everything that its writer has of a space, also branches that forks had cut away
+/// and on which others built. It is one file, of a format of its own, with a checksum over all of
+/// it. It is read to its end before anything of it is used: one that was cut or altered, is of
+/// another kind, or is encrypted under another passphrase changes nothing.
 #[derive(Clone, Debug)]
 pub struct Serializer {
     client: Client,

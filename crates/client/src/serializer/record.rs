@@ -1,31 +1,30 @@
 //! What the records of an archive are, in which order they come, and whether they fit together.
 
 use dxos_document::{Limits, META, Map, Object, Op, QueueOp, Transaction};
-use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{ContentKey, SpaceKey};
-use dxos_protocol::echo::PROPERTIES_TYPE;
+use dxos_protocol::echo::{ArchivedRun, PROPERTIES_TYPE};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{ArchiveContents, ArchiveError};
 
-const VERSION: u8 = 1;
+/// That of records without cut branches, which no release wrote, was 1.
+const VERSION: u8 = 2;
 /// The place of the last record among all kinds.
-const END: u8 = 9;
+const END: u8 = 8;
 
 /// One record. They come in this order.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Record {
     /// The first one.
     Header(Header),
-    /// Control blocks.
-    Control(FeedDescriptor, Run),
-    /// A proof that a feed was forked.
-    Proof(Box<ForkProof>),
+    /// Control blocks, those of cut branches among them, each behind its causes; and proofs that
+    /// feeds were forked.
+    Control(ArchivedRun),
     /// A content key.
     Key([u8; 32]),
-    /// Data blocks.
-    Data(FeedDescriptor, Run),
+    /// The same of data.
+    Data(ArchivedRun),
     /// An object as it showed: a transaction that creates it.
     Object(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The last one: how many there were.
@@ -173,12 +172,11 @@ impl Order {
         let place = match record {
             Record::Header(_) => 1,
             Record::Control(..) => 2,
-            Record::Proof(_) => 3,
-            Record::Key(_) => 4,
-            Record::Part(_) => 5,
-            Record::Data(..) => 6,
-            Record::Object(_) => 7,
-            Record::Queues(_) => 8,
+            Record::Key(_) => 3,
+            Record::Part(_) => 4,
+            Record::Data(..) => 5,
+            Record::Object(_) => 6,
+            Record::Queues(_) => 7,
             Record::End(_) => END,
         };
         let first = self.place == 0;
@@ -192,22 +190,30 @@ impl Order {
                 header.properties()?;
                 self.header = Some(header.clone());
             }
-            Record::Control(descriptor, run) | Record::Data(descriptor, run) => {
-                if Some(descriptor.space) != space || run.feed != descriptor.id() {
+            Record::Control(archived) | Record::Data(archived) => {
+                let ArchivedRun {
+                    descriptor,
+                    run,
+                    fork,
+                    ..
+                } = archived;
+                let feed = descriptor.id();
+                let is_other = run.as_ref().is_some_and(|run| run.feed != feed);
+                if Some(descriptor.space) != space || is_other {
                     return refuse("it holds blocks of another space or feed");
                 }
-                let blocks = run.blocks.len() as u64;
+                if let Some(fork) = fork {
+                    if fork.feed() != feed || fork.verify().is_err() {
+                        return refuse("it holds a proof of a fork that proves nothing");
+                    }
+                    self.counts.proofs += 1;
+                }
+                let blocks = run.as_ref().map_or(0, |run| run.blocks.len() as u64);
                 if matches!(record, Record::Control(..)) {
                     self.counts.control_blocks += blocks;
                 } else {
                     self.counts.data_blocks += blocks;
                 }
-            }
-            Record::Proof(proof) => {
-                if Some(proof.descriptor().space) != space || proof.verify().is_err() {
-                    return refuse("it holds a proof of a fork that proves nothing");
-                }
-                self.counts.proofs += 1;
             }
             Record::Key(_) => self.counts.keys += 1,
             // The list says which there are.

@@ -3,10 +3,9 @@
 use std::io::{Read, Seek};
 use std::time::Duration;
 
-use dxos_feed::{FeedDescriptor, Run};
 use dxos_keys::ContentKey;
 use dxos_protocol::echo::{
-    AdmissionTicket, EchoError, GetSpace, JoinSpace, RestoreBlocks, RestoreSpace,
+    ArchivedRun, EchoError, GetSpace, RestoreBlocks, RestoreNewSpace, RestoreSpace,
 };
 
 use super::record::Record;
@@ -21,8 +20,8 @@ const STEP_BYTES: usize = 512 * 1024;
 
 /// What is next of an archive: records of one kind, as many as make a step.
 enum Part {
-    Control(Vec<(FeedDescriptor, Run)>),
-    /// Proofs and keys, parts of a snapshot, or data blocks.
+    Control(Vec<ArchivedRun>),
+    /// Keys, parts of a snapshot, or data blocks.
     Blocks(RestoreBlocks),
     End,
 }
@@ -44,7 +43,7 @@ impl Serializer {
         let mut records = records.await??;
         // Until the space is here: all control blocks together show whether this identity is a
         // member, and nothing is written when it is not.
-        let mut admission: Option<Vec<(FeedDescriptor, Vec<Run>)>> = (!here).then(Vec::new);
+        let mut admission: Option<Vec<ArchivedRun>> = (!here).then(Vec::new);
         loop {
             let read = node.spawner.blocking(move || {
                 let part = next_part(&mut records)?;
@@ -53,14 +52,7 @@ impl Serializer {
             let (rest, part) = read.await??;
             records = rest;
             match (part, &mut admission) {
-                (Part::Control(runs), Some(admission)) => {
-                    for (descriptor, run) in runs {
-                        match admission.last_mut().filter(|(last, _)| *last == descriptor) {
-                            Some((_, runs)) => runs.push(run),
-                            None => admission.push((descriptor, vec![run])),
-                        }
-                    }
-                }
+                (Part::Control(runs), Some(admission)) => admission.extend(runs),
                 (Part::Control(runs), None) => {
                     let blocks = RestoreBlocks {
                         runs,
@@ -98,26 +90,27 @@ async fn take_in(node: &Node, space: SpaceKey, blocks: RestoreBlocks) -> Result<
     Ok(restored.map_err(ClientError::from)?)
 }
 
-async fn join(
-    node: &Node,
-    space: SpaceKey,
-    control: Vec<(FeedDescriptor, Vec<Run>)>,
-) -> Result<(), ArchiveError> {
+async fn join(node: &Node, space: SpaceKey, control: Vec<ArchivedRun>) -> Result<(), ArchiveError> {
     if control.is_empty() {
         return Err(ArchiveError::Invalid {
             reason: "it does not say who the members of the space are".to_owned(),
         });
     }
-    let ticket = AdmissionTicket { space, control };
     let joined = node
         .echo
-        .join_space()
+        .restore_new_space()
         .with_deadline(DEADLINE)
-        .ask(JoinSpace { ticket })
+        .ask(RestoreNewSpace { space, control })
         .await;
     let joined = joined.map_err(ClientError::unanswered(ECHO))?;
     joined.map_err(ClientError::from)?;
     Ok(())
+}
+
+/// A proof may be as large as that.
+fn size(archived: &ArchivedRun) -> usize {
+    let proof = archived.fork.as_ref().map_or(0, |_| STEP_BYTES / 4);
+    archived.bytes() + proof
 }
 
 fn next_part<R: Read>(records: &mut Records<R>) -> Result<Part, ArchiveError> {
@@ -127,9 +120,9 @@ fn next_part<R: Read>(records: &mut Records<R>) -> Result<Part, ArchiveError> {
     while bytes < STEP_BYTES {
         match records.next()? {
             Some(Record::Header(_)) => {}
-            Some(Record::Control(descriptor, run)) => {
-                bytes += run.bytes();
-                control.push((descriptor, run));
+            Some(Record::Control(archived)) => {
+                bytes += size(&archived);
+                control.push(archived);
             }
             // What follows has to find the members, or the keys, before it.
             Some(record) if !control.is_empty() => {
@@ -144,10 +137,6 @@ fn next_part<R: Read>(records: &mut Records<R>) -> Result<Part, ArchiveError> {
                 records.ahead = Some(record);
                 break;
             }
-            Some(Record::Proof(proof)) => {
-                bytes += STEP_BYTES / 4;
-                blocks.proofs.push(*proof);
-            }
             Some(Record::Key(key)) => {
                 bytes += STEP_BYTES / 1024;
                 blocks.keys.push(ContentKey::from_bytes(key));
@@ -156,9 +145,9 @@ fn next_part<R: Read>(records: &mut Records<R>) -> Result<Part, ArchiveError> {
                 bytes += part.len();
                 blocks.parts.push(part);
             }
-            Some(Record::Data(descriptor, run)) => {
-                bytes += run.bytes();
-                blocks.runs.push((descriptor, run));
+            Some(Record::Data(archived)) => {
+                bytes += size(&archived);
+                blocks.runs.push(archived);
             }
             Some(record @ (Record::Object(_) | Record::Queues(_) | Record::End(_))) => {
                 records.ahead = Some(record);

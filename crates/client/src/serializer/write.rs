@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use dxos_document::{Direction, Map, QueueOp};
-use dxos_feed::Timeframe;
-use dxos_protocol::echo::{EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart};
+use dxos_protocol::echo::{
+    ArchiveRest, ArchivedRun, EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart,
+};
 
 use super::container::{Preamble, Writer};
 use super::record::{Header, Order, Record};
@@ -43,8 +44,8 @@ impl<W: Write> Draft<W> {
 
 impl Serializer {
     /// Writes a space into an archive, and gives back what it was written to. It is read in
-    /// parts: memory is bounded but for the control blocks. What is written to the space
-    /// meanwhile may be among the objects, and is not among the blocks.
+    /// parts: memory is bounded. What is written to the space meanwhile may be among the objects,
+    /// and is not among the blocks.
     ///
     /// # Errors
     ///
@@ -65,8 +66,12 @@ impl Serializer {
             .collect();
         let header = Header::new(key, node.clock.wall_ms(), properties)?;
         let manifest = manifest(&node, key).await?;
-        let range = (manifest.begin.clone(), manifest.data.clone());
-        let parts = manifest.parts.clone();
+        let Manifest {
+            control,
+            keys,
+            parts,
+            data,
+        } = manifest;
         let salt = matches!(protection, ArchiveProtection::Passphrase(_)).then(|| {
             let mut salt = [0; 16];
             node.with_rng(|rng| rand_core::Rng::fill_bytes(rng, &mut salt));
@@ -83,12 +88,20 @@ impl Serializer {
                 order: Order::default(),
             };
             draft.push(&Record::Header(header))?;
-            begin(&mut draft, manifest)?;
             Ok::<_, ArchiveError>(draft)
         });
         let draft = begun.await??;
+        let draft = write_blocks((&node, key), (control, Record::Control), draft).await?;
+        let written = node.spawner.blocking(move || {
+            let mut draft = draft;
+            for key in &keys {
+                draft.push(&Record::key(key))?;
+            }
+            Ok::<_, ArchiveError>(draft)
+        });
+        let draft = written.await??;
         let draft = write_parts(&node, key, parts, draft).await?;
-        let draft = write_blocks(&node, key, range, draft).await?;
+        let draft = write_blocks((&node, key), (data, Record::Data), draft).await?;
         let draft = write_objects(&node, key, draft).await?;
         let draft = write_queues(space, draft).await?;
         node.spawner.blocking(move || draft.finish()).await?
@@ -157,21 +170,6 @@ async fn manifest(node: &Node, space: SpaceKey) -> Result<Manifest, ClientError>
     Ok(manifest.map_err(ClientError::unanswered(ECHO))??)
 }
 
-fn begin<W: Write>(draft: &mut Draft<W>, manifest: Manifest) -> Result<(), ArchiveError> {
-    for (descriptor, runs) in manifest.control.control {
-        for run in runs {
-            draft.push(&Record::Control(descriptor, run))?;
-        }
-    }
-    for proof in manifest.proofs {
-        draft.push(&Record::Proof(Box::new(proof)))?;
-    }
-    for key in &manifest.keys {
-        draft.push(&Record::key(key))?;
-    }
-    Ok(())
-}
-
 async fn write_parts<W: Write + Send + 'static>(
     node: &Node,
     space: SpaceKey,
@@ -194,30 +192,31 @@ async fn write_parts<W: Write + Send + 'static>(
 }
 
 async fn write_blocks<W: Write + Send + 'static>(
-    node: &Node,
-    space: SpaceKey,
-    (mut from, until): (Timeframe, Timeframe),
+    (node, space): (&Node, SpaceKey),
+    (mut rest, record): (ArchiveRest, fn(ArchivedRun) -> Record),
     mut draft: Draft<W>,
 ) -> Result<Draft<W>, ArchiveError> {
     loop {
         let read = ReadBlocks {
             space,
-            from: from.clone(),
-            until: until.clone(),
+            rest,
             bytes_max: BLOCKS_BYTES,
         };
-        let runs = node.echo.read_blocks().ask(read).await;
-        let runs: Result<_, EchoError> = runs.map_err(ClientError::unanswered(ECHO))?;
-        let runs = runs.map_err(ClientError::from)?;
+        let read = node
+            .echo
+            .read_blocks()
+            .with_deadline(DEADLINE)
+            .ask(read)
+            .await;
+        let read: Result<_, EchoError> = read.map_err(ClientError::unanswered(ECHO))?;
+        let (runs, left) = read.map_err(ClientError::from)?;
         if runs.is_empty() {
             return Ok(draft);
         }
-        for (_, run) in &runs {
-            from.dots.insert(run.feed, run.end());
-        }
+        rest = left;
         let written = node.spawner.blocking(move || {
-            for (descriptor, run) in runs {
-                draft.push(&Record::Data(descriptor, run))?;
+            for run in runs {
+                draft.push(&record(run))?;
             }
             Ok::<_, ArchiveError>(draft)
         });

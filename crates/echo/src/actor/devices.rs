@@ -7,7 +7,7 @@ use dxos_actors::{Address, Answer, Context, Port, Receive};
 use dxos_keys::{DeviceKey, SpaceKey};
 use dxos_protocol::echo::{
     AdmissionTicket, AdoptSpace, EchoError, FindRecovery, JoinSpace, ListRecoveryKeys, OwnDevices,
-    Recovery, SpaceReport, UseDevices,
+    Recovery, RestoreNewSpace, SpaceReport, UseDevices,
 };
 
 use super::EchoActor;
@@ -52,6 +52,23 @@ impl Receive<AdoptSpace> for EchoActor {
         ctx: &Context<Self>,
     ) -> Answer<Result<SpaceReport, EchoError>> {
         match self.adopt(message.space, ctx) {
+            Ok(space) => self.report(space),
+            Err(error) => Answer::Now(Err(error)),
+        }
+    }
+}
+
+impl Receive<RestoreNewSpace> for EchoActor {
+    fn receive(
+        &mut self,
+        message: RestoreNewSpace,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<SpaceReport, EchoError>> {
+        let RestoreNewSpace { space, control } = message;
+        let taken_up = self.take_up(space, ctx, |space, now_ms, store| {
+            space.take_up_archive(control, now_ms, store)
+        });
+        match taken_up {
             Ok(space) => self.report(space),
             Err(error) => Answer::Now(Err(error)),
         }

@@ -3,16 +3,20 @@
 //! What comes out of an archive is held to the same rules as what peers send. Content keys have
 //! no writer who vouches for them: a key is used only if a credential of an admin names it, and
 //! its name is its hash.
+//!
+//! An archive has the branches, too, that forks cut away from feeds: others built on them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod read;
+mod restore;
+
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
 use dxos_document::Object;
-use dxos_feed::{Designation, FeedDescriptor, FeedState, InsertError, Run, Timeframe};
-use dxos_keys::{ContentKey, ContentKeyId, FeedId, ObjectId, SealedKey, StateHash};
-use dxos_protocol::echo::{AdmissionTicket, EchoError, Manifest, RestoreBlocks};
-use dxos_protocol::replicate::Message;
+use dxos_feed::{Designation, Timeframe};
+use dxos_keys::{ContentKey, ContentKeyId, ObjectId, SealedKey, StateHash};
+use dxos_protocol::echo::{EchoError, Manifest};
 use dxos_store::{Batch, Read};
 use rand_core::CryptoRng;
 
@@ -20,9 +24,7 @@ use super::cache;
 use super::epoch::Base;
 use super::epoch::stream::part_key;
 use super::layout::{SNAPSHOTS, SpaceNumber, TALLIES, kept_keys_key};
-use super::serve::serve;
 use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
-use super::sync::Serving;
 
 /// The content keys that came from archives, sealed for this device.
 type Kept = Vec<(ContentKeyId, SealedKey)>;
@@ -43,31 +45,12 @@ impl Space {
         // As long as all blocks are here, they say it all.
         let base = self.epochs.base.as_ref();
         let base = base.filter(|_| !self.sync.starts().is_empty());
-        let feeds = self.dag.feeds();
-        let data = feeds.filter(|(_, state)| state.descriptor.designation == Designation::Data);
-        let mut data = Timeframe {
-            dots: data.map(|(feed, state)| (*feed, state.length)).collect(),
-        };
-        let mut begin = base.map(Base::timeframe).unwrap_or_default();
-        let control = self.control_blocks(store, &Outcome::default(), None)?;
-        for run in &control.proven {
-            data.dots.insert(run.feed, run.end());
-            begin.dots.insert(run.feed, run.first);
-        }
+        let begin = base.map(Base::timeframe).unwrap_or_default();
         Ok(Manifest {
-            control: AdmissionTicket {
-                space: self.key(),
-                control: control.signed,
-            },
-            proofs: self
-                .dag
-                .feeds()
-                .filter_map(|(_, state)| state.fork.clone())
-                .collect(),
+            control: self.archive_rest(Designation::Control, &Timeframe::default(), store)?,
             keys: self.keys.values().cloned().collect(),
-            data,
-            begin,
             parts: base.map(Base::parts).unwrap_or_default(),
+            data: self.archive_rest(Designation::Data, &begin, store)?,
         })
     }
 
@@ -79,45 +62,6 @@ impl Space {
     ) -> Result<Option<Bytes>, EchoError> {
         let row = store.get(SNAPSHOTS, &part_key(self.record.number, part));
         row.map_err(|error| store_failed(&error))
-    }
-
-    /// About `bytes_max` bytes of the data blocks between two times.
-    pub(crate) fn read_blocks(
-        &self,
-        from: &Timeframe,
-        until: &Timeframe,
-        bytes_max: usize,
-        store: &dyn Read,
-    ) -> Result<Vec<(FeedDescriptor, Run)>, EchoError> {
-        let mut serving = BTreeMap::new();
-        for (feed, until) in &until.dots {
-            let (next, until) = (from.get(feed), *until);
-            let here = self.dag.feed(feed).map_or(0, |state| state.length);
-            let start = self.sync.starts().get(feed).copied().unwrap_or_default();
-            if here < until || next < start {
-                // A fork was cut, or an epoch stands for what was asked for.
-                return Err(EchoError::PastChanged);
-            }
-            if next < until {
-                serving.insert(*feed, Serving { next, until });
-            }
-        }
-        let mut messages = Vec::new();
-        let blocks = self.blocks(store);
-        serve(&mut serving, bytes_max, (&self.dag, &blocks), &mut messages).map_err(|error| {
-            EchoError::Store {
-                reason: error.to_string(),
-            }
-        })?;
-        let mut runs = Vec::with_capacity(messages.len());
-        for message in messages {
-            if let Message::Run(run) = message
-                && let Some(state) = self.dag.feed(&run.feed)
-            {
-                runs.push((state.descriptor, run));
-            }
-        }
-        Ok(runs)
     }
 
     /// Objects that are not deleted, in the order of their ids.
@@ -147,86 +91,8 @@ impl Space {
         Ok(found)
     }
 
-    /// Takes in what an archive holds. What was accepted before something is refused stays.
-    pub(crate) fn restore_blocks(
-        &mut self,
-        blocks: RestoreBlocks,
-        now_ms: u64,
-        (store, rng): (&dyn Read, &mut dyn CryptoRng),
-    ) -> Result<(Result<(), EchoError>, Outcome), EchoError> {
-        let RestoreBlocks {
-            keys,
-            proofs,
-            parts,
-            runs,
-        } = blocks;
-        let mut outcome = Outcome::default();
-        let mut result = Ok(());
-        for proof in proofs {
-            result = result.and(self.restore_proof(&proof, store, &mut outcome)?);
-        }
-        for part in parts {
-            self.restore_part(&part, store, &mut outcome)?;
-        }
-        for (descriptor, run) in runs {
-            result = result.and(self.restore_run(descriptor, run, store, &mut outcome)?);
-            if result.is_err() {
-                break;
-            }
-        }
-        self.settle_members(now_ms, store, &mut outcome)?;
-        self.keep_keys(keys, (store, rng), &mut outcome)?;
-        self.flush(&mut outcome.batch)?;
-        outcome.effects.wake.extend(self.sessions());
-        Ok((result, outcome))
-    }
-
-    fn restore_run(
-        &mut self,
-        descriptor: FeedDescriptor,
-        run: Run,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<Result<(), EchoError>, EchoError> {
-        let feed = descriptor.id();
-        if descriptor.space != self.key() || run.feed != feed {
-            return Ok(Err(bad(
-                "it holds blocks of another space or feed".to_owned()
-            )));
-        }
-        let needed = self.dag.next_needed(&feed);
-        if descriptor.device == self.device()
-            && descriptor.incarnation == self.record.incarnation
-            && run.end() > needed
-        {
-            // This device wrote more than is here, and perhaps more than is in the archive.
-            self.tail.suspect();
-        }
-        if self.dag.feed(&feed).is_none()
-            && (!self.may_have_feed(&descriptor, &run) || self.dag.register(descriptor).is_err())
-        {
-            return Ok(Ok(()));
-        }
-        let (grown, inserted) = self.insert(run, store, outcome);
-        self.tell_of(&grown, outcome);
-        match inserted {
-            Ok(_) | Err(InsertError::Forked { .. }) => Ok(Ok(())),
-            // An epoch stands for what comes before.
-            Err(InsertError::Gap { first, .. }) if first < self.floor_of(&feed) => Ok(Ok(())),
-            Err(InsertError::Fork(proof)) => self.cut(&proof, store, outcome).map(Ok),
-            Err(InsertError::Index(error)) => Err(EchoError::Store {
-                reason: error.to_string(),
-            }),
-            Err(error) => Ok(Err(bad(error.to_string()))),
-        }
-    }
-
-    fn floor_of(&self, feed: &FeedId) -> u64 {
-        self.dag.feed(feed).map_or(0, FeedState::floor_length)
-    }
-
     /// Keeps content keys that are not known, and reads again what they open.
-    fn keep_keys(
+    pub(super) fn keep_keys(
         &mut self,
         keys: Vec<ContentKey>,
         (store, rng): (&dyn Read, &mut dyn CryptoRng),
@@ -236,10 +102,11 @@ impl Space {
         let mut row = None;
         for key in keys {
             let id = key.id();
-            if self.keys.contains_key(&id)
-                || self.kept_keys.contains_key(&id)
-                || self.is_retired(&id)
-            {
+            if self.is_retired(&id) {
+                self.refused_keys.insert(id);
+                continue;
+            }
+            if self.keys.contains_key(&id) || self.kept_keys.contains_key(&id) {
                 continue;
             }
             let own = self.authority.sealing.sealing_key();
@@ -341,8 +208,4 @@ impl Space {
         self.note_kept(now);
         Ok(())
     }
-}
-
-fn bad(reason: String) -> EchoError {
-    EchoError::BadArchive { reason }
 }

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 
 use dxos_credentials::{Assertion, Credential};
 use dxos_feed::{
-    Block, Cut, CutError, Designation, FeedLimits, FeedState, ForkProof, IndexError, InsertError,
-    Run,
+    Block, Cut, CutError, Designation, FeedState, ForkProof, IndexError, InsertError, Inserted, Run,
 };
 use dxos_keys::{BlockHash, FeedId};
 use dxos_protocol::echo::EchoError;
@@ -17,8 +16,7 @@ use dxos_wire::limits::{FRAME_BYTES_MAX, RUN_BLOCKS_MAX};
 use super::apply::Fresh;
 use super::asked::Wanted;
 use super::layout::{
-    self, BRANCHES, BranchRecord, StoredBlocks, TIPS, TipRecord, branch_key, in_space, index_error,
-    tips_key,
+    self, BRANCHES, BranchRecord, StoredBlocks, TIPS, TipRecord, branch_key, in_space, tips_key,
 };
 use super::receive::stopped;
 use super::space::{Outcome, Space, decode_row, encode_row, store_failed};
@@ -32,6 +30,12 @@ const PART_BYTES: usize = FRAME_BYTES_MAX / 2;
 const UNIT_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
 /// What a message has beside a run.
 const ROOM: usize = 128;
+
+fn unread(error: &IndexError) -> EchoError {
+    EchoError::Store {
+        reason: error.to_string(),
+    }
+}
 
 impl Space {
     /// Asks for cut branches that waiting blocks depend on. Which those are may show long after
@@ -61,21 +65,19 @@ impl Space {
         &mut self,
         store: &dyn Read,
     ) -> Result<BTreeSet<SessionId>, EchoError> {
-        let failed = |error: IndexError| EchoError::Store {
-            reason: error.to_string(),
-        };
         let blocks = self.blocks(store);
         let mut result = Ok(());
         let mut is_here = |feed: &FeedId, until| match blocks.branch_record(feed, until) {
             Ok(record) => record.is_some(),
             Err(error) => {
-                result = Err(failed(error));
+                result = Err(unread(&error));
                 false
             }
         };
         let mut woken = self.sync.ask_branches(&mut is_here);
         result?;
-        woken.extend(self.want_branches(store).map_err(failed)?);
+        let wanted = self.want_branches(store);
+        woken.extend(wanted.map_err(|error| unread(&error))?);
         Ok(woken)
     }
 
@@ -166,10 +168,11 @@ impl Space {
             // This device forked, as after its disk was restored: it goes on in new feeds. The
             // other copy may do so at the same time, and must not come to the same ones.
             let [low, high, ..] = *branch.as_bytes();
-            let step = 1 + u32::from(u16::from_le_bytes([low, high]));
-            self.next_incarnation(step, &mut outcome.batch)?;
+            let stride = u16::from_le_bytes([low, high]) ^ self.tail.stride();
+            self.next_incarnation(stride, &mut outcome.batch)?;
         }
-        self.stale = true;
+        // Of a feed that did not reach the fork nothing is taken back.
+        self.stale |= from < length;
         outcome
             .effects
             .merge(self.sync.forked(feed, proof.descriptor().device));
@@ -287,10 +290,34 @@ impl Space {
         outcome: &mut Outcome,
     ) -> Result<(), SessionError> {
         let (feed, first) = (run.feed, run.first);
-        let Some(state) = self.dag.feed(&feed) else {
+        if self.dag.feed(&feed).is_none() {
             return Ok(());
-        };
-        let is_at_cut = state.length == first && state.head == prev;
+        }
+        let (hashes, result) = self
+            .take_branch((prev, run), store, outcome)
+            .map_err(|error| stopped(&error))?;
+        // Some may still wait for what others wrote: that may have come with these.
+        let came = hashes.iter().zip(first..);
+        let came: Vec<_> = came.map(|(hash, seq)| Place { seq, hash: *hash }).collect();
+        self.sync.branch_came(session, (feed, first), &came);
+        match result {
+            Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
+            Err(InsertError::Index(error)) => Err(failed(&error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes in blocks of a branch that follow `prev`, of a feed that is known. Returns the hashes
+    /// of those that are kept, and what kept others away.
+    pub(super) fn take_branch(
+        &mut self,
+        (prev, run): (BlockHash, Run),
+        store: &dyn Read,
+        outcome: &mut Outcome,
+    ) -> Result<(Vec<BlockHash>, Result<Inserted, InsertError>), EchoError> {
+        let (feed, first) = (run.feed, run.first);
+        let state = self.dag.feed(&feed);
+        let is_at_cut = state.is_some_and(|state| state.length == first && state.head == prev);
         let index = StoredBlocks {
             store,
             number: self.record.number,
@@ -305,31 +332,19 @@ impl Space {
                 .insert_branch_after(prev, run, &index, keep, accept)
         };
         let mut before = prev;
-        for (seq, (hash, block)) in (first..).zip(&branch) {
+        for ((hash, block), seq) in branch.iter().zip(first..) {
             // What is here may have a signature that this one has not.
             let known = index.branch_record(&feed, Place { seq, hash: *hash });
-            if known.map_err(|error| failed(&error))?.is_none() {
-                self.keep_branch(feed, (seq, before, *hash), block, outcome)
-                    .map_err(|error| stopped(&error))?;
+            if known.map_err(|error| unread(&error))?.is_none() {
+                self.keep_branch(feed, (seq, before, *hash), block, outcome)?;
             }
             before = *hash;
         }
         let hashes: Vec<_> = branch.iter().map(|(hash, _)| *hash).collect();
-        self.note_tip((feed, first, prev), &hashes, store, outcome)
-            .map_err(|error| stopped(&error))?;
-        let grown = self
-            .take_in(&accepted, store, outcome)
-            .map_err(|error| stopped(&error))?;
+        self.note_tip((feed, first, prev), &hashes, store, outcome)?;
+        let grown = self.take_in(&accepted, store, outcome)?;
         self.tell_of(&grown, outcome);
-        // Some may still wait for what others wrote: that may have come with these.
-        let came = (first..).zip(&hashes);
-        let came: Vec<_> = came.map(|(seq, hash)| Place { seq, hash: *hash }).collect();
-        self.sync.branch_came(session, (feed, first), &came);
-        match result {
-            Err(error) if error.is_offence() => self.sync.offence(session, &error.to_string()),
-            Err(InsertError::Index(error)) => Err(failed(&error)),
-            _ => Ok(()),
-        }
+        Ok((hashes, result))
     }
 
     /// A peer says where the branches of a feed of this device end.
@@ -373,10 +388,10 @@ impl Space {
         else {
             return Ok(None);
         };
-        let cut = state.fork.as_ref().map(ForkProof::seq);
+        let is_whole = state.closed_from() == Some(state.length);
         let begin = match after {
             Some(after) => after.seq.checked_add(1).map(|first| (first, after.hash)),
-            None => (cut == Some(state.length)).then_some((state.length, state.head)),
+            None => is_whole.then_some((state.length, state.head)),
         };
         let Some((first, prev)) = begin else {
             return Ok(None);
@@ -419,138 +434,5 @@ impl Space {
         let fits = bytes <= PART_BYTES
             || dxos_wire::encode(1, &run).is_ok_and(|run| run.len() <= FRAME_BYTES_MAX - ROOM);
         Ok((vouched > 0 && fits).then_some((prev, run)))
-    }
-}
-
-impl StoredBlocks<'_> {
-    /// A block of a cut branch.
-    pub(crate) fn branch_record(
-        &self,
-        feed: &FeedId,
-        place: Place,
-    ) -> Result<Option<BranchRecord>, IndexError> {
-        let mut key = branch_key(self.number, feed, place.seq);
-        key.extend_from_slice(place.hash.as_bytes());
-        let value = self
-            .store
-            .get(BRANCHES, &key)
-            .map_err(|error| index_error(&error))?;
-        let Some(value) = value else { return Ok(None) };
-        dxos_wire::decode(1, &value)
-            .map(Some)
-            .map_err(|error| IndexError(error.to_string()))
-    }
-
-    /// The blocks of cut branches at `seq` that follow `prev`.
-    fn children(
-        &self,
-        feed: &FeedId,
-        (seq, prev): (u64, &BlockHash),
-    ) -> Result<Vec<(BlockHash, BranchRecord)>, IndexError> {
-        let prefix = branch_key(self.number, feed, seq);
-        let mut found = Vec::new();
-        for row in self
-            .store
-            .scan(BRANCHES, KeyRange::prefix(&prefix), Direction::Forward)
-        {
-            let (key, value) = row.map_err(|error| index_error(&error))?;
-            let Some(hash) = BlockHash::from_slice(key.get(prefix.len()..).unwrap_or_default())
-            else {
-                continue;
-            };
-            let record: BranchRecord =
-                dxos_wire::decode(1, &value).map_err(|error| IndexError(error.to_string()))?;
-            if record.prev == *prev {
-                found.push((hash, record));
-            }
-        }
-        Ok(found)
-    }
-
-    fn has_children(&self, feed: &FeedId, seq: u64, prev: &BlockHash) -> Result<bool, EchoError> {
-        let children = self.children(feed, (seq, prev));
-        let children = children.map_err(|error| EchoError::Store {
-            reason: error.to_string(),
-        })?;
-        Ok(!children.is_empty())
-    }
-
-    /// The block of a branch that follows `prev` on the way to `until`, or one behind it.
-    pub(super) fn child(
-        &self,
-        feed: &FeedId,
-        (seq, prev): (u64, &BlockHash),
-        until: Place,
-    ) -> Result<Option<(BlockHash, Block)>, IndexError> {
-        let children = self.children(feed, (seq, prev))?;
-        let chosen = match &children[..] {
-            [] => return Ok(None),
-            [only] => only.0,
-            // The branch was forked, too: the way back from its end shows which one it is.
-            [first, ..] if seq > until.seq => first.0,
-            _ => match self.ancestor(feed, until, seq)? {
-                Some(hash) => hash,
-                None => return Ok(None),
-            },
-        };
-        let found = children.into_iter().find(|(hash, _)| *hash == chosen);
-        let block = found.and_then(|(hash, record)| {
-            let limits = FeedLimits::default();
-            Some((hash, Block::decode(&record.block, &limits).ok()?))
-        });
-        Ok(block)
-    }
-
-    /// The block at `seq` on the way back from `until`.
-    fn ancestor(
-        &self,
-        feed: &FeedId,
-        mut until: Place,
-        seq: u64,
-    ) -> Result<Option<BlockHash>, IndexError> {
-        while until.seq > seq {
-            let Some(record) = self.branch_record(feed, until)? else {
-                return Ok(None);
-            };
-            until = Place {
-                seq: until.seq - 1,
-                hash: record.prev,
-            };
-        }
-        Ok((until.seq == seq).then_some(until.hash))
-    }
-
-    /// Where the cut branches of a feed end.
-    pub(crate) fn tips(
-        &self,
-        feed: &FeedId,
-    ) -> impl Iterator<Item = Result<(Place, TipRecord), EchoError>> {
-        let prefix = tips_key(self.number, feed);
-        let rows = self
-            .store
-            .scan(TIPS, KeyRange::prefix(&prefix), Direction::Forward);
-        let length = prefix.len();
-        rows.filter_map(move |row| match row {
-            Err(error) => Some(Err(store_failed(&error))),
-            Ok((key, value)) => {
-                let hash = BlockHash::from_slice(key.get(length..)?)?;
-                let record = decode_row::<TipRecord>("end of a branch", &value);
-                Some(record.map(|record| {
-                    let place = Place {
-                        seq: record.seq,
-                        hash,
-                    };
-                    (place, record)
-                }))
-            }
-        })
-    }
-
-    fn is_tip(&self, feed: &FeedId, hash: &BlockHash) -> Result<bool, EchoError> {
-        let mut key = tips_key(self.number, feed);
-        key.extend_from_slice(hash.as_bytes());
-        self.store
-            .contains(TIPS, &key)
-            .map_err(|error| store_failed(&error))
     }
 }

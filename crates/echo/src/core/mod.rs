@@ -10,6 +10,7 @@ mod asked;
 mod at;
 mod beside;
 mod body;
+mod branch_rows;
 mod branches;
 mod cache;
 mod compact;

@@ -33,21 +33,6 @@ impl Space {
         Ok(())
     }
 
-    /// Takes in a proof of an archive.
-    pub(super) fn restore_proof(
-        &mut self,
-        proof: &ForkProof,
-        store: &dyn Read,
-        outcome: &mut Outcome,
-    ) -> Result<Result<(), EchoError>, EchoError> {
-        if proof.verify().is_err() || proof.descriptor().space != self.key() {
-            let reason = "it holds a proof of a fork that proves nothing".to_owned();
-            return Ok(Err(EchoError::BadArchive { reason }));
-        }
-        self.take_proof(proof, store, outcome)?;
-        Ok(Ok(()))
-    }
-
     /// Cuts the feed of a proof; `false` when its device is not known here.
     fn take_proof(
         &mut self,

@@ -207,16 +207,32 @@ impl Space {
                     .map_err(|error| bad(error.to_string()))?;
             }
         }
+        let writes_anew = self.has_own_feeds();
+        self.present_new(writes_anew, now_ms, store, outcome)
+    }
+
+    /// Shows this device in a space that was taken up, if what came of it admits its identity.
+    /// It `writes_anew` when it may have written there before: not all of that is here, and it
+    /// must not write on there.
+    pub(super) fn present_new(
+        &mut self,
+        writes_anew: bool,
+        now_ms: u64,
+        store: &dyn Read,
+        mut outcome: Outcome,
+    ) -> Result<Outcome, EchoError> {
+        let bad = |reason: &str| EchoError::BadTicket {
+            reason: reason.to_owned(),
+        };
         if !self.membership.has_genesis() {
-            return Err(bad("the genesis of the space is missing".to_owned()));
+            return Err(bad("the genesis of the space is missing"));
         }
         if self.role().is_none() {
-            return Err(bad("it does not admit this identity".to_owned()));
+            return Err(bad("it does not admit this identity"));
         }
         self.begin_write(now_ms, &mut outcome)?;
-        if self.has_own_feeds() {
-            // What this device wrote here before is not all here: it must not write on there.
-            self.next_incarnation(1, &mut outcome.batch)?;
+        if writes_anew {
+            self.next_incarnation(self.tail.stride(), &mut outcome.batch)?;
         }
         self.present(now_ms, store, &mut outcome)?;
         self.flush(&mut outcome.batch)?;

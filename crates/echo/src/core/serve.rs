@@ -93,7 +93,8 @@ pub(crate) fn serve(
     Ok(!serving.is_empty())
 }
 
-fn next_lamport(
+/// The logical time of the next block.
+pub(super) fn next_lamport(
     feed: &FeedId,
     serving: &Serving,
     blocks: &dyn Blocks,
@@ -110,7 +111,7 @@ fn next_lamport(
 
 /// At least one block, and as many as have a logical time up to `bound` and fit a run. The last
 /// one has a valid signature: what has none goes with the next block that has one.
-fn take_run(
+pub(super) fn take_run(
     feed: FeedId,
     serving: &Serving,
     bound: u64,

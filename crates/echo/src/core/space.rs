@@ -56,6 +56,8 @@ pub(crate) struct Space {
     pub(super) kept_keys: BTreeMap<ContentKeyId, ContentKey>,
     /// Those that are kept for the encryption key that this device has now.
     pub(super) kept_now: BTreeSet<ContentKeyId>,
+    /// Retired ones that archives brought along: those are from before something was erased.
+    pub(super) refused_keys: BTreeSet<ContentKeyId>,
     /// Where admins made content keys, whether or not they were sealed for this device.
     pub(super) made_keys: BTreeMap<ContentKeyId, BTreeSet<(FeedId, u64)>>,
     /// The devices of this device's identity.
@@ -157,6 +159,7 @@ impl Space {
             keys: BTreeMap::new(),
             kept_keys: BTreeMap::new(),
             kept_now: BTreeSet::new(),
+            refused_keys: BTreeSet::new(),
             made_keys: BTreeMap::new(),
             own: OwnDevices::default(),
             duties: Duties::default(),

@@ -12,6 +12,10 @@
 //! before it. It costs a burst one fsync and no edit anything else. A process that is killed in
 //! the middle of a burst loses nothing and still finds the mark; the new incarnation is
 //! then not needed and does no harm. A device that wrote nothing gets none.
+//!
+//! A backup may be restored twice, with the mark in it. So new incarnations lie a step ahead that
+//! is drawn at each start: copies of a device that do not know of each other come to different
+//! ones.
 
 use dxos_feed::Designation;
 use dxos_protocol::echo::EchoError;
@@ -34,6 +38,8 @@ pub(super) struct Tail {
     /// A write of this process is in the store: what this device wrote last is known.
     proven: bool,
     last_write_ms: u64,
+    /// How far new incarnations lie ahead, less one.
+    stride: u16,
 }
 
 impl Tail {
@@ -53,6 +59,12 @@ impl Tail {
         self.suspect |= !self.proven;
     }
 
+    /// How far, less one, new incarnations lie beyond those that are known: see
+    /// [`Space::use_stride`].
+    pub(super) const fn stride(&self) -> u16 {
+        self.stride
+    }
+
     /// Whether the next write must go to new feeds.
     pub(super) const fn is_suspect(&self) -> bool {
         self.suspect
@@ -65,6 +77,13 @@ impl Tail {
 }
 
 impl Space {
+    /// Takes a number that was drawn for this start: new incarnations lie so far, and one, beyond
+    /// those that are known. There are 2³¹ of them, enough for as many unclean ends as the feeds
+    /// that a space may have.
+    pub(crate) fn use_stride(&mut self, stride: u16) {
+        self.tail.stride = stride;
+    }
+
     /// To be called before this device writes.
     pub(super) fn begin_write(
         &mut self,
@@ -76,7 +95,7 @@ impl Space {
                 space = %self.key().short(),
                 "the last edits may be missing here; going on in new feeds"
             );
-            self.next_incarnation(1, &mut outcome.batch)?;
+            self.next_incarnation(self.tail.stride, &mut outcome.batch)?;
         }
         if self.tail.suspect || !self.tail.marked {
             outcome
@@ -90,10 +109,10 @@ impl Space {
         Ok(())
     }
 
-    /// Goes on in new feeds, `step` incarnations beyond all that are known.
+    /// Goes on in new feeds, `stride` incarnations and one beyond all that are known.
     pub(super) fn next_incarnation(
         &mut self,
-        step: u32,
+        stride: u16,
         batch: &mut Batch,
     ) -> Result<(), EchoError> {
         let device = self.device();
@@ -105,7 +124,7 @@ impl Space {
             .max();
         let used = greatest.unwrap_or(0).max(self.record.incarnation);
         self.record.incarnation = used
-            .checked_add(step)
+            .checked_add(1 + u32::from(stride))
             .filter(|next| *next < GRAFTS)
             .ok_or_else(|| EchoError::Stopped {
                 reason: "this device has no further feeds in the space".to_owned(),

@@ -100,27 +100,25 @@ async fn archive(ann: &mut Ann<'_>) -> RestoreBlocks {
     let space = ann.space();
     ann.until(async |echo| {
         let manifest: Manifest = ask(echo.manifest(), GetManifest { space }).await?;
-        let mut from = dxos_document::Timeframe::default();
         let mut runs = Vec::new();
-        loop {
-            let part = ReadBlocks {
-                space,
-                from: from.clone(),
-                until: manifest.data.clone(),
-                bytes_max: 4096,
-            };
-            let part = ask(echo.read_blocks(), part).await?;
-            if part.is_empty() {
-                break;
+        for mut rest in [manifest.control, manifest.data] {
+            loop {
+                let bytes_max = 4096;
+                let read = ReadBlocks {
+                    space,
+                    rest,
+                    bytes_max,
+                };
+                let (found, left) = ask(echo.read_blocks(), read).await?;
+                if found.is_empty() {
+                    break;
+                }
+                runs.extend(found);
+                rest = left;
             }
-            for (descriptor, run) in &part {
-                from.dots.insert(descriptor.id(), run.end());
-            }
-            runs.extend(part);
         }
         Ok(RestoreBlocks {
             keys: manifest.keys,
-            proofs: manifest.proofs,
             // There is no epoch.
             parts: Vec::new(),
             runs,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use dxos_actors::{Answer, Context, Receive};
 use dxos_document::Object;
-use dxos_feed::{FeedDescriptor, Run};
 use dxos_protocol::echo::{
-    EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart, RestoreSpace,
+    ArchiveRest, ArchivedRun, EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart,
+    RestoreSpace,
 };
 
 use super::SpaceActor;
@@ -29,16 +29,13 @@ impl Receive<ReadBlocks> for SpaceActor {
         &mut self,
         message: ReadBlocks,
         _: &Context<Self>,
-    ) -> Answer<Result<Vec<(FeedDescriptor, Run)>, EchoError>> {
+    ) -> Answer<Result<(Vec<ArchivedRun>, ArchiveRest), EchoError>> {
         let ReadBlocks {
-            from,
-            until,
-            bytes_max,
-            ..
+            rest, bytes_max, ..
         } = message;
         let store = Arc::clone(&self.shared.store);
         let space = self.space();
-        Answer::Now(space.and_then(|space| space.read_blocks(&from, &until, bytes_max, &store)))
+        Answer::Now(space.and_then(|space| space.read_blocks(rest, bytes_max, &store)))
     }
 }
 

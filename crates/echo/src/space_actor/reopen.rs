@@ -10,6 +10,7 @@ use dxos_protocol::replicate::SessionError;
 use dxos_store::Read;
 
 use super::{SpaceActor, Start};
+use crate::actor::draw_stride;
 use crate::core::layout::SpaceRecord;
 use crate::core::{Effects, Space};
 use crate::ending::shutting_down;
@@ -78,6 +79,7 @@ impl SpaceActor {
         match opened {
             Ok(mut space) => {
                 space.share_memory(&self.shared.memory);
+                space.use_stride(draw_stride(&mut self.rng));
                 space.keep_verified(&self.shared.store);
                 self.space = Ok(Box::new(space));
                 self.rebuild();

@@ -1,10 +1,13 @@
 //! What an archive of a space is read from, and how it comes back.
 
-use dxos_document::{Object, Timeframe};
-use dxos_feed::{FeedDescriptor, ForkProof, Run};
-use dxos_keys::{ContentKey, ObjectId, SpaceKey, StateHash};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{AdmissionTicket, EchoError};
+use dxos_document::Object;
+use dxos_feed::{FeedDescriptor, ForkProof, Run};
+use dxos_keys::{BlockHash, ContentKey, FeedId, ObjectId, SpaceKey, StateHash};
+use serde::{Deserialize, Serialize};
+
+use super::{EchoError, SpaceReport};
 use crate::request;
 
 /// Asks what a space consists of, to be archived.
@@ -14,22 +17,63 @@ pub struct GetManifest {
     pub space: SpaceKey,
 }
 
-/// What a space consists of, but for its data blocks and objects, which are read in parts.
+/// What a space consists of, but for its blocks and objects, which are read in parts.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// All control blocks that signatures of control blocks vouch for, of any size.
-    pub control: AdmissionTicket,
-    /// Proofs of the forks that are known.
-    pub proofs: Vec<ForkProof>,
+    /// All control blocks, and the proofs of all forks.
+    pub control: ArchiveRest,
     /// The content keys that are here.
     pub keys: Vec<ContentKey>,
-    /// How many blocks of each data feed are here, and of each control feed whose last ones only
-    /// the proof of a fork vouches for.
-    pub data: Timeframe,
-    /// Where they begin: an epoch, or [`Manifest::control`], has those before.
-    pub begin: Timeframe,
-    /// The parts of its snapshot, its list first.
+    /// The parts of the snapshot of the epoch that stands for data blocks which are not read, its
+    /// list first.
     pub parts: Vec<StateHash>,
+    /// The data blocks.
+    pub data: ArchiveRest,
+}
+
+/// What is left to be read of the blocks of a space.
+#[derive(Clone, Debug, Default)]
+pub struct ArchiveRest {
+    /// Of each feed: the next block, and where to end.
+    pub feeds: BTreeMap<FeedId, (u64, u64)>,
+    /// Forked feeds whose proof was not read yet.
+    pub forks: BTreeSet<FeedId>,
+    /// Where cut branches go on, with the hash of the block before.
+    pub branches: BTreeMap<BranchBlock, BlockHash>,
+}
+
+/// A block of a cut branch. They are ordered by logical time, which is a causal order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BranchBlock {
+    /// Its logical time.
+    pub lamport: u64,
+    /// Its feed.
+    pub feed: FeedId,
+    /// Its place there.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+}
+
+/// Blocks as an archive has them: of a feed, or of a branch that was cut from it. Which of them
+/// it is, whoever takes them in finds out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchivedRun {
+    /// The feed.
+    pub descriptor: FeedDescriptor,
+    /// The hash of the block before, zeros when there is none.
+    pub prev: BlockHash,
+    /// The blocks. There may be none when there is a proof.
+    pub run: Option<Run>,
+    /// The proof that the feed was forked.
+    pub fork: Option<Box<ForkProof>>,
+}
+
+impl ArchivedRun {
+    /// The bytes of its blocks.
+    pub fn bytes(&self) -> usize {
+        self.run.as_ref().map_or(0, Run::bytes)
+    }
 }
 
 /// Reads a part of the snapshot of an epoch, as it is stored: sealed.
@@ -41,16 +85,14 @@ pub struct ReadPart {
     pub part: StateHash,
 }
 
-/// Reads a part of the data blocks of a space, in an order in which they can be taken in. The
-/// answer is empty when there are no more.
+/// Reads a part of the blocks of a space, in the order of their logical time. The answer has no
+/// blocks when there are no more.
 #[derive(Clone, Debug)]
 pub struct ReadBlocks {
     /// The space.
     pub space: SpaceKey,
-    /// The blocks that were read before.
-    pub from: Timeframe,
-    /// Where to end, as [`Manifest::data`] said.
-    pub until: Timeframe,
+    /// What is left, as [`Manifest`] or the answer before said.
+    pub rest: ArchiveRest,
     /// About how many bytes.
     pub bytes_max: usize,
 }
@@ -74,12 +116,20 @@ pub struct ReadObjects {
 pub struct RestoreBlocks {
     /// Content keys; one that no admin made, as far as the blocks here say, opens nothing.
     pub keys: Vec<ContentKey>,
-    /// Proofs of forks.
-    pub proofs: Vec<ForkProof>,
     /// Parts of the snapshot of an epoch, its list first.
     pub parts: Vec<bytes::Bytes>,
     /// Blocks, in an order in which they can be taken in.
-    pub runs: Vec<(FeedDescriptor, Run)>,
+    pub runs: Vec<ArchivedRun>,
+}
+
+/// Takes up a space that is not on this device by the control blocks of an archive. Nothing is
+/// written unless they admit this identity.
+#[derive(Clone, Debug)]
+pub struct RestoreNewSpace {
+    /// The space.
+    pub space: SpaceKey,
+    /// All control blocks and proofs of forks, in the order of the archive.
+    pub control: Vec<ArchivedRun>,
 }
 
 /// [`RestoreBlocks`] for one space.
@@ -93,8 +143,9 @@ pub struct RestoreSpace {
 
 request! {
     GetManifest => Result<Manifest, EchoError>,
-    ReadBlocks => Result<Vec<(FeedDescriptor, Run)>, EchoError>,
+    ReadBlocks => Result<(Vec<ArchivedRun>, ArchiveRest), EchoError>,
     ReadObjects => Result<Vec<Object>, EchoError>,
     ReadPart => Result<Option<bytes::Bytes>, EchoError>,
+    RestoreNewSpace => Result<SpaceReport, EchoError>,
     RestoreSpace => Result<(), EchoError>,
 }

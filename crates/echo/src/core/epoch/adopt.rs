@@ -222,7 +222,7 @@ impl Space {
                 && descriptor.incarnation == self.record.incarnation;
             if is_own {
                 // Others know more of what this device wrote than it does itself.
-                self.next_incarnation(1, &mut outcome.batch)?;
+                self.next_incarnation(self.tail.stride(), &mut outcome.batch)?;
             }
         }
         self.sync.set_starts(starts);

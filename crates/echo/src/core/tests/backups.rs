@@ -6,19 +6,19 @@ use dxos_credentials::{Profile, Role};
 use dxos_document::{Text, Transaction, Value};
 use dxos_keys::{BlockHash, IdentityKey};
 use dxos_protocol::replicate::{Message, Place, SessionId};
-use dxos_store::{CrashPlan, Durability, Store as _};
+use dxos_store::{CrashPlan, Durability, MemDisk, Store as _};
 use proptest::prelude::*;
 
-use super::{Net, object, task};
+use super::{Net, authority, object, task};
 
 impl Net {
     /// Puts an older image of its disk back into a device.
-    fn restore(&mut self, number: usize, image: &dxos_store::MemSnapshot) {
+    pub(super) fn restore(&mut self, number: usize, image: &dxos_store::MemSnapshot) {
         self.reopen(number, |disk| disk.restore(image));
     }
 
     /// An image of a device's disk, made while it was quiet or in the middle of its work.
-    fn image(&mut self, number: usize, quiet: bool) -> dxos_store::MemSnapshot {
+    pub(super) fn image(&mut self, number: usize, quiet: bool) -> dxos_store::MemSnapshot {
         let replica = &mut self.replicas[number];
         if quiet && let Some(batch) = replica.space.close() {
             replica.store.commit(batch, Durability::Buffered).unwrap();
@@ -26,7 +26,7 @@ impl Net {
         replica.disk.snapshot()
     }
 
-    fn count(&mut self, number: usize, by: i64) {
+    pub(super) fn count(&mut self, number: usize, by: i64) {
         let add = Transaction::new().increment(object(0), "n", by);
         self.edit(number, add.ops);
     }
@@ -39,7 +39,7 @@ impl Net {
         });
     }
 
-    fn property(&self, number: usize, name: &str) -> Value {
+    pub(super) fn property(&self, number: usize, name: &str) -> Value {
         let objects = self.replicas[number].objects();
         let found = objects.iter().find(|found| found.id() == object(0));
         found.unwrap().get(name).unwrap().clone()
@@ -381,5 +381,59 @@ impl Net {
             space.set_role(whom, role, now_ms, parts)
         })
         .unwrap();
+    }
+}
+
+#[test]
+fn two_restores_of_one_backup_go_on_in_feeds_of_their_own() {
+    for seed in 0..8 {
+        let mut net = begin(seed);
+        net.edit(1, task(1, 1));
+        net.settle();
+        // In the middle of its work: what it wrote last may be missing in it.
+        let image = net.image(1, false);
+        net.edit(1, task(2, 1));
+        net.settle();
+        net.restore(1, &image);
+        let disk = MemDisk::new();
+        disk.restore(&image);
+        let other = net.open(&disk, &authority(2));
+        net.replicas.push(other);
+        let other = net.replicas.len() - 1;
+        for number in 0..3 {
+            net.edit(1, task(10 + number, 1));
+            net.edit(other, task(20 + number, 1));
+        }
+        net.connect(0, 1);
+        net.connect(2, other);
+        net.settle();
+        net.connect(0, 2);
+        net.settle();
+        net.assert_same(&[0, 1, 2, other]);
+        for number in [1, 2, 10, 11, 12, 20, 21, 22] {
+            assert!(net.replicas[0].has(number), "seed {seed}: {number} is lost");
+        }
+        assert_eq!(net.replicas[0].forks(), 0, "seed {seed}");
+    }
+}
+
+#[test]
+fn two_restores_of_one_archive_by_one_device_go_on_in_feeds_of_their_own() {
+    for seed in 0..4 {
+        let mut net = begin(seed);
+        net.edit(1, task(1, 1));
+        net.settle();
+        let archive = net.archive(0);
+        net.disconnect(0, 1);
+        let copies = [(); 2].map(|()| net.restore_anew(&authority(2), archive.clone()));
+        for (number, copy) in (10..).zip(copies) {
+            net.edit(copy, task(number, 1));
+        }
+        net.connect(0, copies[0]);
+        net.connect(2, copies[1]);
+        net.settle();
+        net.assert_same(&[0, 2, copies[0], copies[1]]);
+        assert!(net.replicas[0].has(10) && net.replicas[0].has(11));
+        assert_eq!(net.replicas[0].forks(), 0, "seed {seed}");
     }
 }

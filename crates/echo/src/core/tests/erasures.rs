@@ -83,7 +83,7 @@ impl Net {
     }
 
     /// How many of these blocks open with anything that a replica's disk and secrets give.
-    fn opens_ever(&self, number: usize, kept: &[Fresh]) -> usize {
+    pub(super) fn opens_ever(&self, number: usize, kept: &[Fresh]) -> usize {
         let replica = &self.replicas[number];
         let (space, own) = (&replica.space, &replica.authority);
         let info = self.key;
@@ -167,13 +167,13 @@ impl Net {
     }
 
     /// How many of these blocks open with the keys that a replica has in memory.
-    fn opens(&self, number: usize, kept: &[Fresh]) -> usize {
+    pub(super) fn opens(&self, number: usize, kept: &[Fresh]) -> usize {
         let keys = &self.replicas[number].space.keys;
         let opened = kept.iter().filter(|block| open_body(keys, block).is_some());
         opened.count()
     }
 
-    fn holds(&self, number: usize, text: &str) -> bool {
+    pub(super) fn holds(&self, number: usize, text: &str) -> bool {
         let replica = &self.replicas[number];
         OF_SPACE.into_iter().chain([BLOCKS]).any(|keyspace| {
             let rows = replica

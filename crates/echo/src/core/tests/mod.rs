@@ -1,5 +1,7 @@
 //! Replicas that pass messages by hand, in an order drawn at random.
 
+mod archives;
+mod archives_epochs;
 mod backups;
 mod churn;
 mod control;
@@ -240,7 +242,7 @@ impl Net {
 
     /// A replica with these secrets that takes up the space; its number.
     pub(super) fn take_up(&mut self, guest: &Authority, ticket: AdmissionTicket) -> usize {
-        let mut joined = Replica::open(&MemDisk::new(), guest, self.key);
+        let mut joined = self.open(&MemDisk::new(), guest);
         let store = joined.store.clone();
         let outcome = joined.space.take_up(ticket, self.now_ms, &store).unwrap();
         joined.write(outcome);
@@ -256,9 +258,18 @@ impl Net {
         }
         let disk = MemDisk::new();
         disk.restore(&replica.disk.snapshot());
-        let twin = Replica::open(&disk, &replica.authority.clone(), self.key);
+        let authority = replica.authority.clone();
+        let twin = self.open(&disk, &authority);
         self.replicas.push(twin);
         self.replicas.len() - 1
+    }
+
+    /// Opens what a disk has, as a start of its own.
+    pub(super) fn open(&mut self, disk: &MemDisk, authority: &Authority) -> Replica {
+        let mut opened = Replica::open(disk, authority, self.key);
+        let stride = self.draw(1 << 16);
+        opened.space.use_stride(u16::try_from(stride).unwrap());
+        opened
     }
 
     /// Ends a replica, its sessions included, and opens what its disk has.
@@ -271,7 +282,7 @@ impl Net {
         before(&replica.disk);
         let (disk, authority) = (replica.disk.clone(), replica.authority.clone());
         drop(replica);
-        let opened = Replica::open(&disk, &authority, self.key);
+        let opened = self.open(&disk, &authority);
         self.replicas.insert(number, opened);
     }
 

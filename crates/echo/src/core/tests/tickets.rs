@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dxos_credentials::Role;
 use dxos_feed::{Block, Designation, FeedState, ForkProof, Run, SignedHeader};
 use dxos_keys::{BlockHash, FeedId};
-use dxos_protocol::echo::{AdmissionTicket, RestoreBlocks};
+use dxos_protocol::echo::AdmissionTicket;
 use dxos_protocol::replicate::Message;
 use dxos_wire::limits::RUN_BYTES_MAX;
 use proptest::prelude::*;
@@ -117,22 +117,8 @@ fn an_archive_has_what_only_a_proof_vouches_for_behind_the_proof() {
     let mut net = begin(4);
     fork_behind_rubbish(&mut net);
     net.disconnect(0, 1);
-    let host = &net.replicas[0];
-    let manifest = host.space.manifest(&host.store).unwrap();
-    let (from, until) = (&manifest.begin, &manifest.data);
-    let runs = host.space.read_blocks(from, until, usize::MAX, &host.store);
-    let blocks = RestoreBlocks {
-        proofs: manifest.proofs,
-        keys: manifest.keys,
-        runs: runs.unwrap(),
-        ..RestoreBlocks::default()
-    };
-    let restored = net.take_up(&authority(1), manifest.control);
-    let replica = &mut net.replicas[restored];
-    let parts = (&replica.store as _, &mut net.rng as _);
-    let (result, outcome) = replica.space.restore_blocks(blocks, 9, parts).unwrap();
-    assert_eq!(result, Ok(()));
-    net.carry_out(restored, outcome);
+    let archive = net.archive(0);
+    let restored = net.restore_anew(&authority(1), archive);
     net.assert_same(&[0, restored]);
 }
 
