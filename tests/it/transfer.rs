@@ -136,6 +136,40 @@ fn days_in_records_are_compared_with_days_in_queries() {
 }
 
 #[test]
+fn pages_of_a_query_follow_one_another_from_the_command_line() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = garden(home.path(), "a");
+    let records: String = (0..2_500).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let file = write(home.path(), "many.jsonl", records);
+    dx.json(&["import", "Garden", &file, "--type", "item"]);
+    // Whatever is more than is read at once.
+    let all = dx.json(&["query", "Garden", "type:item order:-n"]);
+    let numbers = |found: &Value| {
+        let found = found.as_array().unwrap().iter();
+        let numbers = found.map(|object| object["properties"]["n"].as_u64().unwrap());
+        numbers.collect::<Vec<_>>()
+    };
+    let expected: Vec<_> = (0..2_500).rev().collect();
+    assert_eq!(numbers(&all), expected);
+    let (mut paged, mut after) = (Vec::new(), String::new());
+    loop {
+        let query = format!("type:item order:-n limit:1200{after}");
+        let page = dx.json(&["query", "Garden", &query, "--page"]);
+        paged.extend(numbers(&page["objects"]));
+        match page["next"].as_str() {
+            Some(next) => after = format!(" after:{next}"),
+            None => break,
+        }
+    }
+    assert_eq!(paged, expected);
+    let told = dx.output(&["query", "Garden", "type:item limit:1"]);
+    let told = String::from_utf8(told.stderr).unwrap();
+    assert!(told.contains("after:"), "{told}");
+    let none = dx.json(&["query", "Garden", "type:nothing"]);
+    assert_eq!(none, Value::Array(Vec::new()));
+}
+
+#[test]
 fn deleted_objects_and_what_a_search_found_are_imported_as_what_they_were() {
     let home = tempfile::tempdir().unwrap();
     let ann = garden(home.path(), "a");

@@ -268,6 +268,10 @@ pub(crate) struct QueryOptions {
     /// At most so many
     #[arg(long)]
     pub(crate) limit: Option<usize>,
+    /// With --json, print an object with `objects` and `next`, to be given as after:NEXT for what
+    /// follows, and not a list
+    #[arg(long, conflicts_with_all = ["by", "count", "explain"])]
+    pub(crate) page: bool,
     /// Show how many there are instead
     #[arg(long, conflicts_with_all = ["by", "explain"])]
     pub(crate) count: bool,

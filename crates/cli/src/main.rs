@@ -46,6 +46,7 @@ mod lockfile;
 mod member;
 mod output;
 mod qr;
+mod query;
 mod queue;
 mod recover;
 mod secret;
@@ -174,7 +175,7 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         }
         Command::Import(options) => import::run(&session, &options, output).await?,
         Command::Queue(command) => queue::run(&session, command, output).await?,
-        Command::Query(options) => space::query(&session, &options, output).await?,
+        Command::Query(options) => query::run(&session, &options, output).await?,
         Command::Export(options) => export::run(&session, &options, output).await?,
         Command::Keyring(command) => keyring::run(&session, command, output).await?,
         Command::Lock => keyring::lock(output).await?,

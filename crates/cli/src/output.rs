@@ -45,6 +45,14 @@ impl Output {
         Ok(())
     }
 
+    /// A part of the result of a command, as it is.
+    pub(crate) fn part(text: &str) {
+        match Within::find() {
+            Some(within) => within.out(text),
+            None => Self::raw(text),
+        }
+    }
+
     /// One event of a command that goes on: a line of JSON, or for people.
     pub(crate) fn event(self, json: &Value, human: &str) {
         line(if self.json {
