@@ -4,7 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use dxos_client::{ArchiveProtection, RestoreAs, RestoreOptions};
+use dxos_client::{
+    ArchiveError, ArchiveProtection, ClientError, EchoError, RestoreAs, RestoreOptions,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -77,7 +79,22 @@ pub(crate) async fn restore(
     let restored = async {
         let serializer = client.create_serializer();
         let space = serializer.deserialize_space(file, options).await;
-        anyhow::Ok(space.with_context(what)?.report().await?)
+        let space = space.map_err(|error| {
+            let is_stranger = matches!(
+                &error,
+                ArchiveError::Client(ClientError::Echo(EchoError::BadTicket { .. }))
+            );
+            let error = anyhow::Error::new(error).context(what());
+            if is_stranger {
+                error.context(
+                    "this identity is no member of the space in the archive; --as-clone makes a \
+                     new space of what is in it",
+                )
+            } else {
+                error
+            }
+        });
+        anyhow::Ok(space?.report().await?)
     };
     let restored = restored.await;
     end(&client).await?;

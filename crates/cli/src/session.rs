@@ -98,7 +98,9 @@ impl Session {
         let json = client.to_json().await;
         let identity = client.halo().identity().await?;
         let reports = client.echo().reports().await?;
-        let config = client.config()?;
+        let mut config = client.config()?;
+        // That of this command is without, whatever is configured.
+        config.network = self.options().load()?.network;
         let failure = client.watch_store()?.borrow().clone();
         end(&client).await?;
         output.result(&json, || {

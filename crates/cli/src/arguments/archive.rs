@@ -2,19 +2,20 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("protection").args(["passphrase_file", "plain"]).required(true))]
 pub(crate) struct ArchiveOptions {
     /// The space: its key, the beginning of its key, or its name
     pub(crate) space: String,
     /// The new file
     pub(crate) file: PathBuf,
     /// Encrypt it under the passphrase in this file, or - for standard input
-    #[arg(long, value_name = "FILE", required_unless_present = "plain")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Do not encrypt it: whoever gets the file can read the space
-    #[arg(long, conflicts_with = "passphrase_file")]
+    #[arg(long)]
     pub(crate) plain: bool,
 }
 

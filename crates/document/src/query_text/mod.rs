@@ -40,7 +40,8 @@
 //! their dates. A time is compared with timestamps only, and what stands in quotes with texts only.
 //!
 //! What stands in quotes before a sign is always a property, and so is every name before `=`:
-//! `"text":one` and `text=one` are conditions on a property `text`.
+//! `"text":one` and `text=one` are conditions on a property `text`. A dot leads into a map, in
+//! quotes too; one that is part of a name has a backslash before it, `a\.b:1` or `"a\\.b":1`.
 
 mod parse;
 mod print;

@@ -459,7 +459,15 @@ impl Parser<'_> {
                     }
                 };
             }
-            "limit" => self.query.limit = Some(self.parsed()?),
+            "limit" => {
+                let start = self.scanner.position();
+                let limit = self.scanner.word(Word::Value).parse();
+                let limit = limit.map_err(|_| {
+                    let reason = "expected how many at most, such as 20";
+                    self.scanner.error_at(start, reason)
+                });
+                self.query.limit = Some(limit?);
+            }
             _ => loop {
                 let direction = if self.scanner.take("-") {
                     Direction::Descending

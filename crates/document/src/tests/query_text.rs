@@ -156,7 +156,7 @@ fn an_error_says_where_and_what_is_expected() {
         ("a:(1 2)", 6, "comma"),
         ("a:\"x", 3, "JSON"),
         ("id:xyz", 4, ""),
-        ("limit:many", 7, ""),
+        ("limit:many", 7, "such as 20"),
         ("(limit:1)", 2, "as a whole"),
         ("NOT limit:1", 5, "as a whole"),
         ("deleted:yes", 9, "include"),
