@@ -36,6 +36,7 @@ mod recovery;
 mod recovery_liars;
 mod removal;
 mod rendezvous;
+mod restores;
 mod running_profile;
 mod search;
 mod six_devices;

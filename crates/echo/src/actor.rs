@@ -4,6 +4,7 @@ mod authority;
 mod care;
 mod devices;
 mod life;
+mod list;
 mod sessions;
 mod sync;
 
@@ -41,7 +42,7 @@ use crate::api::MeshPorts;
 use crate::core::layout::{DELETED, SPACES, SpaceNumber, SpaceRecord};
 use crate::core::memory::Memory;
 use crate::core::space::{decode_row, store_failed};
-use crate::core::{EpochPolicy, Outcome, Space};
+use crate::core::{EpochPolicy, Outcome, Restoring, Space};
 use crate::ending::{Ending, UntilEnding, shutting_down};
 use crate::space_actor::{SpaceActor, Start};
 use crate::trouble::Watched;
@@ -200,7 +201,12 @@ impl EchoActor {
         number
     }
 
-    fn create(&mut self, message: CreateSpace, ctx: &Context<Self>) -> Result<SpaceKey, EchoError> {
+    fn create(
+        &mut self,
+        properties: BTreeMap<String, dxos_document::Value>,
+        restoring: Option<Restoring>,
+        ctx: &Context<Self>,
+    ) -> Result<SpaceKey, EchoError> {
         let authority = self.authority()?;
         let admin = authority.chain.device().identity;
         let secret = SpaceSecret::generate(&mut self.rng);
@@ -216,11 +222,14 @@ impl EchoActor {
             now_ms,
             (store, &mut self.rng),
         )?;
-        if let Some(op) = properties_op(&created, message.properties) {
+        if let Some(op) = properties_op(&created, properties) {
             let (committed, named) = created.commit(vec![op], now_ms, (store, &mut self.rng))?;
             committed?;
             // All at once: a space without its properties would be nobody's.
             outcome.batch.append(named.batch);
+        }
+        if let Some(restoring) = restoring {
+            created.begin_restore(restoring, &mut outcome.batch)?;
         }
         self.commit(&created, outcome.batch)?;
         created.written(&self.shared.store)?;
@@ -344,7 +353,7 @@ impl Receive<CreateSpace> for EchoActor {
         message: CreateSpace,
         ctx: &Context<Self>,
     ) -> Answer<Result<SpaceReport, EchoError>> {
-        match self.create(message, ctx) {
+        match self.create(message.properties, None, ctx) {
             Ok(space) => self.report(space),
             Err(error) => Answer::Now(Err(error)),
         }
@@ -361,39 +370,6 @@ impl Receive<JoinSpace> for EchoActor {
             Ok(space) => self.report(space),
             Err(error) => Answer::Now(Err(error)),
         }
-    }
-}
-
-impl Receive<WatchSpaces> for EchoActor {
-    fn receive(
-        &mut self,
-        _: WatchSpaces,
-        _: &Context<Self>,
-    ) -> Answer<watch::Receiver<Vec<SpaceKey>>> {
-        Answer::Now(self.listed.subscribe())
-    }
-}
-
-impl Receive<ListSpaces> for EchoActor {
-    fn receive(&mut self, _: ListSpaces, _: &Context<Self>) -> Answer<Vec<SpaceReport>> {
-        let ports: Vec<_> = self
-            .spaces
-            .iter()
-            .map(|(space, address)| (*space, address.port::<GetSpace>()))
-            .collect();
-        let mut reports = self.reports_asleep();
-        Answer::later(async move {
-            for (space, port) in ports {
-                // Left out it would seem not to be here.
-                match port.ask_within(GetSpace { space }, PASS_DEADLINE).await {
-                    Ok(Ok(report)) => reports.push(report),
-                    Ok(Err(error)) => tracing::warn!(%error, "space left out"),
-                    Err(error) => tracing::warn!(%error, "space left out"),
-                }
-            }
-            reports.sort_by_key(|report| report.space);
-            reports
-        })
     }
 }
 
@@ -433,6 +409,7 @@ pass_to_space! {
     Compare => ComparePage,
     ComputeStateHash => dxos_keys::StateHash,
     CreateEpoch => EpochReport,
+    EndRestore => (),
     FindDangling => Vec<dxos_document::Dangling>,
     GetManifest => Manifest,
     GetTicket => AdmissionTicket,

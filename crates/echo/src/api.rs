@@ -8,15 +8,15 @@ use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, AdoptSpace, AppendItems, CancelDelegated, CheckSpace, CloseSpace, CollectGarbage,
-    Commit, ComputeStateHash, CountQuery, CreateEpoch, CreateSpace, DelegateInvitation,
-    DeleteSpace, EraseSpace, ExplainQuery, FindDangling, FindRecovery, Flush, GetErasure,
-    GetManifest, GetObject, GetSpace, GetStats, GetSyncStatus, GetTicket, GroupQuery, JoinSpace,
-    LeaveSpace, ListDelegated, ListDevices, ListEpochs, ListIndexes, ListMembers, ListQueues,
-    ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace, QueryCredentials, ReadBlocks, ReadItems,
-    ReadObjects, ReadPart, ReadQueue, RemoveMember, RestoreDevice, RestoreNewSpace, RestoreSpace,
-    RevokeDevice, RunQuery, SealMessage, SetMemberProfile, SetRetention, SetRole, StoreFailure,
-    Subscribe, Transact, TrimSpace, UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace,
-    WatchSpaces, WatchText,
+    Commit, ComputeStateHash, CountQuery, CreateClone, CreateEpoch, CreateSpace,
+    DelegateInvitation, DeleteSpace, EndRestore, EraseSpace, ExplainQuery, FindDangling,
+    FindRecovery, Flush, GetErasure, GetManifest, GetObject, GetSpace, GetStats, GetSyncStatus,
+    GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices, ListEpochs,
+    ListIndexes, ListMembers, ListQueues, ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace,
+    QueryCredentials, ReadBlocks, ReadItems, ReadObjects, ReadPart, ReadQueue, RemoveMember,
+    RestoreDevice, RestoreNewSpace, RestoreSpace, RevokeDevice, RunQuery, SealMessage,
+    SetMemberProfile, SetRetention, SetRole, StoreFailure, Subscribe, Transact, TrimSpace,
+    UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace, WatchSpaces, WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
@@ -280,6 +280,10 @@ patient_ports! {
     read_part: ReadPart,
     /// Takes up a space that is not here by what an archive holds of its members.
     restore_new_space: RestoreNewSpace,
+    /// Creates a space for the objects of an archive.
+    create_clone: CreateClone,
+    /// Says that all of an archive is taken in.
+    end_restore: EndRestore,
     /// Takes in what an archive holds of a space that is here.
     restore_space: RestoreSpace,
     /// Signs a snapshot that stands for what was written before.

@@ -27,8 +27,8 @@ mod text;
 mod transaction;
 
 pub use self::archive::{
-    ArchiveRest, ArchivedRun, BranchBlock, GetManifest, Manifest, ReadBlocks, ReadObjects,
-    ReadPart, RestoreBlocks, RestoreNewSpace, RestoreSpace,
+    ArchiveRest, ArchivedRun, BranchBlock, CreateClone, EndRestore, GetManifest, Manifest,
+    ReadBlocks, ReadObjects, ReadPart, RestoreBlocks, RestoreNewSpace, RestoreSpace,
 };
 pub use self::care::{
     CheckSpace, Checkup, CollectGarbage, Finding, FindingKind, Garbage, GetStats, SpaceBytes,

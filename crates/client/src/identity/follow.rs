@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dxos_keys::{DeviceKey, SpaceKey, Topic};
 use dxos_protocol::echo::{
-    OwnDevices, SetMemberProfile, SpaceReport, UseDevices, WatchSealing, WatchSpace,
+    OwnDevices, SetMemberProfile, SpaceReason, SpaceReport, UseDevices, WatchSealing, WatchSpace,
 };
 use dxos_protocol::halo::{DropFormerKey, DropRecoverySecret, RenewSealingKey, SetProfile};
 use dxos_protocol::mesh::{AddPeer, NetworkStatus};
@@ -383,7 +383,9 @@ impl Keeper {
     ) -> Result<(), ClientError> {
         let mut changes = Vec::new();
         for report in reports {
-            if self.is_halo(report) || report.role.is_none() {
+            // What is not all here yet may never be.
+            let is_partial = report.reason == Some(SpaceReason::Restoring);
+            if self.is_halo(report) || report.role.is_none() || is_partial {
                 continue;
             }
             let mut peers: BTreeMap<_, _> = self

@@ -3,12 +3,12 @@
 use std::io::{Read, Seek};
 
 use dxos_document::{Op, QueueOp, Transaction};
-use dxos_protocol::echo::Durability;
+use dxos_protocol::echo::{CreateClone, Durability};
 use dxos_schema::TypeSchema;
 
 use super::record::{Record, decode_op, decode_queues};
-use super::{ArchiveError, Checked, Records, Serializer};
-use crate::Space;
+use super::{ArchiveError, Checked, ECHO, Records, Serializer, end_restore};
+use crate::{ClientError, Node, Space};
 
 /// Objects in one transaction, if they are small.
 const BATCH_OBJECTS_MAX: usize = 1000;
@@ -39,8 +39,37 @@ impl Serializer {
         }
         let properties = checked.header.properties()?;
         let records = node.spawner.blocking(move || checked.records());
-        let mut records = records.await??;
-        let space = self.client.echo().create_space(properties).await?;
+        let records = records.await??;
+        let properties = properties.into_iter();
+        let properties = properties.map(|(key, value)| (key.to_string(), value));
+        let create = CreateClone {
+            properties: properties.collect(),
+        };
+        let created = node.echo.create_clone().ask(create).await;
+        let created = created.map_err(ClientError::unanswered(ECHO))?;
+        let created = created.map_err(ClientError::from)?;
+        let space = Space::new(self.client.clone(), created.space);
+        match self.fill(&node, &space, records).await {
+            Ok(()) => {
+                node.keeper.nudge();
+                Ok(space)
+            }
+            Err(error) => {
+                // The next start removes it if this does not.
+                if let Err(error) = space.delete().await {
+                    tracing::warn!(%error, "a part of a clone is not removed yet");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn fill<R: Read + Seek + Send + 'static>(
+        &self,
+        node: &Node,
+        space: &Space,
+        mut records: Records<R>,
+    ) -> Result<(), ArchiveError> {
         let mut schemas = Transaction::new();
         loop {
             let read = node.spawner.blocking(move || {
@@ -55,7 +84,7 @@ impl Serializer {
                 space.db().commit(batch.transaction).await?;
             }
             for op in batch.queues {
-                write_queue(&space, op).await?;
+                write_queue(space, op).await?;
             }
             if batch.end {
                 break;
@@ -64,8 +93,7 @@ impl Serializer {
         for schema in schemas.ops {
             space.db().commit(Transaction::new().with(schema)).await?;
         }
-        space.db().flush().await?;
-        Ok(space)
+        end_restore(node, space.key()).await
     }
 }
 

@@ -10,11 +10,14 @@ use std::io::{Read, Seek, SeekFrom};
 
 use dxos_actors::SpawnError;
 use dxos_keys::{ContentKey, SpaceKey};
+use dxos_protocol::echo::EndRestore;
 use zeroize::Zeroizing;
 
 use self::container::Reader;
 use self::record::{Header, Order, Record};
-use crate::{Client, ClientError, NodeError, Space};
+use crate::{Client, ClientError, Node, NodeError, Space};
+
+const ECHO: &str = "ECHO";
 
 /// Who may read an archive. It holds the content keys of its space, and so everything in it.
 #[derive(Clone)]
@@ -224,6 +227,13 @@ impl Serializer {
             RestoreAs::Clone => self.clone_space(checked).await,
         }
     }
+}
+
+/// All of an archive is taken in, and on the disk.
+async fn end_restore(node: &Node, space: SpaceKey) -> Result<(), ArchiveError> {
+    let ended = node.echo.end_restore().ask(EndRestore { space }).await;
+    let ended = ended.map_err(ClientError::unanswered(ECHO))?;
+    Ok(ended.map_err(ClientError::from)?)
 }
 
 /// An archive that was read to its end.

@@ -9,10 +9,9 @@ use dxos_protocol::echo::{
 };
 
 use super::record::Record;
-use super::{ArchiveError, Checked, Records, Serializer};
+use super::{ArchiveError, Checked, ECHO, Records, Serializer, end_restore};
 use crate::{ClientError, Node, Space, SpaceKey};
 
-const ECHO: &str = "ECHO";
 /// What a key opens may have to be read again.
 const DEADLINE: Duration = Duration::from_secs(600);
 /// About how many bytes of blocks are taken in at once.
@@ -71,6 +70,7 @@ impl Serializer {
                 }
             }
         }
+        end_restore(&node, space).await?;
         let space = Space::new(self.client.clone(), space);
         space.db().flush().await?;
         node.keeper.nudge();

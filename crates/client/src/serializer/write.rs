@@ -12,10 +12,9 @@ use dxos_protocol::echo::{
 
 use super::container::{Preamble, Writer};
 use super::record::{Header, Order, Record};
-use super::{ArchiveContents, ArchiveError, ArchiveProtection, Serializer};
+use super::{ArchiveContents, ArchiveError, ArchiveProtection, ECHO, Serializer};
 use crate::{ClientError, Node, Space, SpaceKey, StateHash};
 
-const ECHO: &str = "ECHO";
 /// A space of many control blocks takes its time.
 const DEADLINE: Duration = Duration::from_secs(600);
 /// About how many bytes of blocks are in memory at once.

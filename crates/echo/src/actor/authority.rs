@@ -133,6 +133,12 @@ impl Receive<UseAuthority> for EchoActor {
         }
         for (record, is_closed) in records.into_iter().zip(closed) {
             self.next_number = self.next_number.max(record.number.0 + 1);
+            match self.remove_cut_off(&record, ctx) {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // It is opened, and says that it is not all there.
+                Err(error) => tracing::warn!(%error, "a part of a clone is not removed yet"),
+            }
             if is_closed {
                 self.lay_down(record);
                 continue;

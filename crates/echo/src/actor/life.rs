@@ -9,8 +9,8 @@ use std::time::Duration;
 use dxos_actors::{Answer, Context, Port, Receive, Shutdown};
 use dxos_keys::{SealingKey, SpaceKey, Topic};
 use dxos_protocol::echo::{
-    CloseSpace, DeleteSpace, EchoError, GetSpace, OpenSpace, SpaceReason, SpaceReport, SpaceState,
-    WatchSpace,
+    CloseSpace, CreateClone, DeleteSpace, EchoError, GetSpace, OpenSpace, SpaceReason, SpaceReport,
+    SpaceState, WatchSpace,
 };
 use dxos_protocol::mesh::LeaveSwarm;
 use dxos_store::{Batch, Durability, Read, Store};
@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use super::{EchoActor, PASS_DEADLINE, pass, sync};
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;
-use crate::core::{DeletedRecord, closed_report, note_closed, purge};
+use crate::core::{DeletedRecord, Restoring, closed_report, note_closed, purge};
 use crate::ending::shutting_down;
 use crate::space_actor::{Start, Withdraw};
 
@@ -307,6 +307,26 @@ impl EchoActor {
         });
     }
 
+    /// Removes a space, before it is opened at the start, if it is a clone that was cut off while
+    /// it was made. Nobody was told of it.
+    pub(super) fn remove_cut_off(
+        &mut self,
+        record: &SpaceRecord,
+        ctx: &Context<Self>,
+    ) -> Result<bool, EchoError> {
+        if Restoring::stored(record.number, &self.shared.store)? != Some(Restoring::Clone) {
+            return Ok(false);
+        }
+        let (deleted, batch) = DeletedRecord::begin(record.clone())?;
+        self.write_synced(batch)?;
+        tracing::warn!(
+            space = %record.space.short(),
+            "a clone from an archive was cut off while it was made, and is removed"
+        );
+        self.purge(deleted, None, ctx);
+        Ok(true)
+    }
+
     /// Removes everything of a space whose deletion has begun.
     pub(super) fn purge(
         &mut self,
@@ -320,15 +340,17 @@ impl EchoActor {
         self.tell(SpaceReport::of_state(space, state, Some(reason)));
         self.reports.remove(&space);
         self.list();
-        let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
-        let purged = async move { spawner.blocking(move || purge(deleted, &*store)).await };
-        ctx.spawn_then(purged, move |_, purged, _| {
+        let (spawner, store) = (ctx.spawner().clone(), self.shared.until_ending());
+        let purged = async move { spawner.blocking(move || purge(deleted, &store)).await };
+        ctx.spawn_then(purged, move |actor, purged, _| {
             let purged = purged.unwrap_or_else(|error| {
                 Err(EchoError::Stopped {
                     reason: error.to_string(),
                 })
             });
-            if let Err(error) = &purged {
+            if let Err(error) = &purged
+                && !actor.shared.ending.is_set()
+            {
                 tracing::warn!(
                     %error,
                     space = %space.short(),
@@ -349,6 +371,19 @@ fn when_done(
         Err(error) => Answer::Now(Err(error)),
         Ok(()) => {
             Answer::later(async move { ended.await.unwrap_or_else(|_| Err(shutting_down())) })
+        }
+    }
+}
+
+impl Receive<CreateClone> for EchoActor {
+    fn receive(
+        &mut self,
+        message: CreateClone,
+        ctx: &Context<Self>,
+    ) -> Answer<Result<SpaceReport, EchoError>> {
+        match self.create(message.properties, Some(Restoring::Clone), ctx) {
+            Ok(space) => self.report(space),
+            Err(error) => Answer::Now(Err(error)),
         }
     }
 }

@@ -69,6 +69,11 @@ pub(crate) fn closed_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"closed")
 }
 
+/// The key, among the tallies, of the mark that a space is being brought back from an archive.
+pub(crate) fn restoring_key(number: SpaceNumber) -> Vec<u8> {
+    in_space(number, b"restoring")
+}
+
 /// The key, among the tallies, of which credentials of a space were verified.
 pub(crate) fn verified_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, b"verified")

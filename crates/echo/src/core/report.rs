@@ -13,6 +13,7 @@ use dxos_store::Read;
 use super::cache;
 use super::layout::{SpaceRecord, TALLIES, Tally, in_space};
 use super::past::author;
+use super::restoring::Unfinished;
 use super::space::{Space, decode_row};
 
 /// What a caller is told of a space that is not open: what the store says of it.
@@ -85,7 +86,13 @@ impl Space {
             Some(role) if role != Role::Replicator && self.keys.is_empty() => {
                 (SpaceState::ControlOnly, Some(SpaceReason::AwaitsContentKey))
             }
-            Some(_) => (SpaceState::Ready, None),
+            Some(_) => match self.unfinished {
+                Some(Unfinished::UnderWay) => {
+                    (SpaceState::Initializing, Some(SpaceReason::Restoring))
+                }
+                Some(Unfinished::CutOff) => (SpaceState::Error, Some(SpaceReason::Restoring)),
+                None => (SpaceState::Ready, None),
+            },
         }
     }
 

@@ -35,6 +35,7 @@ use super::memory::Memory;
 use super::owed::{self, Owed};
 use super::queue::Queues;
 use super::receipts::Receipts;
+use super::restoring::Unfinished;
 use super::schema::Schemas;
 use super::sync::{Effects, Sync};
 use super::tail::Tail;
@@ -101,6 +102,8 @@ pub(crate) struct Space {
     /// Branches of this device's feeds that are to be put into feeds of their own.
     pub(super) grafts: Grafts,
     pub(super) receipts: Receipts,
+    /// Set until all that an archive holds of it is here.
+    pub(super) unfinished: Option<Unfinished>,
     /// Whether the store says in which form the state is.
     pub(super) derived_stored: bool,
     /// What was verified when the space was opened, until the store says so.
@@ -185,6 +188,7 @@ impl Space {
             lost: Lost::None,
             grafts: Grafts::default(),
             receipts: Receipts::default(),
+            unfinished: None,
             derived_stored: false,
             verified: None,
             epochs: Epochs::default(),
@@ -268,6 +272,7 @@ impl Space {
         opened.grafts.look();
         opened.receipts = Receipts::open(opened.record.number, store)?;
         opened.verified = verified;
+        opened.open_restore(store)?;
         opened.load_kept_keys(store)?;
         opened.open_keys();
         opened.open_epochs(store)?;

@@ -178,6 +178,7 @@ impl Space {
                 opened.tail.proven = self.tail.proven;
                 // The mark that says so may be what could not be written.
                 opened.stale |= self.stale;
+                opened.unfinished = opened.unfinished.and(self.unfinished);
                 opened.live = self.live;
                 let mut before = self.queues;
                 opened.queues.take_watchers(&mut before);

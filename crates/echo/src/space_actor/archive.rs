@@ -5,8 +5,8 @@ use std::sync::Arc;
 use dxos_actors::{Answer, Context, Receive};
 use dxos_document::Object;
 use dxos_protocol::echo::{
-    ArchiveRest, ArchivedRun, EchoError, GetManifest, Manifest, ReadBlocks, ReadObjects, ReadPart,
-    RestoreSpace,
+    ArchiveRest, ArchivedRun, EchoError, EndRestore, GetManifest, Manifest, ReadBlocks,
+    ReadObjects, ReadPart, RestoreSpace,
 };
 
 use super::SpaceActor;
@@ -61,6 +61,12 @@ impl Receive<ReadPart> for SpaceActor {
         let store = Arc::clone(&self.shared.store);
         let space = self.space();
         Answer::Now(space.and_then(|space| space.read_part(&message.part, &store)))
+    }
+}
+
+impl Receive<EndRestore> for SpaceActor {
+    fn receive(&mut self, _: EndRestore, ctx: &Context<Self>) -> Answer<Result<(), EchoError>> {
+        Answer::Now(self.step(ctx, |space, _, _| Ok(((), space.end_restore()))))
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn reason(reason: &SpaceReason) -> SpaceReasonInfo {
             SpaceReason::Left => SpaceReasonKind::Left,
             SpaceReason::Opening => SpaceReasonKind::Opening,
             SpaceReason::Removed { .. } => SpaceReasonKind::Removed,
+            SpaceReason::Restoring => SpaceReasonKind::Restoring,
             SpaceReason::Revoked => SpaceReasonKind::Revoked,
             _ => SpaceReasonKind::Unknown,
         },

@@ -229,6 +229,8 @@ kinds! {
         Opening,
         /// The identity was removed from it.
         Removed,
+        /// It is being brought back from an archive, or that was cut off.
+        Restoring,
         /// This device was revoked by another of its identity.
         Revoked,
         /// One that this host does not know.

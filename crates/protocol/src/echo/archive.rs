@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dxos_document::Object;
+use dxos_document::{Object, Value};
 use dxos_feed::{FeedDescriptor, ForkProof, Run};
 use dxos_keys::{BlockHash, ContentKey, FeedId, ObjectId, SpaceKey, StateHash};
 use serde::{Deserialize, Serialize};
@@ -123,7 +123,9 @@ pub struct RestoreBlocks {
 }
 
 /// Takes up a space that is not on this device by the control blocks of an archive. Nothing is
-/// written unless they admit this identity.
+/// written unless they admit this identity. It is
+/// [`Initializing`](super::SpaceState::Initializing) until [`EndRestore`]; when ECHO is started
+/// before that, its report says that it is to be restored again.
 #[derive(Clone, Debug)]
 pub struct RestoreNewSpace {
     /// The space.
@@ -141,7 +143,25 @@ pub struct RestoreSpace {
     pub blocks: RestoreBlocks,
 }
 
+/// Creates a space like [`CreateSpace`](super::CreateSpace), for the objects of an archive. It is
+/// [`Initializing`](super::SpaceState::Initializing) until [`EndRestore`]; when ECHO is started
+/// before that, it is removed.
+#[derive(Clone, Debug, Default)]
+pub struct CreateClone {
+    /// Kept in an object of the space, such as `name`.
+    pub properties: BTreeMap<String, Value>,
+}
+
+/// Says that all that an archive holds of a space is here.
+#[derive(Clone, Copy, Debug)]
+pub struct EndRestore {
+    /// The space.
+    pub space: SpaceKey,
+}
+
 request! {
+    CreateClone => Result<SpaceReport, EchoError>,
+    EndRestore => Result<(), EchoError>,
     GetManifest => Result<Manifest, EchoError>,
     ReadBlocks => Result<(Vec<ArchivedRun>, ArchiveRest), EchoError>,
     ReadObjects => Result<Vec<Object>, EchoError>,

@@ -140,6 +140,8 @@ pub enum FindingKind {
     Object,
     /// A row of a queue.
     Queue,
+    /// A restore from an archive that was cut off. Run it again.
+    Restore,
     /// The store cannot be read.
     Store,
 }
@@ -160,6 +162,7 @@ impl fmt::Display for FindingKind {
             Self::Index => "index",
             Self::Object => "object",
             Self::Queue => "queue",
+            Self::Restore => "restore",
             Self::Store => "store",
         })
     }

@@ -83,6 +83,8 @@ pub enum SpaceReason {
         /// By whom.
         by: IdentityKey,
     },
+    /// It is being brought back from an archive, or that was cut off.
+    Restoring,
     /// This device was revoked by another of its identity.
     Revoked,
 }
@@ -109,6 +111,10 @@ impl fmt::Display for SpaceReason {
                 formatter,
                 "{} removed you from it; what is here can be read",
                 by.short()
+            ),
+            Self::Restoring => formatter.write_str(
+                "it is being restored from an archive, and not all of it may be here; if that was \
+                 cut off, run the restore again",
             ),
             Self::Revoked => formatter.write_str(
                 "this device was revoked; restore it at another device, if that was not meant",

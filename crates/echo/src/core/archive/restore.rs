@@ -10,6 +10,7 @@ use dxos_store::Read;
 use rand_core::CryptoRng;
 
 use crate::core::layout::Pending;
+use crate::core::restoring::Restoring;
 use crate::core::space::{Outcome, Space};
 
 fn bad(reason: &str) -> EchoError {
@@ -46,6 +47,8 @@ impl Space {
         store: &dyn Read,
     ) -> Result<Outcome, EchoError> {
         let mut outcome = Outcome::default();
+        // Before the space itself, should the batch be split.
+        self.begin_restore(Restoring::Same, &mut outcome.batch)?;
         self.put_record(&mut outcome.batch)?;
         for archived in control {
             if archived.descriptor.designation == Designation::Control {

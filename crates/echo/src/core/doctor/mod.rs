@@ -22,6 +22,7 @@ use dxos_store::{Batch, Durability, Read, Store};
 
 use self::overlay::Overlay;
 use super::layout::{SpaceRecord, TALLIES, Tally, derived_key, in_space};
+use super::restoring::Restoring;
 use super::space::{Space, encode_row, store_failed};
 
 /// Findings that are told.
@@ -68,10 +69,15 @@ pub(crate) fn check(
         more: 0,
         repaired: false,
     };
+    if Restoring::stored(record.number, store)?.is_some() {
+        let text = "not all of it may be here: run the restore again".to_owned();
+        note(&mut checkup, FindingKind::Restore, text);
+    }
+    let before = checkup.findings.len();
     let floors = floors(record, authority, store);
     let own = authority.signer.device();
     chains::check((record.number, own), &floors, store, &mut checkup);
-    let is_authority_whole = checkup.findings.is_empty();
+    let is_authority_whole = checkup.findings.len() == before;
     if is_authority_whole {
         state::check(record, authority, store, &mut checkup);
     }

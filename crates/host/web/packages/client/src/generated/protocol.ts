@@ -735,7 +735,7 @@ kind: SpaceReasonKind,
 message: string, };
 
 /** Why a space is in another state than `ready`. */
-export type SpaceReasonKind = "awaits-admission" | "awaits-content-key" | "closed-by-user" | "deleted-by-user" | "failed" | "invitation-lost" | "left" | "opening" | "removed" | "revoked" | "unknown";
+export type SpaceReasonKind = "awaits-admission" | "awaits-content-key" | "closed-by-user" | "deleted-by-user" | "failed" | "invitation-lost" | "left" | "opening" | "removed" | "restoring" | "revoked" | "unknown";
 
 /**
  * Which devices have signed that they stored a space, or an object, durably. It says no
