@@ -19,18 +19,18 @@ pub(crate) async fn run(session: &Session, repair: bool, output: Output) -> Resu
     if let Some(json) = json.as_object_mut() {
         json.insert("whole".to_owned(), json!(report.is_whole()));
     }
-    output.result(&json, || text(&report));
+    output.result(&json, || text(&report, repair));
     ensure!(report.is_whole(), "not everything that is stored is whole");
     Ok(())
 }
 
-fn text(report: &DoctorReport) -> String {
+fn text(report: &DoctorReport, repair: bool) -> String {
     let mut text = String::new();
     let (mut derived, mut lost) = (false, false);
     for space in &report.spaces {
         let state = match (space.findings.is_empty(), space.repaired) {
             (true, _) => "whole",
-            (false, true) => "made anew where it can be",
+            (false, true) => "was not whole, and is made anew",
             (false, false) => "not whole",
         };
         let _ = writeln!(
@@ -50,6 +50,16 @@ fn text(report: &DoctorReport) -> String {
             let _ = writeln!(text, "  and {} more", space.more);
         }
     }
+    let emptied = report.derived.emptied;
+    for finding in &report.derived.findings {
+        let then = if emptied && finding.kind.is_derived() {
+            "; all of them were deleted, and are made anew"
+        } else {
+            ""
+        };
+        derived |= finding.kind.is_derived() && !emptied;
+        let _ = writeln!(text, "{}: {}{then}", finding.kind, printable(&finding.text));
+    }
     let orphans = report.orphans;
     if orphans.rows > 0 {
         let what = if report.orphans_removed {
@@ -63,7 +73,9 @@ fn text(report: &DoctorReport) -> String {
             orphans.rows, orphans.bytes
         );
     }
-    if derived || orphans.rows > 0 && !report.orphans_removed {
+    if repair && derived {
+        text += "what follows from the blocks could not all be made anew\n";
+    } else if derived || orphans.rows > 0 && !report.orphans_removed {
         text +=
             "dx doctor --repair makes anew what follows from the blocks, and removes the rest\n";
     }
@@ -81,7 +93,10 @@ pub(crate) async fn gc(session: &Session, output: Output) -> Result<()> {
     let client = session.local().await?;
     let collected = client.gc().await;
     end(&client).await?;
-    let report = collected?;
+    let report = collected.context(
+        "not everything could be read or written; `dx doctor` tells what is damaged, and with \
+         --repair makes anew what can be",
+    )?;
     output.result(&json!(report), || {
         format!(
             "{} rows of spaces that are not here are removed; {} bytes on the disk, {} before",

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use dxos_client::{
-    Client, ClientError, ClientOptions, Config, Identity, NodeError, Space, SpaceReport, Status,
-    Value,
+    Client, ClientError, ClientOptions, Config, Identity, NodeError, Space, SpaceReport,
+    SpaceState, Status, Value,
 };
 use dxos_store::StoreError;
 use serde_json::json;
@@ -167,7 +167,7 @@ pub(crate) async fn find_space(client: &Client, wanted: &str) -> Result<Space> {
     };
     match found.as_slice() {
         [report] => Ok(client.echo().space(report.space).await?),
-        [] => bail!("there is no space {wanted:?} in this profile; `dx space list` shows all"),
+        [] => bail!(no_space(wanted, &reports)),
         several => bail!(
             "{wanted:?} means {} spaces; give more of the key of one: {}",
             several.len(),
@@ -178,6 +178,26 @@ pub(crate) async fn find_space(client: &Client, wanted: &str) -> Result<Space> {
                 .join(", ")
         ),
     }
+}
+
+/// Why no space is found. One that cannot be opened has no name that could be read.
+fn no_space(wanted: &str, reports: &[SpaceReport]) -> String {
+    let failed = reports
+        .iter()
+        .filter(|report| report.state == SpaceState::Error);
+    let failed: Vec<_> = failed.map(|report| report.space.to_string()).collect();
+    if failed.is_empty() {
+        return format!("there is no space {wanted:?} in this profile; `dx space list` shows all");
+    }
+    format!(
+        "none of the spaces that could be opened is {wanted:?}, and {} could not be opened, so \
+         that the names are not known: {}; `dx doctor` tells why",
+        match failed.len() {
+            1 => "one".to_owned(),
+            several => several.to_string(),
+        },
+        failed.join(", ")
+    )
 }
 
 /// The name of a space.
@@ -246,5 +266,24 @@ fn flatten(prefix: &str, json: &serde_json::Value, rows: &mut Vec<Vec<String>>) 
         }
         serde_json::Value::String(text) => rows.push(vec![prefix.to_owned(), text.clone()]),
         other => rows.push(vec![prefix.to_owned(), other.to_string()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_space_cannot_be_opened_its_name_may_be_the_one_that_is_asked_for() {
+        let key = dxos_client::SpaceKey::from_bytes([7; 32]);
+        let of = |state| SpaceReport::of_state(key, state, None);
+        let said = no_space("Garden", &[of(SpaceState::Ready)]);
+        assert!(said.starts_with("there is no space \"Garden\""), "{said}");
+        let said = no_space("Garden", &[of(SpaceState::Ready), of(SpaceState::Error)]);
+        assert!(!said.contains("there is no space"), "{said}");
+        assert!(
+            said.contains(&key.to_string()) && said.contains("dx doctor"),
+            "{said}"
+        );
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dxos_protocol::echo::{
-    CheckSpace, Checkup, CollectGarbage, Garbage, GetStats, SpaceState, SpaceStats,
+    CheckDerived, CheckSpace, Checkup, CollectGarbage, DerivedCheckup, EchoError, Finding,
+    FindingKind, Garbage, GetStats, SpaceState, SpaceStats,
 };
 use serde::Serialize;
 
@@ -30,6 +31,9 @@ pub struct GcReport {
 pub struct DoctorReport {
     /// Of every space, the one in which the identity keeps its devices among them.
     pub spaces: Vec<Checkup>,
+    /// What is wrong with what all spaces share: whether what is derived can be read, and whether
+    /// what is of no space can be looked for.
+    pub derived: DerivedCheckup,
     /// What is of no space.
     pub orphans: Garbage,
     /// Whether those were removed.
@@ -40,7 +44,7 @@ impl DoctorReport {
     /// Whether nothing is wrong, or not any more.
     pub fn is_whole(&self) -> bool {
         let orphans = self.orphans.rows == 0 || self.orphans_removed;
-        orphans && self.spaces.iter().all(Checkup::is_whole)
+        orphans && self.derived.is_whole() && self.spaces.iter().all(Checkup::is_whole)
     }
 }
 
@@ -60,8 +64,9 @@ impl Space {
 
     /// Checks what is stored of it: every block against its hash, its signature and the block
     /// before it, and objects and indexes against the blocks. With `repair` what is derived and
-    /// wrong is made anew; blocks are never touched. It is not usable meanwhile, live queries on
-    /// it end, and what it holds besides blocks is made once more in memory.
+    /// wrong is made anew, and all is checked again; blocks are never touched. It is not usable
+    /// meanwhile, live queries on it end, and what it holds besides blocks is made once more in
+    /// memory. Where rows cannot even be read, only [`Client::doctor`] can make them anew.
     ///
     /// # Errors
     ///
@@ -85,22 +90,53 @@ impl Space {
 
 impl Client {
     /// Checks everything that is stored of all spaces, as [`Space::check`] does, and looks for
-    /// what is of none. With `repair` what is derived is made anew, and orphans are removed.
+    /// what is of none. With `repair` what is derived is made anew, and orphans are removed; then
+    /// it is checked again, and the report says what is still wrong.
+    ///
+    /// All spaces have their rows in the same tables. Where some of what is derived cannot be
+    /// read, all of its kind is deleted and made anew for every space, and no space is usable
+    /// meanwhile. If a space has damaged blocks, so that this would lose objects which can be read
+    /// now, nothing is deleted.
     ///
     /// # Errors
     ///
     /// [`ClientError::Echo`] when the store cannot be read at all.
     pub async fn doctor(&self, repair: bool) -> Result<DoctorReport, ClientError> {
         let node = self.node()?;
+        let mut derived = self.check_derived(false).await?;
+        if repair && !derived.findings.is_empty() {
+            derived = self.check_derived(true).await?;
+        }
         let mut spaces = Vec::new();
         for report in node.keeper.reports().await? {
             let space = Space::new(self.clone(), report.space);
             spaces.push(space.check(repair).await?);
         }
+        let mut unknown = None;
+        let orphans = match self.collect(!repair).await {
+            Ok(orphans) => orphans,
+            // What was found so far is worth telling.
+            Err(ClientError::Echo(EchoError::Store { reason })) => {
+                let text = format!("what is of no space cannot be looked for: {reason}");
+                let kind = FindingKind::Store;
+                unknown = Some(Finding { kind, text });
+                Garbage::default()
+            }
+            Err(error) => return Err(error),
+        };
+        if derived.emptied {
+            let left = self.check_derived(false).await?;
+            if !left.findings.is_empty() {
+                derived = left;
+            }
+        }
+        let orphans_removed = repair && unknown.is_none();
+        derived.findings.extend(unknown);
         Ok(DoctorReport {
             spaces,
-            orphans: self.collect(!repair).await?,
-            orphans_removed: repair,
+            derived,
+            orphans,
+            orphans_removed,
         })
     }
 
@@ -124,6 +160,12 @@ impl Client {
             disk_bytes_before,
             disk_bytes_after: node.store.disk_bytes(),
         })
+    }
+
+    async fn check_derived(&self, repair: bool) -> Result<DerivedCheckup, ClientError> {
+        let port = self.node()?.echo.check_derived().with_deadline(DEADLINE);
+        let checked = port.ask(CheckDerived { repair }).await;
+        Ok(checked.map_err(ClientError::unanswered(ECHO))??)
     }
 
     async fn collect(&self, dry_run: bool) -> Result<Garbage, ClientError> {

@@ -137,11 +137,11 @@ pub use dxos_keys::{
 pub use dxos_mesh::MeshConfig;
 pub use dxos_protocol::echo::EchoError;
 pub use dxos_protocol::echo::{
-    Appended, Checkup, Committed, DeviceSync, Durability, EpochReport, EpochState, ErasureReport,
-    ErasureState, Explanation, Finding, FindingKind, ForkReport, Garbage, IndexReport,
-    MemberReport, MissingRange, ParseCursorError, QueueCursor, QueueItem, QueuePage, QueueReport,
-    SpaceBytes, SpaceCredential, SpaceReason, SpaceReport, SpaceState, SpaceStats, StoreFailure,
-    SyncStatus, Transferred,
+    Appended, Checkup, Committed, DerivedCheckup, DeviceSync, Durability, EpochReport, EpochState,
+    ErasureReport, ErasureState, Explanation, Finding, FindingKind, ForkReport, Garbage,
+    IndexReport, MemberReport, MissingRange, ParseCursorError, QueueCursor, QueueItem, QueuePage,
+    QueueReport, SpaceBytes, SpaceCredential, SpaceReason, SpaceReport, SpaceState, SpaceStats,
+    StoreFailure, SyncStatus, Transferred,
 };
 pub use dxos_protocol::halo::{HaloError, Identity};
 pub use dxos_protocol::history::{

@@ -5,6 +5,7 @@ mod care;
 mod devices;
 mod life;
 mod list;
+mod mend;
 mod sessions;
 mod sync;
 

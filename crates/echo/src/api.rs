@@ -7,8 +7,8 @@ use std::time::Duration;
 use dxos_actors::{Address, Clock, Port, SeedTree, Shutdown, SpawnerHandle};
 use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
-    AdmitMember, AdoptSpace, AppendItems, CancelDelegated, CheckSpace, CloseSpace, CollectGarbage,
-    Commit, ComputeStateHash, CountQuery, CreateClone, CreateEpoch, CreateSpace,
+    AdmitMember, AdoptSpace, AppendItems, CancelDelegated, CheckDerived, CheckSpace, CloseSpace,
+    CollectGarbage, Commit, ComputeStateHash, CountQuery, CreateClone, CreateEpoch, CreateSpace,
     DelegateInvitation, DeleteSpace, EndRestore, EraseSpace, ExplainQuery, FindDangling,
     FindRecovery, Flush, GetErasure, GetManifest, GetObject, GetSpace, GetStats, GetSyncStatus,
     GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices, ListEpochs,
@@ -204,6 +204,8 @@ patient_ports! {
     delete_space: DeleteSpace,
     /// Counts what is stored of a space.
     stats: GetStats,
+    /// Looks whether what is derived can be read, in all spaces.
+    check_derived: CheckDerived,
     /// Checks what is stored of a space.
     check_space: CheckSpace,
     /// Removes what is of no space.

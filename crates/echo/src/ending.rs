@@ -97,6 +97,11 @@ impl Store for UntilEnding {
         self.store.close()
     }
 
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        self.ending.check()?;
+        self.store.clear(keyspace)
+    }
+
     fn compact(&self) -> Result<(), StoreError> {
         self.ending.check()?;
         self.store.compact()

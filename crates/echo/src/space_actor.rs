@@ -61,6 +61,7 @@ pub(crate) struct SpaceActor {
     ended: bool,
     waiting: durable::Waiting,
     aside: reopen::Aside,
+    told: reopen::Told,
     /// Whether the next part of what is to be done for indexes is due already.
     indexing: bool,
     /// Where the upkeep of epochs stands.
@@ -99,6 +100,7 @@ impl SpaceActor {
             ended: false,
             waiting: durable::Waiting::default(),
             aside: reopen::Aside::default(),
+            told: reopen::Told::default(),
             indexing: false,
             epochs: epochs::Upkeep::default(),
             spread_ms: 0,
@@ -305,6 +307,7 @@ impl SpaceActor {
         };
         if let Err(error) = done
             && !self.ended
+            && self.told.is_new(&error)
         {
             tracing::warn!(%error, space = %self.key.short(), "a duty of this device is not done yet");
         }
@@ -360,7 +363,9 @@ impl Behaviour for SpaceActor {
 
     fn started(&mut self, ctx: &Context<Self>) {
         self.open();
-        if let Err(error) = self.write_again(ctx) {
+        if let Err(error) = self.write_again(ctx)
+            && self.told.is_new(&error)
+        {
             tracing::warn!(%error, "what a fork took away is not written again yet");
         }
         self.report_soon(ctx);

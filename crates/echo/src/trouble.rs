@@ -151,6 +151,12 @@ impl Store for Watched {
         self.store.close()
     }
 
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        let done = self.store.clear(keyspace);
+        self.note(&done, (true, true));
+        done
+    }
+
     fn compact(&self) -> Result<(), StoreError> {
         let done = self.store.compact();
         if done.is_err() {

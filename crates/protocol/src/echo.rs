@@ -31,8 +31,8 @@ pub use self::archive::{
     ReadBlocks, ReadObjects, ReadPart, RestoreBlocks, RestoreNewSpace, RestoreSpace,
 };
 pub use self::care::{
-    CheckSpace, Checkup, CollectGarbage, Finding, FindingKind, Garbage, GetStats, SpaceBytes,
-    SpaceStats,
+    CheckDerived, CheckSpace, Checkup, CollectGarbage, DerivedCheckup, Finding, FindingKind,
+    Garbage, GetStats, SpaceBytes, SpaceStats,
 };
 pub use self::epoch::{
     CreateEpoch, EpochReport, EpochState, EraseSpace, ErasureReport, ErasureState, GetErasure,

@@ -42,10 +42,10 @@ const NOWHERE: &[u8] = b"\0nowhere";
 const WRITE_OVERHEAD_BYTES: u64 = 128;
 
 pub(crate) struct Database {
-    engine: fjall::Database,
+    pub(crate) engine: fjall::Database,
     keyspaces: RwLock<BTreeMap<String, fjall::Keyspace>>,
     /// Held shared by a commit, alone by whoever needs the journal to end with a whole batch.
-    gate: RwLock<()>,
+    pub(crate) gate: RwLock<()>,
     /// Length of the journal, about, with what is being written. Changed under the gate only.
     journal_bytes: AtomicU64,
     /// How often the journal was emptied.
@@ -115,7 +115,7 @@ impl Database {
         &self.directory
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
@@ -275,7 +275,7 @@ impl Database {
 
     /// Has fjall see which versions nobody reads any more: it looks for that only when it writes
     /// memory out, so there has to be some.
-    fn settle(&self) -> Result<(), StoreError> {
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
         let first = self
             .keyspaces
             .read()
@@ -293,7 +293,7 @@ impl Database {
     }
 
     /// Writes every keyspace's memory out to tables. The caller holds the gate.
-    fn flush(&self) -> Result<(), StoreError> {
+    pub(crate) fn flush(&self) -> Result<(), StoreError> {
         // A batch over several keyspaces must be in the journal before a part is in a table.
         guarded(self.path(), || self.engine.persist(PersistMode::SyncAll))?;
         let keyspaces = self
@@ -369,7 +369,7 @@ impl Database {
         (closed, directory)
     }
 
-    fn keyspace(&self, name: &str) -> Option<fjall::Keyspace> {
+    pub(crate) fn keyspace(&self, name: &str) -> Option<fjall::Keyspace> {
         self.keyspaces
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -395,7 +395,7 @@ impl Database {
         Ok(made)
     }
 
-    fn check_poison(&self) -> Result<(), StoreError> {
+    pub(crate) fn check_poison(&self) -> Result<(), StoreError> {
         match self.poisoned.get() {
             Some(reason) => Err(StoreError::Poisoned {
                 reason: reason.clone(),
@@ -412,7 +412,7 @@ impl Database {
             .map_err(|error| self.poison(error))
     }
 
-    fn poison(&self, error: StoreError) -> StoreError {
+    pub(crate) fn poison(&self, error: StoreError) -> StoreError {
         self.poisoned.get_or_init(|| match &error {
             StoreError::Poisoned { reason } => reason.clone(),
             other => other.to_string(),

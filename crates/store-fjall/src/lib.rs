@@ -37,6 +37,7 @@
 //! # }
 //! ```
 
+mod clear;
 mod database;
 mod directory;
 mod failure;

@@ -166,6 +166,11 @@ impl Store for FjallStore {
         self.shut().map_or(Ok(()), |(closed, _)| closed)
     }
 
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        self.opened()?
+            .run(|database| database.clear(keyspace.name()))
+    }
+
     fn compact(&self) -> Result<(), StoreError> {
         self.opened()?.run(Database::compact)
     }

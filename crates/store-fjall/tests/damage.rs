@@ -284,3 +284,47 @@ fn a_torn_end_is_cut_off_and_a_torn_middle_is_not() {
     is_clear(&error);
     assert!(error.to_string().contains("synced"), "{error}");
 }
+
+#[test]
+fn a_keyspace_with_a_damaged_table_is_emptied_without_reading_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut rows = Rows::new();
+    let store = open(home.path()).unwrap();
+    fill(&store, &mut rows);
+    store.close().unwrap();
+    let tables = files(home.path()).into_iter().filter(|file| {
+        let parent = file.parent().and_then(Path::file_name);
+        parent.is_some_and(|name| name == "tables")
+    });
+    // Those of both keyspaces; the names of keyspaces have one of their own.
+    let mut tables: Vec<_> = tables.collect();
+    tables.sort_by_key(|table| fs::metadata(table).unwrap().len());
+    let damaged = tables.pop().unwrap();
+    let mut bytes = fs::read(&damaged).unwrap();
+    let at = bytes.len() / 3;
+    bytes[at] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+
+    let store = open(home.path()).unwrap();
+    let unreadable = |keyspace: &Keyspace| {
+        let mut all = store.scan(*keyspace, KeyRange::all(), Direction::Forward);
+        all.any(|row| row.is_err())
+    };
+    let bad = KEYSPACES.into_iter().find(unreadable).unwrap();
+    let good = KEYSPACES.into_iter().find(|other| *other != bad).unwrap();
+    store.clear(bad).unwrap();
+    let count = |store: &FjallStore, keyspace| {
+        let all = store.scan(keyspace, KeyRange::all(), Direction::Forward);
+        all.map(Result::unwrap).count()
+    };
+    assert_eq!(count(&store, bad), 0);
+    assert!(!damaged.exists(), "its room is given back");
+    let mut batch = Batch::new();
+    batch.put(bad, "new", "row");
+    store.commit(batch, Durability::Synced).unwrap();
+    store.compact().unwrap();
+    drop(store);
+    let store = open(home.path()).unwrap();
+    assert_eq!(count(&store, bad), 1);
+    assert_eq!(count(&store, good), rows.len());
+}

@@ -123,3 +123,11 @@ pub enum StoreError {
         max: usize,
     },
 }
+
+impl StoreError {
+    /// Whether files cannot be read, or are not what this store wrote. Trying again does not help,
+    /// as a rule.
+    pub const fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Io { .. })
+    }
+}

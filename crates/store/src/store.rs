@@ -130,6 +130,15 @@ pub trait Store: Read + Send + Sync + fmt::Debug {
     /// was synced is lost.
     fn close(&self) -> Result<(), StoreError>;
 
+    /// Deletes all rows of a keyspace without reading them: also where they cannot be read any
+    /// more. On the disk when it returns, as is every commit before it; scans that have begun may
+    /// see the rows still. Writes to the keyspace meanwhile are there whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError>;
+
     /// Gives back the disk space of what was deleted or written over. It reads and writes
     /// everything that is stored, beside other calls.
     ///
@@ -175,6 +184,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn close(&self) -> Result<(), StoreError> {
         (**self).close()
+    }
+
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        (**self).clear(keyspace)
     }
 
     fn compact(&self) -> Result<(), StoreError> {

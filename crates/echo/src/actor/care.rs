@@ -16,7 +16,7 @@ use crate::core::{DeletedRecord, check, collect, stats};
 use crate::ending::shutting_down;
 use crate::space_actor::Start;
 
-fn stopped(error: &SpawnError) -> EchoError {
+pub(super) fn stopped(error: &SpawnError) -> EchoError {
     EchoError::Stopped {
         reason: error.to_string(),
     }
@@ -24,7 +24,7 @@ fn stopped(error: &SpawnError) -> EchoError {
 
 impl EchoActor {
     /// Reads or removes beside the actors.
-    fn aside<T: Send + 'static>(
+    pub(super) fn aside<T: Send + 'static>(
         &self,
         ctx: &Context<Self>,
         job: impl FnOnce(&dyn Store) -> Result<T, EchoError> + Send + 'static,
@@ -57,7 +57,7 @@ impl EchoActor {
                 let checked = async move {
                     ended?;
                     let checked = spawner.blocking(move || check(&of, &own, &*store, repair));
-                    checked.await.unwrap_or_else(|error| Err(stopped(&error)))
+                    checked.await.map_err(|error| stopped(&error))
                 };
                 ctx.spawn_then(checked, move |actor, checked, ctx| {
                     // Of what it signs and opens with, another part may have been replaced.

@@ -5,9 +5,7 @@ use dxos_protocol::echo::EchoError;
 use dxos_store::{BATCH_BYTES_MAX, Batch};
 
 use super::index::Indexes;
-use super::layout::{
-    self, DERIVED_VERSION, INDEX, MOVES, OBJECTS, QUEUES, TALLIES, Tally, in_space,
-};
+use super::layout::{self, DERIVED, DERIVED_VERSION, TALLIES, Tally, in_space};
 use super::space::{Space, encode_row, is_visible};
 
 impl Space {
@@ -86,7 +84,7 @@ impl Space {
         let (derived, rest): (Vec<_>, Vec<_>) = batch
             .into_iter()
             .filter(|write| write.keyspace != TALLIES || write.key != tally[..])
-            .partition(|write| [OBJECTS, MOVES, INDEX, QUEUES].contains(&write.keyspace));
+            .partition(|write| DERIVED.contains(&write.keyspace));
         // A feed must never say that it is longer than its blocks: those come first.
         let (blocks, others): (Vec<_>, Vec<_>) = rest
             .into_iter()

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use dxos_keys::FeedId;
 use dxos_protocol::echo::{EchoError, Garbage, SpaceStats};
-use dxos_store::{Direction, KeyRange, Keyspace, Read, Store};
+use dxos_store::{Direction, KeyRange, Keyspace, Read, Store, StoreError};
 
 use super::layout::{
-    BLOCKS, BRANCHES, FEEDS, INDEX, OBJECTS, QUEUES, SpaceNumber, SpaceRecord, TALLIES, Tally,
-    in_space,
+    BLOCKS, BRANCHES, DERIVED, FEEDS, INDEX, OBJECTS, QUEUES, SpaceNumber, SpaceRecord, TALLIES,
+    Tally, in_space,
 };
 use super::purge::{OF_SPACE, remove_blocks, remove_rows};
 use super::space::{decode_row, store_failed};
@@ -51,13 +51,32 @@ pub(crate) fn stats(record: &SpaceRecord, store: &dyn Read) -> Result<SpaceStats
 
 /// How many rows there are, and their bytes.
 fn sum(keyspace: Keyspace, range: &KeyRange, store: &dyn Read) -> Result<(u64, u64), EchoError> {
-    let (mut rows, mut bytes) = (0, 0);
+    let mut sum = (0, 0);
+    let summed = add_up(keyspace, range, &mut sum, store);
+    summed.map_err(|error| store_failed(&error))?;
+    Ok(sum)
+}
+
+fn add_up(
+    keyspace: Keyspace,
+    range: &KeyRange,
+    (rows, bytes): &mut (u64, u64),
+    store: &dyn Read,
+) -> Result<(), StoreError> {
     for row in store.scan(keyspace, range.clone(), Direction::Forward) {
-        let (key, value) = row.map_err(|error| store_failed(&error))?;
-        rows += 1;
-        bytes += (key.len() + value.len()) as u64;
+        let (key, value) = row?;
+        *rows += 1;
+        *bytes += (key.len() + value.len()) as u64;
     }
-    Ok((rows, bytes))
+    Ok(())
+}
+
+/// Goes past what is derived and cannot be read: nothing is lost with it.
+fn unless_derived(keyspace: Keyspace, error: StoreError) -> Result<(), EchoError> {
+    if DERIVED.contains(&keyspace) && error.is_damage() {
+        return Ok(());
+    }
+    Err(store_failed(&error))
 }
 
 /// Counts the rows that are of none of these spaces, and removes them unless that is not wanted.
@@ -70,7 +89,11 @@ pub(crate) fn collect(
 ) -> Result<Garbage, EchoError> {
     let mut garbage = Garbage::default();
     let mut add = |keyspace, range: &KeyRange| {
-        let (rows, bytes) = sum(keyspace, range, store)?;
+        let mut counted = (0, 0);
+        let summed = add_up(keyspace, range, &mut counted, store);
+        // What cannot be read is not counted, and is removed as far as it can be.
+        summed.or_else(|error| unless_derived(keyspace, error))?;
+        let (rows, bytes) = counted;
         garbage.rows += rows;
         garbage.bytes += bytes;
         Ok::<_, EchoError>(())
@@ -139,7 +162,10 @@ fn beginnings(
         let Some(row) = store.scan(keyspace, range, Direction::Forward).next() else {
             return Ok(found);
         };
-        let (key, _) = row.map_err(|error| store_failed(&error))?;
+        let (key, _) = match row {
+            Ok(row) => row,
+            Err(error) => return unless_derived(keyspace, error).map(|()| found),
+        };
         let first = key.get(..length).unwrap_or(&key).to_vec();
         let after = KeyRange::prefix(&first);
         let std::ops::Bound::Excluded(end) = after.end() else {

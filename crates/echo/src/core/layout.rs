@@ -51,6 +51,10 @@ pub(crate) const TALLIES: Keyspace = Keyspace::new("tallies");
 /// They are too few for a keyspace of their own.
 pub(crate) const TIPS: Keyspace = TALLIES;
 
+/// What is derived: rows of indexes from objects, all others from blocks. Each kind has a keyspace
+/// that holds nothing else.
+pub(crate) const DERIVED: [Keyspace; 4] = [INDEX, MOVES, OBJECTS, QUEUES];
+
 /// The form of what is derived from blocks. What another program left in another form is made
 /// anew when the space is opened.
 pub(crate) const DERIVED_VERSION: u8 = 7;

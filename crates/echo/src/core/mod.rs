@@ -68,7 +68,7 @@ mod vouching;
 mod withdrawal;
 
 pub(crate) use admit::Guest;
-pub(crate) use doctor::check;
+pub(crate) use doctor::{Plan, check, empty, plan};
 pub use epoch::EpochPolicy;
 pub(crate) use garbage::{collect, stats};
 pub(crate) use past::Past;

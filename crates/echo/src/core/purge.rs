@@ -9,12 +9,12 @@
 
 use dxos_keys::{FeedId, SpaceKey};
 use dxos_protocol::echo::EchoError;
-use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store};
+use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::layout::{
-    BLOCKS, BRANCHES, DELETED, FEEDS, INDEX, LOST, MARKS, MOVES, OBJECTS, OWED, QUEUES, SNAPSHOTS,
-    SPACES, SpaceNumber, SpaceRecord, TALLIES, closed_key, in_space,
+    BLOCKS, BRANCHES, DELETED, DERIVED, FEEDS, INDEX, LOST, MARKS, MOVES, OBJECTS, OWED, QUEUES,
+    SNAPSHOTS, SPACES, SpaceNumber, SpaceRecord, TALLIES, closed_key, in_space,
 };
 use super::space::{decode_row, encode_row, store_failed};
 
@@ -130,18 +130,52 @@ pub(crate) fn remove_blocks(feed: &FeedId, store: &dyn Store) -> Result<u64, Ech
 }
 
 fn remove(keyspace: Keyspace, range: &KeyRange, store: &dyn Store) -> Result<u64, EchoError> {
+    match remove_from(Direction::Forward, keyspace, range, store) {
+        // What is derived holds nothing that others lack: what cannot be read of it is left. It is
+        // of no space then, and goes when its keyspace is emptied for those that are here.
+        (before, Err(error)) if DERIVED.contains(&keyspace) && error.is_damage() => {
+            match remove_from(Direction::Reverse, keyspace, range, store) {
+                (_, Err(error)) if !error.is_damage() => Err(store_failed(&error)),
+                (after, _) => Ok(before + after),
+            }
+        }
+        (_, Err(error)) => Err(store_failed(&error)),
+        (removed, Ok(())) => Ok(removed),
+    }
+}
+
+/// Removes rows from one end on, until there are none or one cannot be read.
+fn remove_from(
+    direction: Direction,
+    keyspace: Keyspace,
+    range: &KeyRange,
+    store: &dyn Store,
+) -> (u64, Result<(), StoreError>) {
     let mut removed = 0;
     loop {
         let mut batch = Batch::new();
-        let rows = store.scan(keyspace, range.clone(), Direction::Forward);
-        for row in rows.take(ROWS_MAX) {
-            let (key, _) = row.map_err(|error| store_failed(&error))?;
-            batch.delete(keyspace, key);
+        let mut failed = Ok(());
+        for row in store
+            .scan(keyspace, range.clone(), direction)
+            .take(ROWS_MAX)
+        {
+            match row {
+                Ok((key, _)) => {
+                    batch.delete(keyspace, key);
+                }
+                Err(error) => failed = Err(error),
+            }
         }
-        if batch.is_empty() {
-            return Ok(removed);
+        let rows = batch.len() as u64;
+        if rows > 0
+            && let Err(error) = store.commit(batch, Durability::Buffered)
+        {
+            return (removed, Err(error));
         }
-        removed += commit(batch, store)?;
+        removed += rows;
+        if failed.is_err() || rows == 0 {
+            return (removed, failed);
+        }
     }
 }
 

@@ -63,6 +63,10 @@ impl Store for Interrupting {
         self.store.close()
     }
 
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        self.store.clear(keyspace)
+    }
+
     fn compact(&self) -> Result<(), StoreError> {
         self.store.compact()
     }

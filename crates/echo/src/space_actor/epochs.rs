@@ -28,7 +28,9 @@ impl SpaceActor {
     pub(super) fn tidy(&mut self) {
         let store = Arc::clone(&self.shared.store);
         let Ok(space) = &mut self.space else { return };
-        if let Err(error) = space.tidy(&store) {
+        if let Err(error) = space.tidy(&store)
+            && self.told.is_new(&error)
+        {
             // It is tried again: there may be no room on the disk.
             tracing::warn!(%error, space = %self.key.short(), "old blocks are not deleted yet");
         }
@@ -47,6 +49,7 @@ impl SpaceActor {
         self.epochs.look_ms = now_ms.saturating_add(LOOK_MS);
         if let Err(error) = self.follow(now_ms, ctx)
             && !self.ended
+            && self.told.is_new(&error)
         {
             tracing::warn!(%error, space = %self.key.short(), "an epoch that is due is not there yet");
         }

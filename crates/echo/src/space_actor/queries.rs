@@ -33,7 +33,9 @@ impl SpaceActor {
                 return;
             }
             if let Err(error) = actor.index(ctx) {
-                tracing::warn!(%error, "an index is not built yet");
+                if actor.told.is_new(&error) {
+                    tracing::warn!(%error, "an index is not built yet");
+                }
                 return;
             }
             actor.index_later(ctx);

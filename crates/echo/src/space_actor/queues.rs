@@ -21,7 +21,9 @@ impl SpaceActor {
             Ok(None) => Ok(()),
             Err(error) => Err(self.begin_again(&error, ctx)),
         };
-        if let Err(error) = done {
+        if let Err(error) = done
+            && self.told.is_new(&error)
+        {
             tracing::warn!(%error, space = %self.key.short(), "old items of queues are not dropped yet");
         }
     }

@@ -1,6 +1,7 @@
 //! A space whose state and store have parted is opened again, and one that cannot be opened, as
 //! for want of room on the disk, is tried again until it can.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dxos_actors::Context;
@@ -44,6 +45,22 @@ impl Aside {
             Some(Closed::Before(space)) => space.take_authority(authority),
             None => {}
         }
+    }
+}
+
+/// What the log was told, so that it is told once and not at each try.
+#[derive(Default)]
+pub(super) struct Told(BTreeSet<String>);
+
+impl Told {
+    /// Errors that are told apart: behind so many, all are told again.
+    const MAX: usize = 16;
+
+    pub(super) fn is_new(&mut self, error: &EchoError) -> bool {
+        if self.0.len() >= Self::MAX {
+            self.0.clear();
+        }
+        self.0.insert(error.to_string())
     }
 }
 
@@ -133,7 +150,13 @@ impl SpaceActor {
     fn set_aside(&mut self, closed: Closed, error: EchoError) {
         let now = self.shared.clock.now();
         let rest = (self.aside.rest * 2).clamp(REST_MIN, REST_MAX);
-        tracing::error!(%error, space = %self.key.short(), ?rest, "the space cannot be opened now");
+        if self.told.is_new(&error) {
+            tracing::error!(
+                %error,
+                space = %self.key.short(),
+                "the space cannot be opened now; it is tried again until it can"
+            );
+        }
         self.space = Err(error);
         self.aside = Aside {
             closed: Some(closed),
@@ -171,6 +194,7 @@ impl SpaceActor {
         if opened {
             tracing::info!(space = %self.key.short(), "the space is open again");
             self.aside = Aside::default();
+            self.told = Told::default();
         }
         opened
     }
@@ -178,7 +202,7 @@ impl SpaceActor {
     /// The store refused a batch: what is in memory is ahead of it, so it is read again.
     pub(super) fn begin_again(&mut self, error: &EchoError, ctx: &Context<Self>) -> EchoError {
         let ends = self.shared.ending.is_set();
-        if !ends {
+        if !ends && self.told.is_new(error) {
             tracing::error!(%error, space = %self.key.short(), "the space is opened again");
         }
         let opening = EchoError::Stopped {

@@ -2,7 +2,7 @@
 
 use dxos_client::{
     Checkup, DeviceSync, DoctorReport, EpochReport, EpochState, ErasureReport, ErasureState,
-    GcReport, SpaceReason, SpaceStats, SyncStatus,
+    Finding, GcReport, SpaceReason, SpaceStats, SyncStatus,
 };
 
 use super::texts;
@@ -133,25 +133,31 @@ pub(crate) fn doctor(report: &DoctorReport) -> DoctorInfo {
     DoctorInfo {
         whole: report.is_whole(),
         spaces: report.spaces.iter().map(checkup).collect(),
+        unreadable: findings(&report.derived.findings),
+        emptied: report.derived.emptied,
         orphan_rows: report.orphans.rows,
         orphan_bytes: report.orphans.bytes,
         orphans_removed: report.orphans_removed,
     }
 }
 
-fn checkup(checkup: &Checkup) -> CheckupInfo {
-    let findings = checkup.findings.iter().map(|finding| FindingInfo {
+fn findings(findings: &[Finding]) -> Vec<FindingInfo> {
+    let findings = findings.iter().map(|finding| FindingInfo {
         kind: finding.kind.to_string(),
         derived: finding.kind.is_derived(),
         text: finding.text.clone(),
     });
+    findings.collect()
+}
+
+fn checkup(checkup: &Checkup) -> CheckupInfo {
     CheckupInfo {
         space: checkup.space.to_string(),
         whole: checkup.is_whole(),
         blocks: checkup.blocks,
         objects: checkup.objects,
         index_rows: checkup.index_rows,
-        findings: findings.collect(),
+        findings: findings(&checkup.findings),
         more: checkup.more,
         repaired: checkup.repaired,
     }

@@ -167,6 +167,10 @@ wire! {
         pub whole: bool,
         /// Of every space, the one in which the identity keeps its devices among them.
         pub spaces: Vec<CheckupInfo>,
+        /// What is derived and cannot be read. All spaces have it in the same tables.
+        pub unreadable: Vec<FindingInfo>,
+        /// Whether all of its kind was deleted, and made anew.
+        pub emptied: bool,
         /// Rows of spaces that are not on this device any more.
         pub orphan_rows: u64,
         /// Their bytes.

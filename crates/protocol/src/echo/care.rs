@@ -102,15 +102,55 @@ pub struct Checkup {
     pub findings: Vec<Finding>,
     /// How many more there are.
     pub more: u64,
-    /// Whether what is derived was, or is being, made anew.
+    /// Whether what is derived was made anew, and was found to be right after that. Then what was
+    /// found is what was wrong before.
     pub repaired: bool,
 }
 
 impl Checkup {
+    /// Of a space of which nothing was looked at yet.
+    pub const fn new(space: SpaceKey) -> Self {
+        Self {
+            space,
+            blocks: 0,
+            objects: 0,
+            index_rows: 0,
+            findings: Vec::new(),
+            more: 0,
+            repaired: false,
+        }
+    }
+
     /// Whether nothing is wrong, or not any more.
     pub fn is_whole(&self) -> bool {
         let mut findings = self.findings.iter();
         findings.all(|finding| self.repaired && finding.kind.is_derived())
+    }
+}
+
+/// Looks whether the rows of all spaces that are derived can be read. All spaces share the tables
+/// in which these are, so that damage to one table concerns them all.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckDerived {
+    /// Delete the rows of a kind of which some cannot be read, if they can be made anew for every
+    /// space, and mark all spaces to have that done. No space is usable meanwhile.
+    pub repair: bool,
+}
+
+/// Whether what is derived can be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DerivedCheckup {
+    /// What cannot be read; and, if that was to be repaired and could not be, why.
+    pub findings: Vec<Finding>,
+    /// Whether all rows of these kinds were deleted, to be made anew.
+    pub emptied: bool,
+}
+
+impl DerivedCheckup {
+    /// Whether nothing is wrong, or not any more.
+    pub fn is_whole(&self) -> bool {
+        let mut findings = self.findings.iter();
+        findings.all(|finding| self.emptied && finding.kind.is_derived())
     }
 }
 
@@ -169,6 +209,7 @@ impl fmt::Display for FindingKind {
 }
 
 request! {
+    CheckDerived => Result<DerivedCheckup, EchoError>,
     CheckSpace => Result<Checkup, EchoError>,
     CollectGarbage => Result<Garbage, EchoError>,
     GetStats => Result<SpaceStats, EchoError>,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{A, B, Opener, keys};
-use crate::{Batch, Direction, Durability, KeyRange, StoreError};
+use crate::{Batch, Direction, Durability, KeyRange, Keyspace, StoreError};
 
 fn one(key: &'static str, value: impl Into<bytes::Bytes>) -> Batch {
     let mut batch = Batch::new();
@@ -88,6 +88,32 @@ pub fn wipe(open: &impl Opener) {
     store.close().unwrap();
     drop(store);
     assert_eq!(keys(&*open().unwrap(), KeyRange::all()), ["3"]);
+}
+
+/// A keyspace that is emptied has no rows any more, also after the next open, and takes new ones;
+/// others keep theirs.
+pub fn clear(open: &impl Opener) {
+    let store = open().unwrap();
+    let mut batch = one("1", "1");
+    batch.put(B, "2", "2");
+    store.commit(batch, Durability::Synced).unwrap();
+    store.clear(A).unwrap();
+    assert_eq!(keys(&*store, KeyRange::all()), [""; 0]);
+    assert_eq!(store.get(A, b"1").unwrap(), None);
+    drop(store);
+    let store = open().unwrap();
+    assert_eq!(keys(&*store, KeyRange::all()), [""; 0]);
+    assert!(store.get(B, b"2").unwrap().is_some());
+    store.commit(one("3", "3"), Durability::Buffered).unwrap();
+    store.commit(one("4", "4"), Durability::Synced).unwrap();
+    store.clear(Keyspace::new("nothing")).unwrap();
+    store.clear(B).unwrap();
+    drop(store);
+    let store = open().unwrap();
+    assert_eq!(keys(&*store, KeyRange::all()), ["3", "4"]);
+    assert_eq!(store.get(B, b"2").unwrap(), None);
+    store.close().unwrap();
+    assert_eq!(store.clear(A), Err(StoreError::Closed));
 }
 
 /// Threads commit, sync and read at once: nothing is lost, and whoever sees one half of a

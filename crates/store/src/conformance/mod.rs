@@ -23,7 +23,7 @@ use bytes::Bytes;
 
 use crate::{Direction, KeyRange, Keyspace, Store, StoreError};
 
-pub use life::{closed, concurrent, reopen, wipe};
+pub use life::{clear, closed, concurrent, reopen, wipe};
 pub use model::{Op, model, ops};
 pub use reads::{bounds, directions, prefixes, scan_while_writing};
 pub use writes::{atomic_batch, bytes_of_any_kind, limits, many_keyspaces, order_in_a_batch};
@@ -47,6 +47,7 @@ pub fn all<O: Opener>(fresh: impl Fn() -> O) {
     reopen(&fresh());
     closed(&fresh());
     wipe(&fresh());
+    clear(&fresh());
     concurrent(&fresh());
 }
 

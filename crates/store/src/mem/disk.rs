@@ -1,7 +1,7 @@
 //! The disk under a [`MemStore`](crate::MemStore): what survives it, and how it fails.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -147,6 +147,8 @@ pub(super) struct Disk {
     commit_fault: Option<Fault>,
     read_fault: Option<Fault>,
     sync_fault: Option<Fault>,
+    /// Keyspaces of which nothing can be read.
+    damaged: BTreeSet<Keyspace>,
     commits: u64,
     reads: u64,
     syncs: u64,
@@ -241,6 +243,11 @@ impl MemDisk {
         drop(self.lock().poison(error));
     }
 
+    /// Damages a keyspace: reads of it fail until [`Store::clear`](crate::Store::clear) empties it.
+    pub fn damage(&self, keyspace: Keyspace) {
+        self.lock().damaged.insert(keyspace);
+    }
+
     /// Ends injected failures. A store that is poisoned stays so until it is opened again.
     pub fn heal(&self) {
         let mut disk = self.lock();
@@ -314,8 +321,14 @@ impl Disk {
     }
 
     /// Notes a read, and fails it if it is to fail.
-    pub(super) fn read(&mut self) -> Result<(), StoreError> {
+    pub(super) fn read(&mut self, keyspace: Keyspace) -> Result<(), StoreError> {
         self.reads += 1;
+        if self.damaged.contains(&keyspace) {
+            return Err(StoreError::Damaged {
+                path: super::path(),
+                reason: "a checksum does not match".to_owned(),
+            });
+        }
         Fault::hit(&mut self.read_fault).map_or(Ok(()), Err)
     }
 
@@ -347,6 +360,14 @@ impl Disk {
             self.durable.apply(&batch);
         }
         self.syncs += 1;
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self, keyspace: Keyspace) -> Result<(), StoreError> {
+        self.sync()?;
+        self.live.0.remove(&keyspace);
+        self.durable.0.remove(&keyspace);
+        self.damaged.remove(&keyspace);
         Ok(())
     }
 

@@ -87,18 +87,19 @@ impl fmt::Debug for MemStore {
 impl Read for MemStore {
     fn get(&self, keyspace: Keyspace, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         let mut state = self.live()?;
-        state.read()?;
+        state.read(keyspace)?;
         Ok(state.rows(keyspace).and_then(|rows| rows.get(key).cloned()))
     }
 
     fn scan(&self, keyspace: Keyspace, range: KeyRange, direction: Direction) -> Scan<'_> {
         match self.live() {
             Err(error) => Scan::failed(error),
-            Ok(mut state) => match (state.read(), state.rows(keyspace)) {
+            Ok(mut state) => match (state.read(keyspace), state.rows(keyspace)) {
                 (Err(error), _) => Scan::failed(error),
                 (Ok(()), None) => Scan::empty(),
                 (Ok(()), Some(rows)) => Scan::new(MemScan {
                     disk: &self.0.disk,
+                    keyspace,
                     rows: Arc::clone(rows),
                     range: Some(range),
                     direction,
@@ -136,6 +137,10 @@ impl Store for MemStore {
         synced
     }
 
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        self.live()?.clear(keyspace)
+    }
+
     fn compact(&self) -> Result<(), StoreError> {
         self.live().map(drop)
     }
@@ -164,6 +169,7 @@ impl Drop for Handle {
 /// A scan: shares the rows as they were when it began, and looks up one row at a time.
 struct MemScan<'a> {
     disk: &'a MemDisk,
+    keyspace: Keyspace,
     rows: Arc<BTreeMap<Bytes, Bytes>>,
     range: Option<KeyRange>,
     direction: Direction,
@@ -180,7 +186,7 @@ impl Iterator for MemScan<'_> {
             Direction::Reverse => within.next_back(),
         };
         let (key, value) = found.map(|(key, value)| (key.clone(), value.clone()))?;
-        if let Err(error) = self.disk.lock().read() {
+        if let Err(error) = self.disk.lock().read(self.keyspace) {
             return Some(Err(error));
         }
         self.range = Some(match self.direction {

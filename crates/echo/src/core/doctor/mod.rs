@@ -3,10 +3,11 @@
 //! Blocks are the authority: each is hashed, its signature verified, and the chain followed to
 //! its head. Then the state is made anew from them beside the store, in memory, and compared
 //! with what is stored; and the rows of the indexes are compared with what the objects have. What
-//! is derived and wrong is marked, so that the space makes it anew when it is opened next. What
-//! is wrong with blocks is told and left as it is.
+//! is derived and wrong is made anew, and looked at once more. What is wrong with blocks is told
+//! and left as it is.
 
 mod chains;
+mod derived;
 mod overlay;
 mod queues;
 mod state;
@@ -20,8 +21,9 @@ use dxos_protocol::echo::{Checkup, EchoError, Finding, FindingKind};
 use dxos_protocol::halo::Authority;
 use dxos_store::{Batch, Durability, Read, Store};
 
+pub(crate) use self::derived::{Plan, empty, plan};
 use self::overlay::Overlay;
-use super::layout::{SpaceRecord, TALLIES, Tally, derived_key, in_space};
+use super::layout::{SpaceNumber, SpaceRecord, TALLIES, Tally, derived_key, in_space};
 use super::restoring::Restoring;
 use super::space::{Space, encode_row, store_failed};
 
@@ -52,46 +54,116 @@ fn note(checkup: &mut Checkup, kind: FindingKind, text: String) {
     }
 }
 
-/// Checks a space that nobody has open, and marks what is derived to be made anew if that is
-/// asked for and needed.
+/// Checks a space that nobody has open, and has what is derived made anew if that is asked for
+/// and needed. Then it is checked again: what is still wrong is what is told.
 pub(crate) fn check(
     record: &SpaceRecord,
     authority: &Authority,
     store: &dyn Store,
     repair: bool,
-) -> Result<Checkup, EchoError> {
-    let mut checkup = Checkup {
-        space: record.space,
-        blocks: 0,
-        objects: 0,
-        index_rows: 0,
-        findings: Vec::new(),
-        more: 0,
-        repaired: false,
-    };
-    if Restoring::stored(record.number, store)?.is_some() {
-        let text = "not all of it may be here: run the restore again".to_owned();
-        note(&mut checkup, FindingKind::Restore, text);
+) -> Checkup {
+    let found = look(record, authority, store);
+    let derived = found.findings.iter().any(|f| f.kind.is_derived());
+    // Without reading them all, rows of one space cannot be deleted.
+    if !repair || !derived || !derived::is_readable(record.number, store) {
+        return found;
     }
-    let before = checkup.findings.len();
-    let floors = floors(record, authority, store);
-    let own = authority.signer.device();
-    chains::check((record.number, own), &floors, store, &mut checkup);
-    let is_authority_whole = checkup.findings.len() == before;
-    if is_authority_whole {
+    if let Err(error) = make_anew(record, authority, store) {
+        let mut failed = found;
+        let text = format!("what is derived could not be made anew: {error}");
+        note(&mut failed, FindingKind::Store, text);
+        return failed;
+    }
+    let left = look(record, authority, store);
+    let is_new = |finding: &Finding| finding.kind != FindingKind::Restore;
+    if left.findings.iter().any(is_new) {
+        return left;
+    }
+    Checkup {
+        findings: found.findings,
+        more: found.more,
+        repaired: true,
+        ..left
+    }
+}
+
+fn look(record: &SpaceRecord, authority: &Authority, store: &dyn Store) -> Checkup {
+    let mut checkup = Checkup::new(record.space);
+    if check_blocks(record, authority, store, &mut checkup) {
         state::check(record, authority, store, &mut checkup);
     }
-    let derived = checkup.findings.iter().any(|f| f.kind.is_derived());
-    if repair && derived {
-        mark(record, store)?;
-        checkup.repaired = true;
+    match Restoring::stored(record.number, store) {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            let text = "not all of it may be here: run the restore again".to_owned();
+            note(&mut checkup, FindingKind::Restore, text);
+        }
+        Err(error) => note(&mut checkup, FindingKind::Store, error.to_string()),
     }
-    Ok(checkup)
+    checkup
+}
+
+/// Whether the blocks of a space are whole.
+fn check_blocks(
+    record: &SpaceRecord,
+    authority: &Authority,
+    store: &dyn Store,
+    checkup: &mut Checkup,
+) -> bool {
+    let floors = floors(record, authority, store);
+    let own = authority.signer.device();
+    chains::check((record.number, own), &floors, store, checkup);
+    checkup.findings.is_empty()
+}
+
+/// Why what is derived cannot be made from the blocks of a space.
+fn can_be_made(
+    record: &SpaceRecord,
+    authority: &Authority,
+    store: &dyn Store,
+) -> Result<(), String> {
+    let mut checkup = Checkup::new(record.space);
+    if !check_blocks(record, authority, store, &mut checkup) {
+        let first = checkup.findings.into_iter().next();
+        return Err(first.map_or_else(String::new, |finding| finding.text));
+    }
+    match state::make_beside(record, authority, store) {
+        Ok((made, _)) if made.lacks_base_key() => {
+            Err("the key of its snapshot is missing".to_owned())
+        }
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Makes everything that is derived anew. A mark has the next opening do it if this does not end.
+fn make_anew(
+    record: &SpaceRecord,
+    authority: &Authority,
+    store: &dyn Store,
+) -> Result<(), EchoError> {
+    let mut batch = Batch::new();
+    mark(record.number, store, &mut batch)?;
+    let failed = |error| store_failed(&error);
+    store.commit(batch, Durability::Synced).map_err(failed)?;
+    let mut space = Space::open(record.clone(), authority.clone(), store)?;
+    space.rebuild(store)?;
+    store.sync().map_err(failed)
+}
+
+/// Whether a space is marked to have what is derived made anew.
+fn is_marked(number: SpaceNumber, store: &dyn Read) -> bool {
+    let tally = store.get(TALLIES, &in_space(number, b"")).ok().flatten();
+    let tally = tally.and_then(|row| dxos_wire::decode::<Tally>(1, &row).ok());
+    tally.is_some_and(|tally| tally.rebuilding)
 }
 
 /// Has everything that is derived made anew when the space is opened next.
-fn mark(record: &SpaceRecord, store: &dyn Store) -> Result<(), EchoError> {
-    let number = record.number;
+pub(super) fn mark(
+    number: SpaceNumber,
+    store: &dyn Read,
+    batch: &mut Batch,
+) -> Result<(), EchoError> {
     let tally = store.get(TALLIES, &in_space(number, b""));
     let tally = tally.map_err(|error| store_failed(&error))?;
     // The number of blocks is counted as they come; the rest is made anew.
@@ -103,10 +175,8 @@ fn mark(record: &SpaceRecord, store: &dyn Store) -> Result<(), EchoError> {
         blocks,
         rebuilding: true,
     };
-    let mut batch = Batch::new();
     batch.put(TALLIES, in_space(number, b""), encode_row(&tally)?);
     batch.delete(TALLIES, derived_key(number));
     batch.delete(TALLIES, super::index::catalog_key(number));
-    let committed = store.commit(batch, Durability::Synced);
-    committed.map_err(|error| store_failed(&error))
+    Ok(())
 }

@@ -82,6 +82,10 @@ impl Store for Overlay<'_> {
         Ok(())
     }
 
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        self.beside.clear(keyspace)
+    }
+
     fn compact(&self) -> Result<(), StoreError> {
         Ok(())
     }

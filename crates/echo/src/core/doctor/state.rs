@@ -12,7 +12,7 @@ use super::super::index::Recount;
 use super::super::layout::{INDEX, MOVES, SpaceRecord, in_space, object_key};
 use super::super::space::{Space, decode_row, store_failed};
 use super::overlay::Overlay;
-use super::{note, queues};
+use super::{is_marked, note, queues};
 
 pub(super) fn check(
     record: &SpaceRecord,
@@ -20,7 +20,7 @@ pub(super) fn check(
     store: &dyn Store,
     checkup: &mut Checkup,
 ) {
-    let made = make_anew(record, authority, store);
+    let made = make_beside(record, authority, store);
     let (made, beside) = match &made {
         Ok((made, beside)) => (made, beside),
         Err(error) => {
@@ -28,6 +28,10 @@ pub(super) fn check(
             return note(checkup, FindingKind::Store, text);
         }
     };
+    if is_marked(record.number, store) {
+        let text = "what follows from its blocks was to be made anew, and that has not ended";
+        return note(checkup, FindingKind::Object, text.to_owned());
+    }
     if let Err(error) = check_objects(record, store, beside, checkup) {
         // It is derived: what cannot be read is made anew.
         note(checkup, FindingKind::Object, error.to_string());
@@ -58,7 +62,7 @@ pub(super) fn check(
 }
 
 /// The space as it follows from its blocks.
-fn make_anew<'a>(
+pub(super) fn make_beside<'a>(
     record: &SpaceRecord,
     authority: &Authority,
     store: &'a dyn Store,
@@ -160,10 +164,18 @@ fn check_moves(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Result
 
 /// Every object has its rows, and there are no others.
 fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Result<(), EchoError> {
+    let number = space.record.number;
+    let prefix = KeyRange::prefix(&in_space(number, b""));
+    let mut found = 0_u64;
+    for row in store.scan(INDEX, prefix, Direction::Forward) {
+        row.map_err(|error| store_failed(&error))?;
+        found += 1;
+    }
+    checkup.index_rows = found;
+    // They are being built.
     if !space.indexes.is_settled() {
         return Ok(());
     }
-    let number = space.record.number;
     let (mut wanted, mut failed) = (0_u64, None);
     let mut words = Recount::default();
     let visited = cache::visit_after(store, number, None, &mut |id, state| {
@@ -190,13 +202,6 @@ fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Resu
         note(checkup, FindingKind::Count, text);
     }
     wanted += u64::try_from(space.indexes.rows_of_none(number).len()).unwrap_or(0);
-    let prefix = KeyRange::prefix(&in_space(number, b""));
-    let mut found = 0_u64;
-    for row in store.scan(INDEX, prefix, Direction::Forward) {
-        row.map_err(|error| store_failed(&error))?;
-        found += 1;
-    }
-    checkup.index_rows = found;
     if found > wanted {
         let text = format!(
             "{} rows of indexes are of nothing that is here",

@@ -262,7 +262,7 @@ pub(in crate::core) fn place_of(key: &[u8]) -> Option<OpId> {
     })
 }
 
-pub(super) fn run_key(number: SpaceNumber) -> Vec<u8> {
+pub(in crate::core) fn run_key(number: SpaceNumber) -> Vec<u8> {
     in_space(number, &[RUN])
 }
 

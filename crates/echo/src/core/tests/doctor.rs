@@ -6,18 +6,20 @@ use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store};
 
 use serde_json::json;
 
-use super::super::doctor::check;
+use super::super::doctor::{Plan, check, empty, mark, plan};
+use super::super::garbage::collect;
 use super::super::index::catalog_key;
 use super::super::layout::{
-    BLOCKS, FEEDS, INDEX, MOVES, OBJECTS, TALLIES, Tally, block_value, in_space, object_key,
-    split_block,
+    BLOCKS, DERIVED, FEEDS, INDEX, MOVES, OBJECTS, TALLIES, Tally, block_value, in_space,
+    object_key, split_block,
 };
+use super::super::purge::remove_rows;
 use super::super::space::encode_row;
 use super::{NUMBER, Net, Replica, object, task};
 
 pub(super) fn looked_at(replica: &Replica, repair: bool) -> Checkup {
     let record = &replica.space.record;
-    check(record, &replica.authority, &replica.store, repair).unwrap()
+    check(record, &replica.authority, &replica.store, repair)
 }
 
 fn kinds(checkup: &Checkup) -> Vec<FindingKind> {
@@ -239,4 +241,118 @@ fn damaged_blocks_and_feeds_are_told_and_never_touched() {
         put(&replica.store, FEEDS, key.to_vec(), Some(vec![0xff; 5]));
     };
     told(feed, FindingKind::Feed);
+}
+
+/// A keyspace of what is derived cannot be read, in all spaces of a store.
+fn damaged(net: &Net, keyspace: Keyspace) {
+    net.replicas[0].disk.damage(keyspace);
+    let unreadable = looked_at(&net.replicas[0], true);
+    assert!(!unreadable.is_whole(), "{keyspace}: {unreadable:?}");
+}
+
+fn planned(replica: &Replica, repair: bool) -> Plan {
+    let records = std::slice::from_ref(&replica.space.record);
+    plan(records, &replica.authority, &replica.store, repair).unwrap()
+}
+
+#[test]
+fn what_is_derived_and_cannot_be_read_is_made_anew_from_blocks() {
+    for keyspace in DERIVED {
+        let mut net = net(7);
+        let hash = net.replicas[0].hash();
+        damaged(&net, keyspace);
+        let replica = &net.replicas[0];
+        assert!(planned(replica, false).damaged.is_empty());
+        let plan = planned(replica, true);
+        assert_eq!(plan.damaged, [keyspace]);
+        assert_eq!(plan.checkup.findings.len(), 1);
+        empty(
+            std::slice::from_ref(&replica.space.record),
+            &plan.damaged,
+            &replica.store,
+        )
+        .unwrap();
+        // A kill here leaves marks: it is made anew by whoever comes next.
+        if keyspace == INDEX {
+            assert_eq!(rows(&replica.store, INDEX), []);
+            net.reopen(0, |_| {});
+            net.replicas[0].build_all();
+        } else {
+            let marked = looked_at(replica, false);
+            assert_eq!(kinds(&marked), [FindingKind::Object], "{marked:?}");
+            let repaired = looked_at(replica, true);
+            assert!(repaired.repaired && repaired.is_whole(), "{repaired:?}");
+            net.reopen(0, |_| {});
+        }
+        let replica = &net.replicas[0];
+        assert_eq!(looked_at(replica, false).findings, [], "{keyspace}");
+        assert!(planned(replica, false).checkup.findings.is_empty());
+        assert_eq!(replica.hash(), hash);
+    }
+}
+
+#[test]
+fn a_kill_before_damaged_rows_are_deleted_leaves_the_repair_to_be_done_again() {
+    let mut net = net(7);
+    let hash = net.replicas[0].hash();
+    damaged(&net, INDEX);
+    // The marks were written, and the keyspace is as it was.
+    let mut marks = Batch::new();
+    mark(NUMBER, &net.replicas[0].store, &mut marks).unwrap();
+    let replica = &net.replicas[0];
+    replica.store.commit(marks, Durability::Synced).unwrap();
+    let objects = rows(&replica.store, OBJECTS);
+    assert!(!looked_at(replica, true).is_whole());
+    assert_eq!(rows(&replica.store, OBJECTS), objects, "nothing is dropped");
+    let damaged = planned(replica, true).damaged;
+    empty(
+        std::slice::from_ref(&replica.space.record),
+        &damaged,
+        &replica.store,
+    )
+    .unwrap();
+    assert!(looked_at(replica, true).is_whole());
+    net.reopen(0, |_| {});
+    assert_eq!(looked_at(&net.replicas[0], false).findings, []);
+    assert_eq!(net.replicas[0].hash(), hash);
+}
+
+#[test]
+fn nothing_is_deleted_to_be_made_anew_where_blocks_are_damaged() {
+    let net = net(7);
+    let replica = &net.replicas[0];
+    let (key, _) = rows(&replica.store, BLOCKS).into_iter().nth(5).unwrap();
+    put(&replica.store, BLOCKS, key.to_vec(), None);
+    replica.disk.damage(MOVES);
+    let plan = planned(replica, true);
+    assert!(
+        plan.damaged.is_empty() && plan.checkup.findings.len() == 2,
+        "{plan:?}"
+    );
+    // Rows of indexes come from objects.
+    replica.store.clear(MOVES).unwrap();
+    replica.disk.damage(INDEX);
+    assert_eq!(planned(replica, true).damaged, [INDEX]);
+}
+
+#[test]
+fn a_space_is_deleted_past_what_is_derived_and_cannot_be_read() {
+    let net = net(7);
+    let replica = &net.replicas[0];
+    replica.disk.damage(INDEX);
+    assert!(remove_rows(NUMBER, &replica.store).unwrap() > 0);
+    for keyspace in [BLOCKS, FEEDS, MOVES, OBJECTS, TALLIES] {
+        assert_eq!(rows(&replica.store, keyspace), []);
+    }
+    assert_eq!(
+        collect(
+            &std::collections::BTreeSet::new(),
+            99,
+            false,
+            &replica.store
+        )
+        .unwrap()
+        .rows,
+        0
+    );
 }

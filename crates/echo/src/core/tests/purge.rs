@@ -46,6 +46,10 @@ impl Store for Limited<'_> {
         Ok(())
     }
 
+    fn clear(&self, keyspace: Keyspace) -> Result<(), StoreError> {
+        self.store.clear(keyspace)
+    }
+
     fn compact(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -898,6 +898,10 @@ export type DoctorInfo = {
 whole: boolean,
 /** Of every space, the one in which the identity keeps its devices among them. */
 spaces: Array<CheckupInfo>,
+/** What is derived and cannot be read. All spaces have it in the same tables. */
+unreadable: Array<FindingInfo>,
+/** Whether all of its kind was deleted, and made anew. */
+emptied: boolean,
 /** Rows of spaces that are not on this device any more. */
 orphanRows: number,
 /** Their bytes. */
