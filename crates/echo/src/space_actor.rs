@@ -353,6 +353,9 @@ impl SpaceActor {
         self.space = Err(shutting_down());
         self.ended = true;
         self.aside = reopen::Aside::default();
+        // Whoever watches hears of the end, also while somebody still has an address of this actor.
+        let ended = SpaceReport::of_state(self.key, SpaceState::Closed, None);
+        self.report = watch::Sender::new(ended);
         written
     }
 }
