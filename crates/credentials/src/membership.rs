@@ -221,8 +221,9 @@ impl Membership {
     }
 
     /// The membership that a set of control blocks makes: the definition. Blocks of other spaces,
-    /// in data feeds, or with a credential that [`Credential::decode`] would refuse are ignored.
-    /// No two blocks may stand at one place of a feed: forks are cut before.
+    /// in data feeds, or with a credential that
+    /// [`Credential::decode`](crate::Credential::decode) would refuse are ignored. No two blocks
+    /// may stand at one place of a feed: forks are cut before.
     pub fn evaluate(space: SpaceKey, blocks: impl IntoIterator<Item = ControlBlock>) -> Self {
         let mut membership = Self::new(space);
         for block in blocks {
