@@ -1,6 +1,7 @@
 //! Dates and times of the Gregorian calendar, as RFC 3339 writes them.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -88,13 +89,13 @@ pub(super) fn is_day(text: &str) -> bool {
 pub(super) fn looks_like_one(text: &str) -> bool {
     let (day, time) = text.split_once('T').unwrap_or((text, ""));
     let mut parts = day.split('-');
-    let mut is_number = |max: usize| {
+    let mut is_number = |digits: RangeInclusive<usize>| {
         parts.next().is_some_and(|part| {
-            let digits = part.bytes().all(|byte| byte.is_ascii_digit());
-            digits && (1..=max).contains(&part.len())
+            let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+            is_number && digits.contains(&part.len())
         })
     };
-    let is_day = day.len() >= 8 && is_number(4) && is_number(2) && is_number(2);
+    let is_day = is_number(4..=4) && is_number(1..=2) && is_number(1..=2);
     is_day && parts.next().is_none() && !time.starts_with(|first: char| !first.is_ascii_digit())
 }
 

@@ -47,6 +47,7 @@ fn every_sign_means_what_the_table_says() {
         ("due<\"2026-13-45\"", Filter::lt("due", "2026-13-45")),
         ("name:2026-12-01-b", Filter::eq("name", "2026-12-01-b")),
         ("name:1-2-3", Filter::eq("name", "1-2-3")),
+        ("number:123-45-67", Filter::eq("number", "123-45-67")),
         (
             "i:18446744073709551616",
             Filter::eq("i", "18446744073709551616"),
