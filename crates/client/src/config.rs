@@ -107,7 +107,8 @@ pub struct NetworkConfig {
 pub struct StorageConfig {
     /// Memory in MiB, 8 to 65,536: half of it for what was read from the store, half for the
     /// objects in use, in all open spaces together. What was written last and is not in tables
-    /// yet takes about 50 MiB more while much is written. Default: 64.
+    /// yet, and what tables are merged with, take up to about 150 MiB more while much is written.
+    /// Default: 64.
     pub cache_mib: u32,
     /// How long an acknowledged edit may lack its fsync, in milliseconds, 1 to 60,000; a loss of
     /// power can take no more than that. Default: 200.

@@ -14,7 +14,6 @@ use super::EchoActor;
 use crate::core::layout::SpaceNumber;
 use crate::core::{DeletedRecord, check, collect, stats};
 use crate::ending::shutting_down;
-use crate::space_actor::Start;
 
 pub(super) fn stopped(error: &SpawnError) -> EchoError {
     EchoError::Stopped {
@@ -60,16 +59,12 @@ impl EchoActor {
                     checked.await.map_err(|error| stopped(&error))
                 };
                 ctx.spawn_then(checked, move |actor, checked, ctx| {
-                    // Of what it signs and opens with, another part may have been replaced.
-                    match (actor.stored_record(&space), actor.authority()) {
-                        (Ok(record), Ok(authority)) if was_open => {
-                            actor.start(space, Start::Stored(record, Box::new(authority)), ctx);
-                        }
-                        _ => {
-                            actor.is_asleep(&space);
-                            actor.reseal_closed(ctx);
-                        }
+                    if was_open {
+                        actor.wake(space, ctx);
+                    } else {
+                        actor.is_asleep(&space);
                     }
+                    actor.reseal_closed(ctx);
                     drop(waiter.send(checked));
                 });
             },

@@ -228,6 +228,17 @@ impl EchoActor {
         Ok(())
     }
 
+    /// A space that was put to sleep is opened again, as far as that is possible. Its record, and
+    /// what it signs and opens with, may have been replaced meanwhile.
+    pub(super) fn wake(&mut self, space: SpaceKey, ctx: &Context<Self>) {
+        match (self.stored_record(&space), self.authority()) {
+            (Ok(record), Ok(authority)) => {
+                self.start(space, Start::Stored(record, Box::new(authority)), ctx);
+            }
+            _ => self.is_asleep(&space),
+        }
+    }
+
     /// What was being done to a closed space is over.
     pub(super) fn is_asleep(&mut self, space: &SpaceKey) {
         if let Some(asleep) = self.asleep.get_mut(space) {

@@ -13,7 +13,6 @@ use super::care::stopped;
 use crate::core::layout::SpaceRecord;
 use crate::core::{Plan, empty, plan};
 use crate::ending::shutting_down;
-use crate::space_actor::Start;
 
 const DOING: &str = "repaired";
 
@@ -126,13 +125,7 @@ impl EchoActor {
             self.is_asleep(space);
         }
         for space in mending.put_to_sleep {
-            // Its record, and what it signs and opens with, may have been replaced.
-            match (self.stored_record(&space), self.authority()) {
-                (Ok(record), Ok(authority)) => {
-                    self.start(space, Start::Stored(record, Box::new(authority)), ctx);
-                }
-                _ => self.is_asleep(&space),
-            }
+            self.wake(space, ctx);
         }
         self.reseal_closed(ctx);
         drop(mending.waiter.send(done));

@@ -127,13 +127,10 @@ impl Net {
     }
 }
 
-/// Two copies of device 1 write; 0 builds on what one of them wrote, 2 on the other, and then 0
-/// and 2 meet. 3 reads, and 4 has only what was there before.
-fn forked_data(seed: u64) -> Net {
-    let mut net = Net::of(
-        seed,
-        &[Role::Editor, Role::Editor, Role::Reader, Role::Reader],
-    );
+/// All meet, and have something of device 1, which is then copied: the replicas, and which of
+/// them is the copy.
+fn copied(seed: u64, roles: &[Role]) -> (Net, usize) {
+    let mut net = Net::of(seed, roles);
     for other in [1, 2, 4] {
         net.connect(0, other);
     }
@@ -143,6 +140,14 @@ fn forked_data(seed: u64) -> Net {
         net.disconnect(0, other);
     }
     let twin = net.twin(1);
+    (net, twin)
+}
+
+/// Two copies of device 1 write; 0 builds on what one of them wrote, 2 on the other, and then 0
+/// and 2 meet. 3 reads, and 4 has only what was there before.
+fn forked_data(seed: u64) -> Net {
+    let roles = [Role::Editor, Role::Editor, Role::Reader, Role::Reader];
+    let (mut net, twin) = copied(seed, &roles);
     for number in 0..3 {
         net.edit(1, task(50 + number, 1));
         net.edit(twin, task(100 + number, 1));
@@ -217,19 +222,8 @@ fn an_archive_that_knows_no_fork_shows_one_and_brings_the_other_branch() {
 /// Two copies of an admin's device write credentials; 0 builds on one branch, and admits 5 by a
 /// credential that names it.
 fn forked_control(seed: u64) -> Net {
-    let mut net = Net::of(
-        seed,
-        &[Role::Admin, Role::Admin, Role::Reader, Role::Reader],
-    );
-    for other in [1, 2, 4] {
-        net.connect(0, other);
-    }
-    net.edit(1, task(1, 1));
-    net.settle();
-    for other in [1, 2, 4] {
-        net.disconnect(0, other);
-    }
-    let twin = net.twin(1);
+    let roles = [Role::Admin, Role::Admin, Role::Reader, Role::Reader];
+    let (mut net, twin) = copied(seed, &roles);
     for (number, name) in [(1, "one"), (twin, "two")] {
         for round in 0..3 {
             let profile = Profile::named(format!("{name} {round}"));
