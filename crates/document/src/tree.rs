@@ -109,6 +109,11 @@ impl Tree {
         self.hidden.contains(&object)
     }
 
+    /// Whether any object has a deleted one above it.
+    pub fn has_hidden(&self) -> bool {
+        !self.hidden.is_empty()
+    }
+
     /// Whether an object was ever moved, or another one into it: only of such does a change
     /// matter here.
     pub fn knows(&self, object: ObjectId) -> bool {

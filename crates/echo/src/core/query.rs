@@ -107,8 +107,12 @@ impl Space {
 
     /// How many objects a query finds, its limit left aside.
     pub(crate) fn count(&self, query: &Query, store: &dyn Read) -> Result<u64, EchoError> {
+        let (query, ranking) = self.resolved(query, store)?;
+        if let Some(count) = self.count_rows(&query, store)? {
+            return Ok(count);
+        }
         let mut count = 0;
-        self.for_each(query, store, &mut |_| count += 1)?;
+        self.for_each((&query, ranking.as_ref()), store, &mut |_| count += 1)?;
         Ok(count)
     }
 
@@ -119,24 +123,26 @@ impl Space {
         path: &Path,
         store: &dyn Read,
     ) -> Result<Vec<Group>, EchoError> {
+        let (query, ranking) = self.resolved(query, store)?;
         let mut groups = Groups::by(path.clone());
-        self.for_each(query, store, &mut |object| groups.add(&object))?;
+        self.for_each((&query, ranking.as_ref()), store, &mut |object| {
+            groups.add(&object);
+        })?;
         Ok(groups.into_groups())
     }
 
-    /// Visits what a query finds, in whatever order, its limit left aside.
+    /// Visits what a query finds that was resolved, in whatever order, its limit left aside.
     fn for_each(
         &self,
-        query: &Query,
+        (query, ranking): (&Query, Option<&Ranking>),
         store: &dyn Read,
         visit: &mut dyn FnMut(Object),
     ) -> Result<(), EchoError> {
-        let (query, ranking) = self.resolved(query, store)?;
         let query = Query {
             limit: None,
-            ..query
+            ..query.clone()
         };
-        let asked = asked(&query, ranking.as_ref());
+        let asked = asked(&query, ranking);
         let plan = self.plan_query(&query, store)?;
         let mut stats = Stats::default();
         self.visit_matching(&plan, asked, (store, &mut stats), &mut |object| {

@@ -14,6 +14,7 @@ mod access;
 mod best;
 mod build;
 mod catalog;
+mod counted;
 mod encode;
 mod frequent;
 mod plan;

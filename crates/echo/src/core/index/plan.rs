@@ -62,7 +62,7 @@ fn conditions<'a>(filter: &'a Filter, found: &mut Vec<&'a Filter>) {
 
 impl Space {
     /// What plans a query, and the conditions of it that all have to hold.
-    fn planner<'a>(
+    pub(super) fn planner<'a>(
         &'a self,
         query: &'a Query,
         store: &'a dyn Read,

@@ -100,10 +100,11 @@ struct Merged<'a> {
     direction: Direction,
 }
 
-type Entry = (Bytes, ObjectId);
-type Rows<'a> = Box<dyn Iterator<Item = Result<Entry, EchoError>> + 'a>;
+pub(super) type Entry = (Bytes, ObjectId);
+pub(super) type Rows<'a> = Box<dyn Iterator<Item = Result<Entry, EchoError>> + 'a>;
 
-fn entries(scan: Scan<'_>, base: usize) -> Rows<'_> {
+/// The entries and ids of rows.
+pub(super) fn entries(scan: Scan<'_>, base: usize) -> Rows<'_> {
     Box::new(scan.filter_map(move |row| {
         let key = match row {
             Ok((key, _)) => key,

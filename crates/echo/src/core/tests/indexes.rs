@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use dxos_credentials::Role;
-use dxos_document::{Filter, Object, Op, Path, Query, Transaction, Value};
+use dxos_document::{Deleted, Filter, Object, Op, Path, Query, Transaction, Value};
 use dxos_schema::TypeSchema;
 use dxos_store::{CrashPlan, Direction, Durability, KeyRange, Read, Store};
 use proptest::prelude::*;
@@ -113,6 +113,33 @@ impl Replica {
             let four = four.run_ranked(relevance.as_ref(), all);
             assert_eq!(answer, four[1..], "{}", explained());
         }
+    }
+}
+
+impl Replica {
+    /// What is counted by rows is what a look at every object counts. Returns how much that was.
+    fn check_counts(&self) -> usize {
+        let all = self.seen();
+        let mut filters = vec![Filter::all()];
+        for object in &all {
+            let of_type = Filter::TypeAnyVersion(object.type_name().base().to_owned());
+            filters.push(of_type.clone());
+            for path in ["p", "q", "number", "even"].map(Path::from) {
+                let value = object.field(&path).as_deref().cloned();
+                filters.push(Filter::eq(path, value.unwrap_or(Value::Null)).and(of_type.clone()));
+            }
+        }
+        let mut by_rows = 0;
+        for filter in filters {
+            for deleted in [Deleted::Exclude, Deleted::Include, Deleted::Only] {
+                let query = Query::new(filter.clone()).deleted(deleted);
+                let count = self.space.count(&query, &self.store).unwrap();
+                assert_eq!(count, query.count(&all), "{query}");
+                let counted = self.space.count_rows(&query, &self.store).unwrap();
+                by_rows += usize::from(counted.is_some());
+            }
+        }
+        by_rows
     }
 }
 
@@ -332,6 +359,55 @@ fn an_order_by_an_index_reads_no_more_than_the_limit() {
     assert_eq!(explain(replica, &one).objects, 1);
 }
 
+#[test]
+fn all_objects_those_of_a_type_and_those_with_a_value_are_counted_by_rows() {
+    let mut net = filled(20);
+    let long = "long".repeat(100);
+    let three = [7, 8, 9].map(|number| dxos_keys::ObjectId::from_bytes([number; 16]));
+    let [parent, child, strange] = three;
+    let more = Transaction::new()
+        .create(
+            parent,
+            "task@1",
+            [("number", Value::from(3.0)), ("even", Value::from(true))],
+        )
+        .create(child, "task", [("number", Value::from("3"))])
+        .create(strange, long.as_str(), [("even", Value::from(true))])
+        .delete(dxos_keys::ObjectId::from_bytes([0; 16]));
+    net.edit(0, more.ops);
+    let replica = &mut net.replicas[0];
+    replica.build_all();
+    let count = |replica: &Replica, text: &str| {
+        let query: Query = text.parse().unwrap();
+        let by_rows = replica.space.count_rows(&query, &replica.store).unwrap();
+        (
+            replica.space.count(&query, &replica.store).unwrap(),
+            by_rows.is_some(),
+        )
+    };
+    // The properties of the space and what is deleted are none; a schema is an object.
+    assert_eq!(count(replica, ""), (23, true));
+    assert_eq!(count(replica, "type:task"), (21, true));
+    assert_eq!(count(replica, "type:task deleted:only"), (1, true));
+    assert_eq!(count(replica, "type:task even:true"), (10, true));
+    // Whole or not, a number is one.
+    assert_eq!(count(replica, "number:3 type:task"), (2, true));
+    // What rows alone do not tell.
+    assert_eq!(count(replica, &format!("type:{long}")), (1, false));
+    assert_eq!(count(replica, "type:task@1"), (20, false));
+    assert_eq!(count(replica, "type:task even:true number>3"), (8, false));
+    assert_eq!(count(replica, "even:true"), (11, false));
+    assert!(replica.check_counts() > 50);
+
+    // A child of what is deleted is not found, and has its rows.
+    let below = Transaction::new().set(child, "@meta.parent", Some(parent));
+    net.edit(0, below.ops);
+    assert_eq!(count(&net.replicas[0], "type:task"), (21, true));
+    net.edit(0, Transaction::new().delete(parent).ops);
+    assert_eq!(count(&net.replicas[0], "type:task"), (19, false));
+    net.replicas[0].check_counts();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -356,6 +432,7 @@ proptest! {
                 for query in &queries {
                     world.net.replicas[number].check(query);
                 }
+                world.net.replicas[number].check_counts();
             }
         }
         for number in [0, world.second] {
@@ -365,6 +442,7 @@ proptest! {
             for query in &queries {
                 replica.check(query);
             }
+            replica.check_counts();
         }
     }
 }
