@@ -124,7 +124,7 @@ pub use dxos_document::{
     Expand, Filter, ForeignKey, Group, Highlight, Key, Map, Meta, MetaError, Object, ObjectRef, Op,
     OpId, OrderBy, Page, ParseRefError, Path, Placed, Query, QueryError, QueryTextError, Relation,
     Retention, Span, Stamp, TextDelta, TextEditor, Timeframe, Transaction, Tx, TxError, TypeName,
-    Value, Words, WordsError,
+    Value, Words, WordsError, parse_time, time_text,
 };
 pub use dxos_echo::{EpochPolicy, Usage};
 pub use dxos_feed::{Designation, FeedDescriptor};
@@ -153,10 +153,10 @@ pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, 
 pub use dxos_quic::BindError;
 pub use dxos_records::{BadRecord, Format, ReadError, WriteError};
 pub use dxos_schema::{
-    Any, Bytes, Checked, ConvertError, Counter, EchoObject, IntoObject, JsonSchema, Migration,
-    MigrationError, MismatchError, ObjectError, ObjectKey, Ref, Referent, Required, SchemaError,
-    Set, Text, Timestamp, TypeSchema, Typed, TypedTx, Violation, from_properties, from_value,
-    to_properties, to_value,
+    Any, Bytes, Checked, ConvertError, Counter, DeclareError, EchoObject, IndexDeclaration,
+    IntoObject, JsonSchema, Migration, MigrationError, MismatchError, ObjectError, ObjectKey, Ref,
+    Referent, Required, SchemaError, Set, Text, Timestamp, TypeSchema, Typed, TypedTx, Violation,
+    from_properties, from_value, to_properties, to_value,
 };
 pub use dxos_store::StoreError;
 

@@ -143,7 +143,7 @@ pub use op::{Op, Transaction};
 pub use path::Path;
 pub use plain::PlainObject;
 pub use query::{Deleted, Direction, OrderBy, Page, Query, QueryError};
-pub use query_text::QueryTextError;
+pub use query_text::{QueryTextError, parse_time, time_text};
 pub use queue::{
     QUEUE_ITEM_BYTES_MAX, QUEUE_NAME_BYTES_MAX, QueueOp, Retention, check_queue_name, queue_item_id,
 };

@@ -6,13 +6,13 @@ use serde_json::Value as Json;
 use crate::TypeSchema;
 
 /// The keyword at a property that is to be indexed.
-const INDEX: &str = "x-echo-index";
+pub(crate) const INDEX: &str = "x-echo-index";
 /// The keyword at a property, or at the whole, whose texts are to be searched.
-const TEXT: &str = "x-echo-text";
+pub(crate) const TEXT: &str = "x-echo-text";
 /// Levels of properties that are looked at.
-const LEVELS_MAX: usize = 4;
+pub(crate) const LEVELS_MAX: usize = 4;
 /// Properties that one schema indexes at most.
-const PATHS_MAX: usize = 32;
+pub(crate) const PATHS_MAX: usize = 32;
 
 impl TypeSchema {
     /// The properties by which spaces keep the objects of this type in order, so that queries

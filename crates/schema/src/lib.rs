@@ -57,10 +57,12 @@
 //! an item that was changed is recognised by the fields that stayed, else by its place.
 
 mod de;
+mod declare;
 mod error;
 mod indexes;
 mod kinds;
 mod migration;
+mod mistakes;
 mod object;
 mod ser;
 mod show;
@@ -69,6 +71,7 @@ mod type_schema;
 mod typed_tx;
 mod validate;
 
+pub use declare::{DeclareError, IndexDeclaration};
 pub use error::{ConvertError, MismatchError, ObjectError};
 pub use kinds::{Any, Bytes, Counter, Ref, Referent, Set, Text, Timestamp};
 pub use migration::{Migration, MigrationError};

@@ -5,6 +5,15 @@ use dxos_document::Value;
 /// Characters of a value that a message shows.
 const SHOWN_MAX: usize = 40;
 
+/// JSON for people, cut short.
+pub(crate) fn short_json(json: &serde_json::Value) -> String {
+    let text = json.to_string();
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 /// A value for people, cut short.
 pub(crate) fn short(value: &Value) -> String {
     match value {

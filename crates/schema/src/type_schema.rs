@@ -66,6 +66,10 @@ impl TypeSchema {
         }
     }
 
+    pub(crate) const fn of_parts(type_name: TypeName, schema: Json) -> Self {
+        Self { type_name, schema }
+    }
+
     /// Reads a schema from the object that holds it.
     ///
     /// # Errors

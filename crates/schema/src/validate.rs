@@ -59,7 +59,7 @@ impl fmt::Display for Violation {
 }
 
 /// The keyword for places whose references have to refer to objects that exist.
-const REQUIRED: &str = "x-echo-required";
+pub(crate) const REQUIRED: &str = "x-echo-required";
 
 /// A reference in a place where its target has to exist.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,6 +53,18 @@ use std::str::FromStr;
 
 use crate::{Filter, Query};
 
+/// Milliseconds since 1970 of a day or of a time with its offset, as RFC 3339 writes them; `None`
+/// for anything else.
+pub fn parse_time(text: &str) -> Option<i64> {
+    time::parse(text)
+}
+
+/// A time in milliseconds since 1970 as RFC 3339 writes it, in UTC; `None` where four digits are
+/// not enough for its year.
+pub fn time_text(ms: i64) -> Option<String> {
+    time::print(ms).map(|text| text.to_string())
+}
+
 /// Levels of parentheses and `NOT` at most.
 const NESTING_MAX: usize = 60;
 

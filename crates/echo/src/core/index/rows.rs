@@ -2,6 +2,7 @@
 
 use dxos_document::{Object, ObjectRef, ObjectState, Path, PlainObject, TypeName, Value};
 use dxos_keys::{ObjectId, SpaceKey};
+use dxos_schema::IndexDeclaration;
 
 use super::catalog::{Catalog, IndexNumber, Kind, all_texts};
 use super::encode::{ENTRY_BYTES_MAX, entry, put_reference, put_text, put_time};
@@ -195,11 +196,12 @@ fn all_rows(object: &Object, catalog: &Catalog, space: &SpaceKey) -> Rows {
 
 /// What an index is called.
 pub(super) fn declared_name(type_base: &str, path: &Path, kind: Kind) -> String {
-    match kind {
-        Kind::Order => format!("{type_base} by {path}"),
-        Kind::Words if *path == all_texts() => format!("{type_base} by words"),
-        Kind::Words => format!("{type_base} by words of {path}"),
-    }
+    let declaration = match kind {
+        Kind::Order => IndexDeclaration::Order(path.clone()),
+        Kind::Words if *path == all_texts() => IndexDeclaration::Words,
+        Kind::Words => IndexDeclaration::WordsAt(path.clone()),
+    };
+    declaration.name(type_base)
 }
 
 /// The type of objects that hold schemas, whatever its version.
