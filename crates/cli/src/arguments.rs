@@ -12,7 +12,9 @@ use clap::{Args, Parser, Subcommand};
 use dxos_client::Format;
 
 use crate::epoch::EpochCommand;
+use crate::object::ObjectCommand;
 use crate::queue::QueueCommand;
+use crate::schema::SchemaCommand;
 
 pub(crate) use archive::{ArchiveOptions, RestoreArguments};
 pub(crate) use invitation::{
@@ -102,6 +104,9 @@ pub(crate) enum Command {
     /// The members of a space
     #[command(subcommand)]
     Member(MemberCommand),
+    /// One object, or a few
+    #[command(subcommand)]
+    Object(ObjectCommand),
     /// Find objects
     Query(QueryOptions),
     /// Logs of a space beside its objects
@@ -111,6 +116,9 @@ pub(crate) enum Command {
     Recover(RecoverOptions),
     /// Bring a space back from an archive
     Restore(RestoreArguments),
+    /// What objects of a type are like, and the indexes of their properties
+    #[command(subcommand)]
+    Schema(SchemaCommand),
     /// Stay online and replicate, until Ctrl-C
     Serve(ServeOptions),
     /// Run a rendezvous server, until Ctrl-C
@@ -166,9 +174,9 @@ pub(crate) enum SpaceCommand {
     Sync {
         /// Its key, the beginning of its key, or its name
         space: String,
-        /// Only what this object may be made of
+        /// Only what this object may be made of: its id, or the end of it
         #[arg(long, value_name = "ID")]
-        object: Option<dxos_client::ObjectId>,
+        object: Option<String>,
     },
 }
 

@@ -83,6 +83,8 @@ pub(crate) enum Question {
     Passphrase,
     /// A new one.
     NewPassphrase,
+    /// What is in a file, or comes on standard input.
+    Input(PathBuf),
 }
 
 /// Whether another process may run a command for this one: those that look at the profile or
@@ -101,8 +103,10 @@ pub(crate) const fn forwards(command: &Command) -> bool {
         | Command::Keyring(_)
         | Command::Lock
         | Command::Member(_)
+        | Command::Object(_)
         | Command::Query(_)
         | Command::Queue(_)
+        | Command::Schema(_)
         | Command::Space(_)
         | Command::Status
         | Command::Unlock => true,

@@ -14,6 +14,10 @@
 //! dx archive Garden FILE        the space as one file; dx restore FILE brings it back
 //! dx import Garden notes.csv    records become objects; run again it goes on, or changes nothing
 //! dx export Garden --format csv
+//! dx query Garden 'type:task done:false order:-due limit:20'
+//! dx schema index Garden task due   such queries need not read all objects; dx schema list|show|put
+//! dx object put Garden --type task '{"title": "Water it"}'
+//! dx object show Garden ID      or update, delete, undelete, history
 //! dx doctor                     check every block, object and index; --repair
 //! dx recover                    an identity comes back with its recovery phrase
 //! dx serve                      stay online; commands on the profile go on working meanwhile
@@ -38,17 +42,20 @@ mod export;
 mod host;
 mod identity;
 mod import;
+mod input;
 mod invitation;
 mod invite;
 mod join;
 mod keyring;
 mod lockfile;
 mod member;
+mod object;
 mod output;
 mod qr;
 mod query;
 mod queue;
 mod recover;
+mod schema;
 mod secret;
 mod select;
 mod serve;
@@ -177,8 +184,10 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         }
         Command::Import(options) => import::run(&session, &options, output).await?,
         Command::Queue(command) => queue::run(&session, command, output).await?,
+        Command::Object(command) => object::run(&session, command, output).await?,
         Command::Query(options) => query::run(&session, &options, output).await?,
         Command::Export(options) => export::run(&session, &options, output).await?,
+        Command::Schema(command) => schema::run(&session, command, output).await?,
         Command::Keyring(command) => keyring::run(&session, command, output).await?,
         Command::Lock => keyring::lock(output).await?,
         Command::Unlock => keyring::unlock(output).await?,

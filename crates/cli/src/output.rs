@@ -107,7 +107,9 @@ impl Output {
     }
 
     fn bar_as(self, length: u64, template: &str) -> indicatif::ProgressBar {
-        if self.json || !std::io::stderr().is_terminal() {
+        // Within another process this is not the terminal of the user.
+        let is_shown = Within::find().is_none() && std::io::stderr().is_terminal();
+        if self.json || !is_shown {
             return indicatif::ProgressBar::hidden();
         }
         let bar = indicatif::ProgressBar::new(length);

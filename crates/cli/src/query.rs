@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 use dxos_client::{
-    Database, Direction, Explanation, Filter, Key, Object, OrderBy, Path, Query, Value,
+    Database, Direction, Explanation, Filter, Key, Object, OrderBy, Path, Query, Value, time_text,
 };
 use serde_json::json;
 
@@ -241,6 +241,9 @@ fn objects_text(objects: &[Object], filter: &Filter) -> String {
 fn cell_text(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
+        Value::Text(text) => text.as_str().to_owned(),
+        Value::Counter(count) => count.to_string(),
+        Value::Timestamp(ms) => time_text(*ms).unwrap_or_else(|| value.to_json().to_string()),
         Value::Reference(reference) => reference.object().short(),
         Value::List(items) => items.iter().map(cell_text).collect::<Vec<_>>().join(", "),
         Value::Set(members) => members.iter().map(cell_text).collect::<Vec<_>>().join(", "),

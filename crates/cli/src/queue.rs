@@ -187,8 +187,8 @@ async fn follow(
     followed
 }
 
-/// What an item on the command line means.
-fn value_of(text: &str) -> Result<Value> {
+/// What a value on the command line means.
+pub(crate) fn value_of(text: &str) -> Result<Value> {
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(json) => Ok(Value::from_json(&json)?),
         Err(_) => Ok(text.into()),

@@ -3,24 +3,28 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use dxos_client::{DeviceSync, IdentityKey, ObjectId, SyncStatus};
+use dxos_client::{DeviceSync, IdentityKey, SyncStatus};
 use serde_json::json;
 
 use crate::device::time_text;
+use crate::object::find_object;
 use crate::output::{Output, printable, table};
 use crate::session::{Session, end, find_space};
 
 pub(crate) async fn status(
     session: &Session,
     space: &str,
-    object: Option<ObjectId>,
+    object: Option<String>,
     output: Output,
 ) -> Result<()> {
     let client = session.local().await?;
     let asked = async {
         let space = find_space(&client, space).await?;
         let status = match object {
-            Some(object) => space.object_sync_status(object).await?,
+            Some(object) => {
+                let object = find_object(&space.db(), &object).await?;
+                space.object_sync_status(object).await?
+            }
             None => space.sync_status().await?,
         };
         let members = space.members().await?;

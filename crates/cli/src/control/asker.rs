@@ -81,6 +81,7 @@ async fn ask(
             }
             Some(crate::join::ask("code: ").await?)
         }
+        Question::Input(file) => Some(crate::input::read_here(&file).await?),
         Question::Confirm(what) => {
             confirm(what, ConfirmOptions { yes: false }, output).await?;
             Some("yes".to_owned())
