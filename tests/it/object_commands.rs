@@ -181,3 +181,31 @@ fn all_of_it_works_beside_a_server() {
     let notes = dx.json(&["query", "Garden", "type:note", "tag:ü"]);
     assert_eq!(notes[0]["properties"], json!({"水": 1}));
 }
+
+#[test]
+fn a_table_that_nobody_bounds_has_a_bound_and_says_how_to_get_more() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = garden(home.path());
+    let lines: String = (0..1_200).map(|n| format!("{{\"n\":{n}}}\n")).collect();
+    let file = home.path().join("many.jsonl");
+    std::fs::write(&file, lines).unwrap();
+    dx.json(&["import", "Garden", file.to_str().unwrap(), "--type", "row"]);
+    let output = dx.output(&["query", "Garden", "type:row", "order:n"]);
+    let (table, note) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(table.lines().count(), 1 + 1_000);
+    let after = note
+        .split_whitespace()
+        .find(|word| word.starts_with("after:"));
+    let after = after.unwrap().trim_end_matches(',');
+    let rest = dx.output(&["query", "Garden", "type:row", "order:n", after]);
+    assert!(rest.stderr.is_empty(), "{rest:?}");
+    assert_eq!(
+        String::from_utf8(rest.stdout).unwrap().lines().count(),
+        1 + 200
+    );
+    let long = text(&dx, &["query", "Garden", "type:row", "limit:1100"]);
+    assert_eq!(long.lines().count(), 1 + 1_100);
+}

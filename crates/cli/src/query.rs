@@ -20,6 +20,8 @@ const CELL_CHARS_MAX: usize = 48;
 /// Characters on either side of a word that was searched for.
 const AROUND_MAX: usize = 24;
 
+/// Rows of a table when nobody says how many.
+const ROWS_MAX: usize = 1_000;
 /// Objects that are read at once.
 const PAGE: usize = 1_000;
 
@@ -88,11 +90,18 @@ async fn answer(db: &Database, query: Query, options: &QueryOptions, output: Out
         return print_json(db, asked, options.page).await;
     }
     let found = match asked.limit {
-        None | Some(0) => query.run().await?,
-        Some(limit) => {
-            let page = query.page(limit).await?;
-            if let Some(next) = page.next {
-                output.note(&format!("there may be more, with after:{next}"));
+        Some(0) => query.run().await?,
+        limit => {
+            let page = query.page(limit.unwrap_or(ROWS_MAX)).await?;
+            match (page.next, limit) {
+                (None, _) => {}
+                (Some(next), Some(_)) => {
+                    output.note(&format!("there may be more, with after:{next}"));
+                }
+                (Some(next), None) => output.note(&format!(
+                    "a table has {ROWS_MAX} rows and there may be more: with after:{next}, in a \
+                     longer table with limit:N, and all of them with --json or `dx export`"
+                )),
             }
             page.objects
         }
