@@ -37,6 +37,7 @@ mod recovery;
 mod recovery_liars;
 mod removal;
 mod rendezvous;
+mod reset_command;
 mod restores;
 mod running_profile;
 mod schema_commands;

@@ -29,6 +29,12 @@ pub(crate) use identity::{
     UpdateOptions,
 };
 
+/// Where completions are put.
+const COMPLETIONS_HELP: &str = "\
+bash: dx completions bash > ~/.local/share/bash-completion/completions/dx
+zsh:  dx completions zsh > \"${fpath[1]}/_dx\"
+fish: dx completions fish > ~/.config/fish/completions/dx.fish";
+
 /// A local-first, peer-to-peer database.
 #[derive(Debug, Parser)]
 #[command(name = "dx", version)]
@@ -67,6 +73,12 @@ pub(crate) struct ProfileOptions {
 pub(crate) enum Command {
     /// Write a space, with all its blocks and keys, into one file
     Archive(ArchiveOptions),
+    /// Print a script for a shell that completes commands and options
+    #[command(after_help = COMPLETIONS_HELP)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Show the configuration in use
     Config,
     /// Show two peers do it all, for real
@@ -114,6 +126,9 @@ pub(crate) enum Command {
     Queue(QueueCommand),
     /// Bring an identity back with its recovery phrase, when all its devices are lost
     Recover(RecoverOptions),
+    /// Delete the profile: its identity, keys and spaces on this device. Only while no other
+    /// process has it open
+    Reset(ConfirmOptions),
     /// Bring a space back from an archive
     Restore(RestoreArguments),
     /// What objects of a type are like, and the indexes of their properties

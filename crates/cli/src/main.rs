@@ -23,6 +23,8 @@
 //! dx serve                      stay online; commands on the profile go on working meanwhile
 //! dx keyring protect passphrase what protects the secrets of the profile
 //! dx lock                       a `dx serve` that runs forgets them; dx unlock
+//! dx completions bash           what a shell needs to complete commands
+//! dx reset                      the profile is deleted
 //! dx trace FILE                 replay a recorded editing trace, and say whether it ends right
 //! ```
 #![allow(
@@ -33,6 +35,7 @@
 
 mod archive;
 mod arguments;
+mod completions;
 mod control;
 mod demo;
 mod device;
@@ -55,6 +58,7 @@ mod qr;
 mod query;
 mod queue;
 mod recover;
+mod reset;
 mod schema;
 mod secret;
 mod select;
@@ -138,6 +142,7 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         .unwrap_or_else(|| Command::Host(HostOptions::default()));
     match command {
         // These have no profile.
+        Command::Completions { shell } => completions::print(shell),
         Command::Demo(_) | Command::Trace(_) => {}
         Command::Archive(options) => archive::archive(&session, options, output).await?,
         Command::Restore(arguments) => archive::restore(&session, arguments, output).await?,
@@ -187,6 +192,7 @@ async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
         Command::Object(command) => object::run(&session, command, output).await?,
         Command::Query(options) => query::run(&session, &options, output).await?,
         Command::Export(options) => export::run(&session, &options, output).await?,
+        Command::Reset(options) => reset::run(&session, options, output).await?,
         Command::Schema(command) => schema::run(&session, command, output).await?,
         Command::Keyring(command) => keyring::run(&session, command, output).await?,
         Command::Lock => keyring::lock(output).await?,
