@@ -175,6 +175,42 @@ fn a_schema_that_is_put_is_shown_as_it_is_put_and_holds() {
 }
 
 #[test]
+fn no_index_is_declared_that_the_space_would_not_keep() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = garden(home.path());
+    let of = |type_name: &str, from: u32, until: u32| {
+        let properties: serde_json::Map<_, _> = (from..until)
+            .map(|number| (format!("p{number}"), json!({"x-echo-index": true})))
+            .collect();
+        json!({"type": type_name, "schema": {"properties": properties}})
+    };
+    let full = json!([of("a", 0, 32), of("b", 0, 32)]);
+    assert!(put(&dx, &full.to_string(), &[]).status.success());
+    let more = failure(&dx, 1, &["schema", "index", "Garden", "task", "due"]);
+    assert!(more.contains("65") && more.contains("--remove"), "{more}");
+    let more = put(&dx, &of("c", 0, 3).to_string(), &[]);
+    assert!(said(&more).contains("67 indexes"), "{}", said(&more));
+    // In the place of others there is room.
+    assert!(put(&dx, &of("b", 20, 52).to_string(), &[]).status.success());
+    assert!(put(&dx, &of("b", 0, 5).to_string(), &[]).status.success());
+    dx.json(&["schema", "index", "Garden", "task", "due"]);
+    for (arguments, wanted) in [
+        (["task", ""], "no property"),
+        (["task", "a..b"], "no property"),
+        (["", "due"], "no name"),
+        (["task", "a.b.c.d.e"], "4 levels"),
+        (["task", "@created"], "indexed already"),
+    ] {
+        let refused = failure(
+            &dx,
+            1,
+            &[&["schema", "index", "Garden"], &arguments[..]].concat(),
+        );
+        assert!(refused.contains(wanted), "{refused}");
+    }
+}
+
+#[test]
 fn beside_a_server_files_are_those_of_the_user_and_the_role_still_counts() {
     let home = tempfile::tempdir().unwrap();
     let ann = garden(home.path());

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Subcommand};
-use dxos_client::{Client, Database, IndexDeclaration, IndexReport, TypeName, TypeSchema};
+use dxos_client::{Client, Database, IndexDeclaration, IndexReport, Path, TypeName, TypeSchema};
 use serde_json::{Value as Json, json};
 
 use crate::output::{Output, printable, table};
@@ -166,6 +166,15 @@ async fn versions(db: &Database, type_name: &TypeName) -> Result<Vec<TypeSchema>
 
 impl IndexOptions {
     fn declaration(&self) -> Result<IndexDeclaration> {
+        ensure!(!self.type_name.is_empty(), "the type has no name");
+        if let Some(property) = &self.property {
+            let path = Path::from(property.as_str());
+            let is_named = path.parts().iter().all(|part| !part.as_str().is_empty());
+            ensure!(
+                is_named,
+                "{property:?} is no property, such as due or place.city"
+            );
+        }
         Ok(match (&self.property, self.words) {
             (Some(property), _) if property.starts_with('@') => bail!(
                 "{property} is known of every object and is indexed already where queries ask \
@@ -199,7 +208,9 @@ async fn add_index(
             Some(schema) => schema.clone(),
             None => TypeSchema::new(type_name, json!({ "type": "object" }))?,
         };
-        db.put_schema(schema.with_index(&index)?).await?;
+        let schema = schema.with_index(&index)?;
+        check_room(db, std::slice::from_ref(&schema)).await?;
+        db.put_schema(schema).await?;
     }
     let objects = wait_until_built(db, &BTreeSet::from([name.clone()]), output).await?;
     let json = json!({ "index": name, "objects": objects });
@@ -238,6 +249,7 @@ async fn put(db: &Database, schemas: Vec<TypeSchema>, output: Output) -> Result<
     let mut names = BTreeSet::new();
     let mut lines = Vec::new();
     let mut put = Vec::new();
+    check_room(db, &schemas).await?;
     for schema in schemas {
         let base = schema.type_name().base();
         let declared = schema.declared();
@@ -254,6 +266,35 @@ async fn put(db: &Database, schemas: Vec<TypeSchema>, output: Output) -> Result<
     }
     wait_until_built(db, &names, output).await?;
     Ok((Json::from(put), lines.join("\n")))
+}
+
+/// Refuses schemas with which a space would have more indexes than it keeps: which ones it leaves
+/// out then, nobody chooses.
+async fn check_room(db: &Database, schemas: &[TypeSchema]) -> Result<()> {
+    let names = |schema: &TypeSchema| {
+        let base = schema.type_name().base().to_owned();
+        let declared = schema.declared().into_iter();
+        declared
+            .map(|index| index.name(&base))
+            .collect::<Vec<String>>()
+    };
+    let mut kept = db.schemas().await?;
+    let before: BTreeSet<_> = kept.iter().flat_map(names).collect();
+    let is_replaced = |old: &TypeSchema| {
+        let mut new = schemas.iter();
+        new.any(|new| new.type_name() == old.type_name())
+    };
+    kept.retain(|schema| !is_replaced(schema));
+    let after: BTreeSet<_> = kept.iter().chain(schemas).flat_map(names).collect();
+    let max = IndexDeclaration::SPACE_MAX;
+    if after.len() > max.max(before.len()) {
+        bail!(
+            "the schemas of this space would declare {} indexes, and a space keeps {max}; remove \
+             some with `dx schema index ... --remove` first",
+            after.len()
+        );
+    }
+    Ok(())
 }
 
 /// Waits until indexes are built, and returns how many objects they are of.
@@ -281,11 +322,10 @@ async fn wait_until_built(db: &Database, names: &BTreeSet<String>, output: Outpu
             let left_out = names.iter().filter(|name| !built.contains(name.as_str()));
             let left_out: Vec<_> = left_out.map(String::as_str).collect();
             bail!(
-                "the schema is written, but this space does not build {}: it has {} indexes that \
-                 schemas declare, and a space keeps no more than 64; remove one with \
-                 `dx schema index ... --remove`",
+                "the schema is written, but this space does not build {}, as it keeps no more \
+                 than {} indexes; `dx schema list SPACE` shows them",
                 left_out.join(", "),
-                reports.len().saturating_sub(1)
+                IndexDeclaration::SPACE_MAX
             );
         }
         tokio::time::sleep(LOOK).await;

@@ -54,6 +54,10 @@ pub enum DeclareError {
 }
 
 impl IndexDeclaration {
+    /// How many of them one space keeps, of all its types together. What is declared beyond is
+    /// left out.
+    pub const SPACE_MAX: usize = 64;
+
     /// What spaces call the index of a type, given without its version.
     pub fn name(&self, type_base: &str) -> String {
         format!("{type_base} by {self}")

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use dxos_document::Path;
 use dxos_keys::ObjectId;
 use dxos_protocol::echo::EchoError;
+use dxos_schema::IndexDeclaration;
 use serde::{Deserialize, Serialize};
 
 use super::super::space::decode_row;
 
 /// Indexes that schemas may declare in one space. What is declared beyond is not built: whoever
 /// may write a schema could make every write of others slow.
-pub(super) const DECLARED_MAX: usize = 64;
+pub(super) const DECLARED_MAX: usize = IndexDeclaration::SPACE_MAX;
 /// The first number that a declared index gets.
 const DECLARED_FROM: u32 = 64;
 
