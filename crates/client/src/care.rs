@@ -77,13 +77,10 @@ impl Space {
         let port = self.client().node()?.echo.check_space();
         let checked = port.with_deadline(DEADLINE).ask(check).await;
         let checked = checked.map_err(ClientError::unanswered(ECHO))??;
-        if checked.repaired {
-            // It is made anew as it is opened.
-            let opened = |report: &dxos_protocol::echo::SpaceReport| {
-                report.state != SpaceState::Initializing
-            };
-            self.wait_until(opened).await?;
-        }
+        // It is opened again, and made anew as that is done.
+        let opened =
+            |report: &dxos_protocol::echo::SpaceReport| report.state != SpaceState::Initializing;
+        self.wait_until(opened).await?;
         Ok(checked)
     }
 }
@@ -110,7 +107,12 @@ impl Client {
         let mut spaces = Vec::new();
         for report in node.keeper.reports().await? {
             let space = Space::new(self.clone(), report.space);
-            spaces.push(space.check(repair).await?);
+            match space.check(repair).await {
+                Ok(checked) => spaces.push(checked),
+                // It was deleted meanwhile.
+                Err(ClientError::Echo(EchoError::UnknownSpace { .. })) => {}
+                Err(error) => return Err(error),
+            }
         }
         let mut unknown = None;
         let orphans = match self.collect(!repair).await {
