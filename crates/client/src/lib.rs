@@ -47,6 +47,7 @@ mod care;
 mod client;
 mod config;
 mod database;
+mod draft;
 mod echo;
 mod epochs;
 mod error;
@@ -82,6 +83,7 @@ pub use config::{
     StorageConfig,
 };
 pub use database::{Database, DatabaseError, TransactionError};
+pub use draft::{Draft, Existing};
 pub use echo::{EchoProxy, SpacesWatch};
 pub use epochs::EpochOptions;
 pub use error::ClientError;

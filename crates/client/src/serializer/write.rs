@@ -1,7 +1,6 @@
 //! Writing an archive.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufWriter, IntoInnerError, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use dxos_protocol::echo::{
 use super::container::{Preamble, Writer};
 use super::record::{Header, Order, Record};
 use super::{ArchiveContents, ArchiveError, ArchiveProtection, ECHO, Serializer};
-use crate::{ClientError, Node, Space, SpaceKey, StateHash};
+use crate::{ClientError, Draft, Existing, Node, Space, SpaceKey, StateHash};
 
 /// A space of many control blocks takes its time.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -23,12 +22,12 @@ const BLOCKS_BYTES: usize = 1024 * 1024;
 const OBJECTS: usize = 64;
 
 /// An archive that is being written.
-struct Draft<W> {
+struct Unfinished<W> {
     writer: Writer<W>,
     order: Order,
 }
 
-impl<W: Write> Draft<W> {
+impl<W: Write> Unfinished<W> {
     fn push(&mut self, record: &Record) -> Result<(), ArchiveError> {
         self.order.next(record)?;
         self.writer.record(&record.encode()?)
@@ -82,7 +81,7 @@ impl Serializer {
                 ArchiveProtection::Passphrase(passphrase) => preamble.unlock(Some(passphrase))?,
                 ArchiveProtection::Plain => None,
             };
-            let mut draft = Draft {
+            let mut draft = Unfinished {
                 writer: Writer::begin(to, &preamble, key)?,
                 order: Order::default(),
             };
@@ -118,45 +117,16 @@ impl Serializer {
         protection: ArchiveProtection,
         path: &Path,
     ) -> Result<ArchiveContents, ArchiveError> {
-        let path = path.to_path_buf();
-        let mut draft = path.as_os_str().to_owned();
-        draft.push(".partial");
-        let draft = std::path::PathBuf::from(draft);
-        if path.exists() {
-            return Err(ArchiveError::Io {
-                reason: format!("{} exists already", path.display()),
-            });
-        }
-        let file = create(&draft)?;
-        let written = async {
-            let to = std::io::BufWriter::new(file);
-            let (file, contents) = self.serialize_space(space, protection, to).await?;
-            let file = file
-                .into_inner()
-                .map_err(std::io::IntoInnerError::into_error)?;
-            file.sync_all()?;
-            // Unlike a renaming it takes nobody's file away.
-            std::fs::hard_link(&draft, &path).or_else(|_| std::fs::rename(&draft, &path))?;
-            Ok(contents)
-        };
-        let written = written.await;
-        // It is not there when it was renamed.
-        let _ = std::fs::remove_file(&draft);
-        written
+        let to = BufWriter::new(Draft::create(path, Existing::Refuse)?);
+        let (to, contents) = self.serialize_space(space, protection, to).await?;
+        let node = self.client.node()?;
+        let finished = node.spawner.blocking(move || {
+            let draft = to.into_inner().map_err(IntoInnerError::into_error)?;
+            draft.finish()
+        });
+        finished.await??;
+        Ok(contents)
     }
-}
-
-fn create(path: &Path) -> Result<File, ArchiveError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-        // One that is left of an attempt that was cut off may be readable by others.
-        let _ = std::fs::remove_file(path);
-    }
-    Ok(options.open(path)?)
 }
 
 async fn manifest(node: &Node, space: SpaceKey) -> Result<Manifest, ClientError> {
@@ -173,8 +143,8 @@ async fn write_parts<W: Write + Send + 'static>(
     node: &Node,
     space: SpaceKey,
     parts: Vec<StateHash>,
-    mut draft: Draft<W>,
-) -> Result<Draft<W>, ArchiveError> {
+    mut draft: Unfinished<W>,
+) -> Result<Unfinished<W>, ArchiveError> {
     for part in parts {
         let read = node.echo.read_part().ask(ReadPart { space, part }).await;
         let read = read.map_err(ClientError::unanswered(ECHO))?;
@@ -193,8 +163,8 @@ async fn write_parts<W: Write + Send + 'static>(
 async fn write_blocks<W: Write + Send + 'static>(
     (node, space): (&Node, SpaceKey),
     (mut rest, record): (ArchiveRest, fn(ArchivedRun) -> Record),
-    mut draft: Draft<W>,
-) -> Result<Draft<W>, ArchiveError> {
+    mut draft: Unfinished<W>,
+) -> Result<Unfinished<W>, ArchiveError> {
     loop {
         let read = ReadBlocks {
             space,
@@ -226,8 +196,8 @@ async fn write_blocks<W: Write + Send + 'static>(
 async fn write_objects<W: Write + Send + 'static>(
     node: &Node,
     space: SpaceKey,
-    mut draft: Draft<W>,
-) -> Result<Draft<W>, ArchiveError> {
+    mut draft: Unfinished<W>,
+) -> Result<Unfinished<W>, ArchiveError> {
     let mut after = None;
     loop {
         let read = ReadObjects {
@@ -254,8 +224,8 @@ async fn write_objects<W: Write + Send + 'static>(
 
 async fn write_queues<W: Write + Send + 'static>(
     space: &Space,
-    mut draft: Draft<W>,
-) -> Result<Draft<W>, ArchiveError> {
+    mut draft: Unfinished<W>,
+) -> Result<Unfinished<W>, ArchiveError> {
     let node = space.client().node()?;
     for report in space.queues().await? {
         let queue = space.queue(report.name.as_str());
