@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use dxos_client::{
-    ArchiveError, ArchiveProtection, ClientError, EchoError, RestoreAs, RestoreOptions,
+    ArchiveError, ArchiveProtection, ClientError, EchoError, Existing, RestoreAs, RestoreOptions,
 };
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::arguments::{ArchiveOptions, RestoreArguments};
+use crate::control::{Question, Within};
+use crate::files::{Input, Target, or_stopped};
 use crate::output::Output;
 use crate::recover::{read_all, text_of};
 use crate::session::{Session, end, find_space};
@@ -21,26 +23,29 @@ pub(crate) async fn archive(
     options: ArchiveOptions,
     output: Output,
 ) -> Result<()> {
-    let protection = match read_passphrase(options.passphrase_file).await? {
-        Some(passphrase) => ArchiveProtection::Passphrase(passphrase),
-        None => ArchiveProtection::Plain,
-    };
     let client = session.local().await?;
     let path = &options.file;
     let written = async {
+        let protection = match passphrase(options.passphrase_file).await? {
+            Some(passphrase) => ArchiveProtection::Passphrase(passphrase),
+            None => ArchiveProtection::Plain,
+        };
         let space = find_space(&client, &options.space).await?;
+        let what = || format!("cannot write {}", path.display());
+        let to = Target::create(path, Existing::Refuse).await;
+        let to = to.with_context(what)?;
         let serializer = client.create_serializer();
-        let contents = serializer.serialize_space_to(&space, protection, path);
-        contents
-            .await
-            .with_context(|| format!("cannot write {}", path.display()))
+        let written = serializer.serialize_space(&space, protection, to).await;
+        let (to, contents) = written.with_context(what)?;
+        to.finish().await.with_context(what)?;
+        Ok(contents)
     };
-    let written = written.await;
+    let written = or_stopped(Some(path), Box::pin(written)).await;
     end(&client).await?;
     let contents = written?;
     let mut json = json!(contents);
     if let Some(json) = json.as_object_mut() {
-        json.insert("file".to_owned(), json!(path));
+        json.insert("file".to_owned(), json!(path.to_string_lossy()));
     }
     output.result(&json, || {
         format!(
@@ -61,22 +66,19 @@ pub(crate) async fn restore(
     arguments: RestoreArguments,
     output: Output,
 ) -> Result<()> {
-    let options = RestoreOptions {
-        restore_as: if arguments.as_clone {
-            RestoreAs::Clone
-        } else {
-            RestoreAs::Same
-        },
-        passphrase: read_passphrase(arguments.passphrase_file).await?,
-    };
     let path = &arguments.file;
     let what = || format!("cannot restore {}", path.display());
-    let file = File::open(path).with_context(what)?;
-    if file.metadata().with_context(what)?.is_dir() {
-        bail!("{} is a directory; name a file", path.display());
-    }
     let client = session.local().await?;
     let restored = async {
+        let options = RestoreOptions {
+            restore_as: if arguments.as_clone {
+                RestoreAs::Clone
+            } else {
+                RestoreAs::Same
+            },
+            passphrase: passphrase(arguments.passphrase_file).await?,
+        };
+        let file = Input::open(path, false).await.with_context(what)?;
         let serializer = client.create_serializer();
         let space = serializer.deserialize_space(file, options).await;
         let space = space.map_err(|error| {
@@ -103,9 +105,17 @@ pub(crate) async fn restore(
     Ok(())
 }
 
+/// The passphrase of an archive, from where the user has it.
+async fn passphrase(file: Option<PathBuf>) -> Result<Option<Zeroizing<String>>> {
+    match Within::find() {
+        Some(within) if file.is_some() => within.ask(Question::ArchivePassphrase).await,
+        _ => read_passphrase(file).await,
+    }
+}
+
 /// The passphrase in a file, without the end of its line. It is never an argument: those are seen
 /// by others on the machine and kept by the shell.
-async fn read_passphrase(file: Option<PathBuf>) -> Result<Option<Zeroizing<String>>> {
+pub(crate) async fn read_passphrase(file: Option<PathBuf>) -> Result<Option<Zeroizing<String>>> {
     let Some(path) = file else { return Ok(None) };
     let read = tokio::task::spawn_blocking(move || {
         let what = || format!("cannot read the passphrase from {}", path.display());

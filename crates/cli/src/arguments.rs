@@ -149,6 +149,25 @@ pub(crate) enum Command {
     Unlock,
 }
 
+impl Command {
+    /// Whether it makes a profile where there is none: those that give it an identity, or serve
+    /// until it gets one.
+    pub(crate) const fn creates(&self) -> bool {
+        matches!(
+            self,
+            Self::Device(DeviceCommand::Join(_))
+                | Self::Host(_)
+                | Self::Identity(IdentityCommand::Create { .. })
+                | Self::Invitation(InvitationCommand::Accept(_))
+                | Self::Keyring(KeyringCommand::Protect(_))
+                | Self::Recover(_)
+                | Self::Restore(_)
+                | Self::Serve(_)
+                | Self::Space(SpaceCommand::Join(_))
+        )
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum SpaceCommand {
     /// Close a space: it is neither read nor replicated until it is opened again

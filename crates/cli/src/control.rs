@@ -6,8 +6,15 @@
 //! side is sealed with that key, bound to both nonces, the direction and the place in the
 //! conversation: whoever cannot read the profile can neither ask nor answer nor listen, also not
 //! one that took over the port of a process that was killed.
+//!
+//! The files of a command, and standard input, stay with the process in which the user is, which
+//! reads and writes them piece by piece. Each piece is asked for, or waits until it is taken:
+//! neither side holds more than one.
 
 mod asker;
+mod channel;
+mod files;
+mod remote;
 mod server;
 mod within;
 
@@ -16,26 +23,24 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use dxos_actors::SeedTree;
 use dxos_keys::ContentKey;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-pub(crate) use asker::forward;
+use self::channel::{Channel, Side};
+pub(crate) use asker::{forward, is_served};
+pub(crate) use files::Files;
+pub(crate) use remote::{RemoteFile, RemoteReader};
 pub(crate) use server::Server;
 pub(crate) use within::{Undo, Within};
 
 use crate::arguments::{Command, IdentityCommand};
 
-/// Bytes of a sealed frame at most.
-const FRAME_BYTES_MAX: usize = 512 * 1024;
-/// Bytes of what a command prints that go into one frame.
+/// Bytes of what a command prints that go into one frame. As JSON they may be six times as many.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
-/// How long the other side may take to show that it has the key, and to take a frame.
+/// Bytes of a file that go into one frame.
+const PIECE_BYTES_MAX: usize = 128 * 1024;
+/// How long the other side may take to show that it has the key.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The file: a port and a key.
 const FILE_BYTES: usize = 2 + KEY_BYTES;
@@ -48,11 +53,21 @@ enum Asked {
     Run {
         version: String,
         arguments: Vec<String>,
+        /// The directory in which the user is.
+        directory: Option<String>,
         /// Columns of the terminal.
         width: Option<u16>,
+        /// Whether somebody looks at how far it is.
+        progress: bool,
     },
     /// What the user said to a question; `None` when there is nobody to ask.
     Answer(Option<String>),
+    /// What was asked for of a file is done.
+    Done,
+    /// The file that is to be read is open, and has so many bytes as far as that is known.
+    Opened(u64),
+    /// What was read of it, behind the message. Nothing, when it has ended.
+    Read,
 }
 
 /// What goes back.
@@ -62,14 +77,36 @@ enum Told {
     Ready,
     /// For standard output, as it is.
     Out(String),
+    /// The same, behind the message: bytes of a file.
+    OutBytes,
     /// For standard error, a line.
     Note(String),
+    /// How far it is.
+    Progress(Progress),
+    /// The file that the command reads is to be opened.
+    Open,
+    /// Some of it is to be read, from there on or where it is.
+    Read { from: Option<u64> },
+    /// The file that the command writes is to be begun.
+    Create,
+    /// What stands behind the message is to be written to it.
+    Write,
+    /// It is whole.
+    Finish,
     /// A question to the user.
     Ask(Question),
     /// The command has ended well.
     Done,
     /// It has not.
     Failed(String),
+}
+
+/// How far a command is, as far as that has changed.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) length: Option<u64>,
+    pub(crate) position: Option<u64>,
+    pub(crate) message: Option<String>,
 }
 
 /// What only the user can say.
@@ -79,6 +116,8 @@ pub(crate) enum Question {
     Code,
     /// Whether this is meant.
     Confirm(String),
+    /// The passphrase of an archive.
+    ArchivePassphrase,
     /// The passphrase of the profile.
     Passphrase,
     /// A new one.
@@ -88,8 +127,8 @@ pub(crate) enum Question {
 }
 
 /// Whether another process may run a command for this one: those that look at the profile or
-/// change it, invite or join, and neither stay nor touch files. A recovery phrase is shown where
-/// it is known whether it was.
+/// change it, invite or join, and do not stay. A recovery phrase is shown where it is known
+/// whether it was.
 pub(crate) const fn forwards(command: &Command) -> bool {
     match command {
         Command::Identity(command) => !matches!(
@@ -98,7 +137,12 @@ pub(crate) const fn forwards(command: &Command) -> bool {
                 | IdentityCommand::Verify { .. }
                 | IdentityCommand::VerifyChain { .. }
         ),
-        Command::Device(_)
+        Command::Archive(_)
+        | Command::Device(_)
+        | Command::Doctor { .. }
+        | Command::Export(_)
+        | Command::Gc
+        | Command::Import(_)
         | Command::Invitation(_)
         | Command::Keyring(_)
         | Command::Lock
@@ -106,6 +150,7 @@ pub(crate) const fn forwards(command: &Command) -> bool {
         | Command::Object(_)
         | Command::Query(_)
         | Command::Queue(_)
+        | Command::Restore(_)
         | Command::Schema(_)
         | Command::Space(_)
         | Command::Status
@@ -149,110 +194,6 @@ impl Place {
         bytes.extend_from_slice(self.key.expose());
         options.open(&unfinished)?.write_all(&bytes)?;
         fs::rename(unfinished, path)
-    }
-}
-
-/// Which way a frame goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Side {
-    Asker,
-    Server,
-}
-
-/// One conversation.
-struct Channel {
-    stream: TcpStream,
-    key: ContentKey,
-    side: Side,
-    /// The nonces of both, the asker's first.
-    nonces: [u8; 2 * KEY_BYTES],
-    sent: u64,
-    received: u64,
-}
-
-impl Channel {
-    /// Exchanges nonces. What proves the key is the first frame.
-    async fn open(mut stream: TcpStream, key: ContentKey, side: Side) -> Result<Self> {
-        let mut nonces = [0; 2 * KEY_BYTES];
-        let drawn = ContentKey::generate(&mut SeedTree::from_os()?.rng_of("control"));
-        let exchange = async {
-            let (asker, server) = nonces.split_at_mut(KEY_BYTES);
-            let (own, other) = match side {
-                Side::Asker => (asker, server),
-                Side::Server => (server, asker),
-            };
-            own.copy_from_slice(drawn.expose());
-            stream.set_nodelay(true)?;
-            stream.write_all(own).await?;
-            stream.read_exact(other).await
-        };
-        tokio::time::timeout(PATIENCE, exchange).await??;
-        Ok(Self {
-            stream,
-            key,
-            side,
-            nonces,
-            sent: 0,
-            received: 0,
-        })
-    }
-
-    fn associated(&self, from: Side, number: u64) -> Vec<u8> {
-        let mut bytes = self.nonces.to_vec();
-        bytes.push(u8::from(from == Side::Server));
-        bytes.extend(number.to_le_bytes());
-        bytes
-    }
-
-    async fn send(&mut self, message: &impl Serialize) -> Result<()> {
-        let plain = Zeroizing::new(serde_json::to_vec(message)?);
-        let sealed = self
-            .key
-            .seal(&self.associated(self.side, self.sent), &plain);
-        ensure!(
-            sealed.len() <= FRAME_BYTES_MAX,
-            "the command line is too long"
-        );
-        self.sent += 1;
-        let length = u32::try_from(sealed.len())?.to_le_bytes();
-        let write = async {
-            self.stream.write_all(&length).await?;
-            self.stream.write_all(&sealed).await
-        };
-        tokio::time::timeout(PATIENCE, write).await??;
-        Ok(())
-    }
-
-    /// Waits until the other side has gone, or said something unasked.
-    async fn gone(&self) {
-        drop(self.stream.peek(&mut [0]).await);
-    }
-
-    /// The next frame. Whoever waits for something that takes time gives no `patience`.
-    async fn receive<T: DeserializeOwned>(&mut self, patience: Option<Duration>) -> Result<T> {
-        let read = async {
-            let mut length = [0; 4];
-            self.stream.read_exact(&mut length).await?;
-            let length = usize::try_from(u32::from_le_bytes(length))?;
-            if length > FRAME_BYTES_MAX {
-                bail!("a frame of {length} bytes is too long");
-            }
-            let mut sealed = vec![0; length];
-            self.stream.read_exact(&mut sealed).await?;
-            Ok(sealed)
-        };
-        let sealed = match patience {
-            Some(patience) => tokio::time::timeout(patience, read).await??,
-            None => read.await?,
-        };
-        let from = match self.side {
-            Side::Asker => Side::Server,
-            Side::Server => Side::Asker,
-        };
-        let associated = self.associated(from, self.received);
-        self.received += 1;
-        let plain = Zeroizing::new(self.key.open(&associated, &sealed)?);
-        serde_json::from_slice(&plain).context("a frame cannot be read")
     }
 }
 

@@ -13,15 +13,16 @@ use crate::arguments::HostOptions;
 use crate::control::Server;
 use crate::invite::stop_signal;
 use crate::output::Output;
+use crate::patience;
 use crate::session::{Session, end};
 
 /// Serves until it is told to stop.
 pub(crate) async fn run(session: &Session, options: &HostOptions, output: Output) -> Result<()> {
     let secrets = session.secrets(output);
     let client = secrets.with_passphrase(session.options())?.build();
-    if let Err(error) = client.initialize().await {
+    if let Err(error) = patience::initialize(&client, session, output).await {
         if client.status() != Status::Locked {
-            return Err(error.into());
+            return Err(error);
         }
         output.note("the profile is locked; the console asks for its passphrase, or `dx unlock`");
     }

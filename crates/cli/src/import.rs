@@ -1,14 +1,14 @@
 //! `dx import`: records of a file become objects.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use dxos_client::{Format, ImportError, ImportEvent, ImportReport, TypeName};
 use serde_json::json;
 
 use crate::arguments::ImportOptions;
+use crate::files::Input;
 use crate::output::Output;
 use crate::session::{Session, end, find_space};
 
@@ -16,24 +16,6 @@ use crate::session::{Session, end, find_space};
 const SHOWN_MAX: u64 = 20;
 
 pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Output) -> Result<()> {
-    let what = || format!("cannot read {}", options.file.display());
-    let standard = options.file == Path::new("-");
-    let (input, length): (Box<dyn Read + Send>, u64) = if standard {
-        (Box::new(std::io::stdin()), 0)
-    } else {
-        let file = File::open(&options.file).with_context(what)?;
-        let about = file.metadata().with_context(what)?;
-        if about.is_dir() {
-            bail!("{} is a directory; name a file", options.file.display());
-        }
-        (Box::new(file), about.len())
-    };
-    let bar = output.bar(length);
-    let mut input = BufReader::new(bar.wrap_read(input));
-    let format = match options.format {
-        Some(format) => format,
-        None => Format::guess(&options.file, &mut input).with_context(what)?,
-    };
     let source = options.source.clone().unwrap_or_else(|| {
         let name = options.file.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
@@ -48,32 +30,38 @@ pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Outp
     } else {
         session.local().await?
     };
-    let mut shown = 0;
-    let on_event = |event: ImportEvent<'_>| match event {
-        ImportEvent::Skipped(bad) => {
-            shown += 1;
-            if shown <= SHOWN_MAX {
-                let text = format!("left out: {}, {bad}", options.file.display());
-                bar.suspend(|| output.note(&text));
-            }
-        }
-        ImportEvent::Written(report) => {
-            let objects = report.objects();
-            if options.events {
-                let json = json!({ "event": "acknowledged", "objects": objects });
-                bar.suspend(|| output.event(&json, &format!("{objects} objects acknowledged")));
-            }
-            bar.set_message(format!("{objects} objects"));
-        }
-        _ => {}
-    };
     let imported = async {
         let space = find_space(&client, &options.space).await?;
+        let what = || format!("cannot read {}", options.file.display());
+        let input = Input::open(&options.file, true).await;
+        let input = input.with_context(what)?;
+        let bar = output.bar(input.length());
+        let input = BufReader::new(bar.wrap_read(input));
+        let (format, input) = guess(options, input).await.with_context(what)?;
+        let mut shown = 0;
+        let on_event = |event: ImportEvent<'_>| match event {
+            ImportEvent::Skipped(bad) => {
+                shown += 1;
+                if shown <= SHOWN_MAX {
+                    let text = format!("left out: {}, {bad}", options.file.display());
+                    bar.suspend(|| output.note(&text));
+                }
+            }
+            ImportEvent::Written(report) => {
+                let objects = report.objects();
+                if options.events {
+                    let json = json!({ "event": "acknowledged", "objects": objects });
+                    bar.suspend(|| output.event(&json, &format!("{objects} objects acknowledged")));
+                }
+                bar.set_message(format!("{objects} objects"));
+            }
+            _ => {}
+        };
         let imported = space.db().import_from(input, format, how, on_event).await;
+        bar.finish_and_clear();
         imported.map_err(|error| told(error, &options.file))
     };
     let imported = imported.await;
-    bar.finish_and_clear();
     end(&client).await?;
     let imported = imported?;
     let mut json = json!(imported);
@@ -82,6 +70,22 @@ pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Outp
     }
     output.result(&json, || text(&imported));
     Ok(())
+}
+
+/// How the file is to be read. What it reads for that may be long in coming.
+async fn guess<R: Read + Send + 'static>(
+    options: &ImportOptions,
+    mut input: BufReader<R>,
+) -> Result<(Format, BufReader<R>)> {
+    if let Some(format) = options.format {
+        return Ok((format, input));
+    }
+    let file = options.file.clone();
+    let guessed = tokio::task::spawn_blocking(move || {
+        let format = Format::guess(&file, &mut input)?;
+        anyhow::Ok((format, input))
+    });
+    guessed.await.context("nothing was read")?
 }
 
 fn told(error: ImportError, file: &Path) -> anyhow::Error {

@@ -42,6 +42,7 @@ mod device;
 mod doctor;
 mod epoch;
 mod export;
+mod files;
 mod host;
 mod identity;
 mod import;
@@ -54,6 +55,8 @@ mod lockfile;
 mod member;
 mod object;
 mod output;
+mod patience;
+mod progress;
 mod qr;
 mod query;
 mod queue;
@@ -75,8 +78,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::arguments::{Arguments, Command, HostOptions, InvitationCommand, SpaceCommand};
-use crate::control::forwards;
+use crate::control::{Files, forwards};
 use crate::output::Output;
+use crate::patience::Served;
 use crate::session::Session;
 
 #[global_allocator]
@@ -117,29 +121,34 @@ fn start_log() {
 }
 
 async fn run(arguments: Arguments, output: Output) -> anyhow::Result<ExitCode> {
-    let session = Session::new(&arguments.profile, output);
-    if let Some(command) = arguments
-        .command
-        .as_ref()
-        .filter(|command| forwards(command))
-        && let Some(code) = control::forward(&session, command, output).await?
-    {
-        return Ok(code);
-    }
     match arguments.command {
         Some(Command::Demo(options)) => return demo::run(&options, output).await,
         Some(Command::Trace(options)) => return trace::run(&options, output).await,
-        _ => answer(arguments, output).await?,
+        _ => {}
     }
-    Ok(ExitCode::SUCCESS)
+    let session = Session::new(&arguments.profile, output);
+    let command = arguments.command.as_ref();
+    let files = command.filter(|c| forwards(c)).map(Files::of);
+    let forward = async || match &files {
+        Some(files) => control::forward(&session, files, output).await,
+        None => Ok(None),
+    };
+    if let Some(code) = forward().await? {
+        return Ok(code);
+    }
+    match answer(arguments, output).await {
+        // One that answers has come meanwhile.
+        Err(error) if error.is::<Served>() => forward().await?.ok_or(error),
+        answered => answered.map(|()| ExitCode::SUCCESS),
+    }
 }
 
 /// Runs a command, here or for another process.
 async fn answer(arguments: Arguments, output: Output) -> anyhow::Result<()> {
-    let session = Session::new(&arguments.profile, output);
     let command = arguments
         .command
         .unwrap_or_else(|| Command::Host(HostOptions::default()));
+    let session = Session::new(&arguments.profile, output).creating(command.creates());
     match command {
         // These have no profile.
         Command::Completions { shell } => completions::print(shell),

@@ -8,6 +8,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use crate::control::Within;
+use crate::progress::Bar;
 
 /// Whether a result could not be written, as to a disk that is full.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -91,7 +92,7 @@ impl Output {
     }
 
     /// A progress bar over bytes on standard error, or none where nobody looks.
-    pub(crate) fn bar(self, length: u64) -> indicatif::ProgressBar {
+    pub(crate) fn bar(self, length: u64) -> Bar {
         self.bar_as(
             length,
             "{bar:32} {percent:>3}%  {msg}  {bytes_per_sec}  {eta} left",
@@ -99,24 +100,27 @@ impl Output {
     }
 
     /// The same over things that are counted.
-    pub(crate) fn count_bar(self, length: u64) -> indicatif::ProgressBar {
+    pub(crate) fn count_bar(self, length: u64) -> Bar {
         self.bar_as(
             length,
             "{bar:32} {percent:>3}%  {msg}  {per_sec}  {eta} left",
         )
     }
 
-    fn bar_as(self, length: u64, template: &str) -> indicatif::ProgressBar {
-        // Within another process this is not the terminal of the user.
-        let is_shown = Within::find().is_none() && std::io::stderr().is_terminal();
-        if self.json || !is_shown {
-            return indicatif::ProgressBar::hidden();
+    /// Whether somebody looks at a progress bar on standard error.
+    pub(crate) fn shows_progress(self) -> bool {
+        !self.json && std::io::stderr().is_terminal()
+    }
+
+    fn bar_as(self, length: u64, template: &str) -> Bar {
+        if Within::find().is_some() || !self.shows_progress() {
+            return Bar::new(indicatif::ProgressBar::hidden());
         }
         let bar = indicatif::ProgressBar::new(length);
         if let Ok(style) = indicatif::ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar
+        Bar::new(bar)
     }
 }
 

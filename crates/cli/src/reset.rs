@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use dxos_client::{Client, ClientError, Confirm, DeviceKind, NodeError, StoreError};
+use dxos_client::{Client, Confirm, DeviceKind};
 use serde_json::json;
 
 use crate::arguments::ConfirmOptions;
 use crate::output::{Output, printable};
+use crate::patience;
 use crate::select::confirm;
-use crate::session::{Session, explained};
+use crate::session::Session;
 
 /// What the store of a profile has in it.
 const STORE_FILES: &[&str] = &["db", "db.new", "db.old", "lock"];
@@ -26,11 +27,9 @@ pub(crate) async fn run(session: &Session, options: ConfirmOptions, output: Outp
         .with_passphrase(session.options().offline())?
         .build();
     // Whoever does not know the passphrase any more, or has a damaged store, can delete it too.
-    let lost = match client.initialize().await {
+    let lost = match patience::initialize(&client, session, output).await {
         Ok(()) => lost_text(&client).await,
-        Err(error @ ClientError::Node(NodeError::Store(StoreError::Locked { .. }))) => {
-            return Err(explained(error));
-        }
+        Err(error) if patience::is_in_vain(&error) => return Err(error),
         Err(error) => Ok(format!(
             "what is in it is not known, as it cannot be opened: {error}"
         )),

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::arguments::ProfileOptions;
 use crate::control::Within;
 use crate::output::{Output, printable, table};
+use crate::patience;
 use crate::secret::PassphraseSource;
 
 /// How the profile of a command is opened.
@@ -18,6 +19,7 @@ use crate::secret::PassphraseSource;
 pub(crate) struct Session {
     options: ProfileOptions,
     json: bool,
+    creates: bool,
 }
 
 impl Session {
@@ -25,7 +27,14 @@ impl Session {
         Self {
             options: options.clone(),
             json: output.is_json(),
+            creates: false,
         }
+    }
+
+    /// Makes the profile where there is none, if `creates`. Else that is an error.
+    pub(crate) const fn creating(mut self, creates: bool) -> Self {
+        self.creates = creates;
+        self
     }
 
     pub(crate) fn options(&self) -> ClientOptions {
@@ -68,14 +77,23 @@ impl Session {
     }
 
     async fn open(&self, options: ClientOptions) -> Result<Client> {
-        let secrets = self.secrets(Output::new(self.json));
+        let output = Output::new(self.json);
+        let secrets = self.secrets(output);
+        let config = options.load()?;
+        if !self.creates && !config.has_profile() {
+            bail!(
+                "there is no profile in {}, and so no identity yet; `dx identity create NAME` makes \
+                 them, and --profile DIR names another",
+                config.profile.display()
+            );
+        }
         let client = secrets.with_passphrase(options)?.build();
-        match client.initialize().await {
+        match patience::initialize(&client, self, output).await {
             Ok(()) => return Ok(client),
             Err(error) if client.status() != Status::Locked || secrets.is_given() => {
-                return Err(explained(error));
+                return Err(error);
             }
-            Err(error) if !secrets.can_ask() => return Err(explained(error)),
+            Err(error) if !secrets.can_ask() => return Err(error),
             Err(_) => {}
         }
         secrets.unlock(&client).await?;
@@ -99,8 +117,10 @@ impl Session {
         let identity = client.halo().identity().await?;
         let reports = client.echo().reports().await?;
         let mut config = client.config()?;
-        // That of this command is without, whatever is configured.
-        config.network = self.options().load()?.network;
+        if Within::find().is_none() {
+            // That of this command is without, whatever is configured.
+            config.network = self.options().load()?.network;
+        }
         let failure = client.watch_store()?.borrow().clone();
         end(&client).await?;
         output.result(&json, || {
@@ -120,8 +140,8 @@ pub(crate) fn explained(error: ClientError) -> anyhow::Error {
     match error {
         ClientError::Node(NodeError::Store(StoreError::Locked { .. })) => {
             anyhow::Error::from(error).context(
-                "another dx has this profile open, and does not run this command for others; stop \
-                 that one, or wait until it has ended",
+                "another dx has had this profile open for a while now, and does not run this \
+                 command for others; stop that one, or wait until it has ended",
             )
         }
         ClientError::Locked => anyhow::anyhow!("the profile is locked; `dx unlock` opens it"),

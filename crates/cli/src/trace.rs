@@ -27,7 +27,7 @@ pub(crate) async fn run(options: &TraceOptions, output: Output) -> Result<ExitCo
     let name = options.file.display().to_string();
     let trace = Arc::new(file::read(&options.file)?);
     let home = Home::new(options.keep.as_deref())?;
-    let bar = output.count_bar(trace.edits());
+    let bar = output.count_bar(trace.edits()).into_here();
     let replay = async {
         match trace.kind() {
             Kind::Sequential => {

@@ -27,6 +27,14 @@ fn store_path(config: &Config) -> PathBuf {
     config.profile.join("store")
 }
 
+impl Config {
+    /// Whether there is a profile where [`Config::profile`] says. Initializing a client makes one
+    /// where there is none.
+    pub fn has_profile(&self) -> bool {
+        store_path(self).exists()
+    }
+}
+
 /// Opens the profile of a configuration, and fills in what protects it. Blocks while the store is
 /// opened.
 pub(crate) fn open(

@@ -1,6 +1,6 @@
 //! The side that has the profile open.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use dxos_actors::SeedTree;
-use dxos_client::{Client, ClientError, VERSION};
+use dxos_client::{Client, ClientError, Status, VERSION};
 use dxos_keys::ContentKey;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use zeroize::Zeroizing;
 
 use super::within::Word;
 use super::{Asked, Channel, PATIENCE, Place, Side, Told, Within, file_of, forwards};
@@ -23,7 +22,7 @@ use crate::output::Output;
 use crate::session::explained;
 
 /// Commands that are answered at once, at most.
-const COMMANDS_MAX: usize = 16;
+const COMMANDS_MAX: usize = 64;
 /// How long somebody may think about a question.
 const THINKING: Duration = Duration::from_secs(300);
 
@@ -103,7 +102,9 @@ impl Server {
         let Asked::Run {
             version,
             arguments,
+            directory,
             width,
+            progress,
         } = &asked
         else {
             bail!("an answer without a question");
@@ -113,14 +114,15 @@ impl Server {
             client: self.client.clone(),
             words,
             width: *width,
+            progress: *progress,
         };
         let ended = {
-            let command = within.scope(self.command(version, arguments));
+            let command = within.scope(self.command(version, arguments, directory.as_deref()));
             tokio::pin!(command);
             loop {
                 tokio::select! {
                     biased;
-                    Some(word) = spoken.recv() => say(&mut channel, word).await?,
+                    Some(word) = spoken.recv() => say(&mut channel, word, &self.client).await?,
                     ended = &mut command => break ended,
                     // As by Ctrl-C: the command ends there and then.
                     () = channel.gone() => bail!("whoever asked has gone"),
@@ -128,7 +130,7 @@ impl Server {
             }
         };
         while let Ok(word) = spoken.try_recv() {
-            say(&mut channel, word).await?;
+            say(&mut channel, word, &self.client).await?;
         }
         let last = match ended {
             Ok(()) => Told::Done,
@@ -137,7 +139,12 @@ impl Server {
         channel.send(&last).await
     }
 
-    async fn command(&self, version: &str, arguments: &[String]) -> Result<()> {
+    async fn command(
+        &self,
+        version: &str,
+        arguments: &[String],
+        directory: Option<&str>,
+    ) -> Result<()> {
         if version != VERSION {
             bail!(
                 "this profile is open in a dx of version {VERSION}, and this one is {version}; \
@@ -146,7 +153,11 @@ impl Server {
         }
         let name = std::iter::once("dx");
         let arguments = name.chain(arguments.iter().map(String::as_str));
-        let arguments = Arguments::try_parse_from(arguments)?;
+        let mut arguments = Arguments::try_parse_from(arguments)?;
+        // Of all files this one alone is read here, and the user means it from where the user is.
+        if let (Some(config), Some(directory)) = (&mut arguments.profile.config, directory) {
+            *config = Path::new(directory).join(&*config);
+        }
         if !arguments.command.as_ref().is_some_and(forwards) {
             bail!("this command does not run in another process");
         }
@@ -167,17 +178,39 @@ impl Drop for Server {
     }
 }
 
-async fn say(channel: &mut Channel, word: Word) -> Result<()> {
+/// Says something to the user's side, and hears its answer, where there is one.
+async fn say(channel: &mut Channel, word: Word, client: &Client) -> Result<()> {
     match word {
         Word::Tell(told) => channel.send(&told).await,
-        Word::Ask(question, answer) => {
-            channel.send(&Told::Ask(question)).await?;
-            let mut asked: Asked = channel.receive(Some(THINKING)).await?;
-            let Asked::Answer(said) = &mut asked else {
-                bail!("a command in place of an answer");
-            };
-            drop(answer.send(said.take().map(Zeroizing::new)));
+        Word::Carry(told, bytes, carried) => {
+            while_open(client, channel.send_with(&told, &bytes)).await?;
+            let _ = carried.send(());
             Ok(())
+        }
+        Word::Call(told, answer) => {
+            channel.send(&told).await?;
+            let answered: (Asked, _) = if matches!(told, Told::Ask(_)) {
+                channel.receive_with(Some(THINKING)).await?
+            } else {
+                // A file may be a pipe into which somebody writes now and then.
+                while_open(client, channel.receive_with(None)).await?
+            };
+            drop(answer.send(answered));
+            Ok(())
+        }
+    }
+}
+
+/// Carries bytes of a file, until the client is locked: it waits for whoever reads or writes one
+/// for it, and would wait long.
+async fn while_open<T>(client: &Client, carried: impl Future<Output = Result<T>>) -> Result<T> {
+    let mut status = client.watch_status();
+    tokio::select! {
+        biased;
+        carried = carried => carried,
+        locked = status.wait_for(|status| *status != Status::Active) => {
+            drop(locked);
+            bail!("the profile was locked meanwhile")
         }
     }
 }

@@ -1,4 +1,5 @@
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 
@@ -35,6 +36,31 @@ async fn what_is_asked_and_told_crosses_in_order() {
 }
 
 #[tokio::test]
+async fn bytes_cross_behind_a_message_as_they_are_also_to_one_who_takes_his_time() {
+    let (mut asker, mut server) = pair(key(1), key(1)).await;
+    let pieces: Vec<Vec<u8>> = (0..200_usize)
+        .map(|n| vec![u8::try_from(n).unwrap(); PIECE_BYTES_MAX])
+        .chain([Vec::new(), b"\xff\x00{}".to_vec()])
+        .collect();
+    let sending = async {
+        for piece in &pieces {
+            server.send_with(&Told::Write, piece).await.unwrap();
+        }
+    };
+    tokio::pin!(sending);
+    // Until nothing more goes into the buffers on the way.
+    let full = Duration::from_millis(300);
+    assert!(tokio::time::timeout(full, &mut sending).await.is_err());
+    let receiving = async {
+        for piece in &pieces {
+            let (told, bytes): (Told, _) = asker.receive_with(None).await.unwrap();
+            assert!(matches!(told, Told::Write) && bytes == *piece);
+        }
+    };
+    tokio::join!(sending, receiving);
+}
+
+#[tokio::test]
 async fn whoever_has_another_key_is_not_understood() {
     let (mut asker, mut server) = pair(key(1), key(2)).await;
     server.send(&Told::Ready).await.unwrap();
@@ -47,7 +73,7 @@ async fn whoever_has_another_key_is_not_understood() {
 async fn what_was_said_once_cannot_be_said_again_or_sent_back() {
     let (mut asker, mut server) = pair(key(1), key(1)).await;
     let (mut later, mut again) = pair(key(1), key(1)).await;
-    let plain = serde_json::to_vec(&Told::Done).unwrap();
+    let plain = channel::packed(&Told::Done, &[]).unwrap();
     let sealed = server.key.seal(&server.associated(Side::Server, 0), &plain);
     let mut frame = u32::try_from(sealed.len()).unwrap().to_le_bytes().to_vec();
     frame.extend(&sealed);

@@ -2,12 +2,12 @@
 
 use std::cell::Cell;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dxos_client::Client;
 use tokio::sync::{mpsc, oneshot};
 use zeroize::Zeroizing;
 
-use super::{Question, TEXT_BYTES_MAX, Told};
+use super::{Asked, Progress, Question, TEXT_BYTES_MAX, Told};
 
 tokio::task_local! {
     static WITHIN: Within;
@@ -17,10 +17,12 @@ tokio::task_local! {
 pub(super) type Answer = Option<Zeroizing<String>>;
 
 /// What goes to the user.
-#[derive(Debug)]
 pub(super) enum Word {
     Tell(Told),
-    Ask(Question, oneshot::Sender<Answer>),
+    /// With bytes behind it, and who waits until they are on their way.
+    Carry(Told, Vec<u8>, oneshot::Sender<()>),
+    /// What the user's side answers, with the bytes behind it.
+    Call(Told, oneshot::Sender<(Asked, Vec<u8>)>),
 }
 
 /// The process that a command runs in, and the user it runs for.
@@ -29,6 +31,7 @@ pub(crate) struct Within {
     pub(super) client: Client,
     pub(super) words: mpsc::UnboundedSender<Word>,
     pub(super) width: Option<u16>,
+    pub(super) progress: bool,
 }
 
 impl Within {
@@ -52,7 +55,8 @@ impl Within {
         self.width
     }
 
-    /// Prints for the user. When the user has gone nobody misses it.
+    /// Prints for the user. When the user has gone nobody misses it. While the
+    /// user does not read, the command is not gone on with.
     pub(crate) fn out(&self, mut text: &str) {
         while !text.is_empty() {
             // A character has four bytes at most.
@@ -69,16 +73,52 @@ impl Within {
         self.tell(Told::Note(text.to_owned()));
     }
 
+    /// Says how far the command is, if somebody looks.
+    pub(crate) fn progress(&self, progress: Progress) {
+        if self.progress {
+            self.tell(Told::Progress(progress));
+        }
+    }
+
     fn tell(&self, told: Told) {
         drop(self.words.send(Word::Tell(told)));
     }
 
     /// Asks the user; `None` when there is nobody to ask.
     pub(crate) async fn ask(&self, question: Question) -> Result<Answer> {
-        let (sender, answer) = oneshot::channel();
-        drop(self.words.send(Word::Ask(question, sender)));
-        answer.await.context("the user has gone")
+        match &mut self.call(Told::Ask(question)).await?.0 {
+            Asked::Answer(said) => Ok(said.take().map(Zeroizing::new)),
+            _ => bail!("something else was answered than was asked"),
+        }
     }
+
+    /// Has the user's side do something, and waits for what it answers.
+    pub(super) async fn call(&self, told: Told) -> Result<(Asked, Vec<u8>)> {
+        let (sender, answer) = oneshot::channel();
+        drop(self.words.send(Word::Call(told, sender)));
+        answer.await.context(GONE)
+    }
+
+    /// The same, on a thread that may wait.
+    pub(super) fn blocking_call(&self, told: Told) -> std::io::Result<(Asked, Vec<u8>)> {
+        let (sender, answer) = oneshot::channel();
+        drop(self.words.send(Word::Call(told, sender)));
+        answer.blocking_recv().map_err(|_| gone())
+    }
+
+    /// Sends bytes behind a message, on a thread that may wait, and waits until they are on their
+    /// way.
+    pub(super) fn blocking_carry(&self, told: Told, bytes: Vec<u8>) -> std::io::Result<()> {
+        let (sender, carried) = oneshot::channel();
+        drop(self.words.send(Word::Carry(told, bytes, sender)));
+        carried.blocking_recv().map_err(|_| gone())
+    }
+}
+
+const GONE: &str = "the user has gone";
+
+fn gone() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::BrokenPipe, GONE)
 }
 
 /// Does something when a command is dropped before it came to its end.
