@@ -27,8 +27,8 @@ impl Database {
                 self.engine.persist(PersistMode::SyncAll)
             })
         });
-        drop(alone);
         cleared.map_err(|error| self.poison(error))?;
+        drop(alone);
         self.settle()
     }
 }

@@ -167,9 +167,11 @@ impl Database {
         }
         let gate = self.reserve(bytes)?;
         self.check_poison()?;
-        let written = guarded(self.path(), || writes.commit());
+        // What was written in part must not be taken for synced: whoever waits for the gate to
+        // sync learns of it.
+        let written = guarded(self.path(), || writes.commit()).map_err(|error| self.poison(error));
         drop(gate);
-        written.map_err(|error| self.poison(error))
+        written
     }
 
     /// A keyspace whose compaction is not too far behind.
@@ -215,6 +217,7 @@ impl Database {
     fn sync_now(&self) -> Result<(), StoreError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        self.check_poison()?;
         while let Some(next) = next_journal(&current.0)? {
             *current = (next.clone(), open_journal(&next)?);
         }
