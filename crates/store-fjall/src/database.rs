@@ -6,7 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     path::{Path, PathBuf},
     sync::{
-        Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -16,6 +16,7 @@ use std::{
 use dxos_store::{Batch, KeyRange, StoreError};
 use fjall::{
     AbstractTree as _, CompressionType, KeyspaceCreateOptions, PersistMode, Readable as _, Slice,
+    compaction::Leveled,
 };
 
 use crate::{
@@ -35,6 +36,9 @@ const RUNS_MAX: usize = 16;
 const RUNS_WAIT: Duration = Duration::from_millis(2);
 /// Bytes that are written between two looks at the free space.
 const SPACE_CHECK_BYTES: u64 = 1 << 20;
+/// Length of a table, about. While one is written its index holds on to a block of what is
+/// merged for each block that it points to, which is about as much memory.
+const TABLE_BYTES: u64 = 16 << 20;
 /// A key that nobody has.
 const NOWHERE: &[u8] = b"\0nowhere";
 /// What a write costs beside its key and value, in bytes of the journal: less space than
@@ -391,9 +395,7 @@ impl Database {
         if let Some(keyspace) = keyspaces.get(name) {
             return Ok(keyspace.clone());
         }
-        let made = guarded(self.path(), || {
-            self.engine.keyspace(name, KeyspaceCreateOptions::default)
-        })?;
+        let made = guarded(self.path(), || self.engine.keyspace(name, options_of_new))?;
         keyspaces.insert(name.to_owned(), made.clone());
         Ok(made)
     }
@@ -465,6 +467,12 @@ fn engine(path: &Path, options: &FjallOptions) -> Result<fjall::Database, StoreE
             .journal_compression(CompressionType::None)
             .open()
     })
+}
+
+/// How a keyspace is made that is not there yet; others stay as they were made.
+fn options_of_new() -> KeyspaceCreateOptions {
+    let leveled = Leveled::default().with_table_target_size(TABLE_BYTES);
+    KeyspaceCreateOptions::default().compaction_strategy(Arc::new(leveled))
 }
 
 fn open_journal(journal: &Journal) -> Result<File, StoreError> {
