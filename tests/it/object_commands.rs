@@ -165,7 +165,14 @@ fn all_of_it_works_beside_a_server() {
     let put = [
         "object", "put", "Garden", "--type", "note", "-", "--tag", "ü",
     ];
-    for (given, code) in [("{\"水\":1}", 0), ("{\"水\"", 1), ("[]", 1)] {
+    let long = "ü\u{1}".repeat(100_000);
+    let given = [
+        ("{\"水\":1}".to_owned(), 0),
+        (json!({ "long": long }).to_string(), 0),
+        ("{\"水\"".to_owned(), 1),
+        ("[]".to_owned(), 1),
+    ];
+    for (given, code) in given {
         let mut command = dx.command(&put);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -178,7 +185,9 @@ fn all_of_it_works_beside_a_server() {
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(code), "{output:?}");
     }
-    let notes = dx.json(&["query", "Garden", "type:note", "tag:ü"]);
+    let whole = dx.json(&["query", "Garden", "type:note", "has:long"]);
+    assert_eq!(whole[0]["properties"], json!({ "long": long }));
+    let notes = dx.json(&["query", "Garden", "type:note", "tag:ü", "has:水"]);
     assert_eq!(notes[0]["properties"], json!({"水": 1}));
 }
 

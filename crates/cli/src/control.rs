@@ -122,8 +122,6 @@ pub(crate) enum Question {
     Passphrase,
     /// A new one.
     NewPassphrase,
-    /// What is in a file, or comes on standard input.
-    Input(PathBuf),
 }
 
 /// Whether another process may run a command for this one: those that look at the profile or

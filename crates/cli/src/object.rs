@@ -5,6 +5,8 @@ mod history;
 mod show;
 mod write;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use dxos_client::{Client, Database, Object, ObjectId};
@@ -70,6 +72,13 @@ pub(crate) struct PutOptions {
     /// A tag. May be given more than once
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
+}
+
+impl PutOptions {
+    /// Where the properties are, unless they are given.
+    pub(crate) fn file(&self) -> Option<PathBuf> {
+        (self.properties == "-").then(|| PathBuf::from("-"))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -70,7 +70,7 @@ pub(crate) struct PutOptions {
     /// The file, or - for standard input: what `dx schema show` prints, {"type": ..., "schema":
     /// ...}, or a list of such. A property with "x-echo-index": true is indexed, and with
     /// "x-echo-text": true the words of its texts, or at the top of the schema those of all texts
-    file: PathBuf,
+    pub(crate) file: PathBuf,
     /// Take the file for a JSON Schema alone, of this type; with its version, TYPE@VERSION, where
     /// objects have one
     #[arg(long = "type", value_name = "TYPE")]

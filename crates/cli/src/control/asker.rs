@@ -199,7 +199,6 @@ impl Asker<'_> {
                 confirm(what, ConfirmOptions { yes: false }, output).await?;
                 Some("yes".to_owned())
             }
-            Question::Input(file) => Some(crate::input::read_here(&file).await?),
             Question::Passphrase => {
                 let passphrase = self.session.secrets(output).passphrase().await?;
                 passphrase.map(|text| text.to_string())

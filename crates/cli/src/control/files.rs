@@ -8,13 +8,17 @@ use dxos_client::Existing;
 
 use crate::arguments::{Command, KeyringCommand};
 use crate::files::{Input, Target};
+use crate::object::ObjectCommand;
+use crate::schema::SchemaCommand;
 
 /// What a command reads and writes beside the profile.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// What it reads.
     input: Option<PathBuf>,
-    /// Whether `-` is standard input, of which much is read at a glance.
+    /// Whether `-` is standard input.
+    has_dash: bool,
+    /// Whether so much is read that the user sees how far it is.
     is_import: bool,
     /// What it writes.
     target: Option<(PathBuf, Existing)>,
@@ -39,6 +43,7 @@ impl Files {
             }
             Command::Import(options) => {
                 files.input = Some(options.file.clone());
+                files.has_dash = true;
                 files.is_import = true;
             }
             Command::Keyring(KeyringCommand::Protect(options)) => {
@@ -46,9 +51,17 @@ impl Files {
                     .new_passphrase
                     .clone_from(&options.new_passphrase_file);
             }
+            Command::Object(ObjectCommand::Put(options)) => {
+                files.input = options.file();
+                files.has_dash = true;
+            }
             Command::Restore(arguments) => {
                 files.input = Some(arguments.file.clone());
                 files.passphrase.clone_from(&arguments.passphrase_file);
+            }
+            Command::Schema(SchemaCommand::Put(options)) => {
+                files.input = Some(options.file.clone());
+                files.has_dash = true;
             }
             _ => {}
         }
@@ -59,15 +72,15 @@ impl Files {
     pub(super) async fn open(&self) -> Result<(Input, bool)> {
         let path = self.input.clone();
         let path = path.context("this command reads no file")?;
-        let dash = self.is_import;
+        let dash = self.has_dash;
         let opened = tokio::task::spawn_blocking(move || Input::open_here(&path, dash));
-        Ok((opened.await.context("nothing was opened")??, dash))
+        Ok((opened.await.context("nothing was opened")??, self.is_import))
     }
 
     /// Says what could not be read.
     pub(super) fn unread(&self) -> String {
         let path = self.input.clone().unwrap_or_default();
-        let verb = if self.is_import { "read" } else { "restore" };
+        let verb = if self.has_dash { "read" } else { "restore" };
         format!("cannot {verb} {}", path.display())
     }
 

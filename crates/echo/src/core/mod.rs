@@ -16,6 +16,7 @@ mod cache;
 mod compact;
 mod content_keys;
 mod control;
+mod count;
 mod delegated;
 mod devices;
 mod doctor;

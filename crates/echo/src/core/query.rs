@@ -1,9 +1,7 @@
 //! Reading: queries, properties, the hash of everything visible.
 
 use dxos_credentials::Profile;
-use dxos_document::{
-    Cursor, Filter, Group, Groups, Object, ObjectState, Path, Query, Relevance, Value,
-};
+use dxos_document::{Cursor, Filter, Object, ObjectState, Query, Relevance, Value};
 use dxos_keys::{HashDomain, Hasher, ObjectId, StateHash};
 use dxos_protocol::echo::{EchoError, Explanation, LiveQuery};
 use dxos_store::{Direction, Read};
@@ -74,7 +72,7 @@ impl Space {
     }
 
     /// The query with what it has to know of other objects than the one it looks at.
-    fn resolved(
+    pub(super) fn resolved(
         &self,
         query: &Query,
         store: &dyn Read,
@@ -103,52 +101,6 @@ impl Space {
     ) -> Result<Explanation, EchoError> {
         let (query, ranking) = self.resolved(query, store)?;
         Ok(self.answer(&query, ranking.as_ref(), store)?.1)
-    }
-
-    /// How many objects a query finds, its limit left aside.
-    pub(crate) fn count(&self, query: &Query, store: &dyn Read) -> Result<u64, EchoError> {
-        let (query, ranking) = self.resolved(query, store)?;
-        if let Some(count) = self.count_rows(&query, store)? {
-            return Ok(count);
-        }
-        let mut count = 0;
-        self.for_each((&query, ranking.as_ref()), store, &mut |_| count += 1)?;
-        Ok(count)
-    }
-
-    /// How many objects a query finds of each value at a path, its limit left aside.
-    pub(crate) fn group_count(
-        &self,
-        query: &Query,
-        path: &Path,
-        store: &dyn Read,
-    ) -> Result<Vec<Group>, EchoError> {
-        let (query, ranking) = self.resolved(query, store)?;
-        let mut groups = Groups::by(path.clone());
-        self.for_each((&query, ranking.as_ref()), store, &mut |object| {
-            groups.add(&object);
-        })?;
-        Ok(groups.into_groups())
-    }
-
-    /// Visits what a query finds that was resolved, in whatever order, its limit left aside.
-    fn for_each(
-        &self,
-        (query, ranking): (&Query, Option<&Ranking>),
-        store: &dyn Read,
-        visit: &mut dyn FnMut(Object),
-    ) -> Result<(), EchoError> {
-        let query = Query {
-            limit: None,
-            ..query.clone()
-        };
-        let asked = asked(&query, ranking);
-        let plan = self.plan_query(&query, store)?;
-        let mut stats = Stats::default();
-        self.visit_matching(&plan, asked, (store, &mut stats), &mut |object| {
-            visit(object);
-            ControlFlow::Continue(())
-        })
     }
 
     /// Answers a query that was resolved, and tells how.
@@ -267,7 +219,7 @@ impl Space {
     }
 
     /// Visits what matches of everything that a plan names, in the order of the ids.
-    fn visit_matching(
+    pub(super) fn visit_matching(
         &self,
         plan: &Plan,
         asked: Asked<'_>,
