@@ -39,21 +39,19 @@ const SPACE_CHECK_BYTES: u64 = 1 << 20;
 /// Length of a table, about. While one is written its index holds on to a block of what is
 /// merged for each block that it points to, which is about as much memory.
 const TABLE_BYTES: u64 = 16 << 20;
-/// A key that nobody has.
-const NOWHERE: &[u8] = b"\0nowhere";
 /// What a write costs beside its key and value, in bytes of the journal: less space than
 /// that, but replaying a row takes as long as copying about so much.
-const WRITE_OVERHEAD_BYTES: u64 = 128;
+pub(crate) const WRITE_OVERHEAD_BYTES: u64 = 128;
 
 pub(crate) struct Database {
     pub(crate) engine: fjall::Database,
-    keyspaces: RwLock<BTreeMap<String, fjall::Keyspace>>,
+    pub(crate) keyspaces: RwLock<BTreeMap<String, fjall::Keyspace>>,
     /// Held shared by a commit, alone by whoever needs the journal to end with a whole batch.
     pub(crate) gate: RwLock<()>,
     /// Length of the journal, about, with what is being written. Changed under the gate only.
     journal_bytes: AtomicU64,
     /// How often the journal was emptied.
-    emptied: AtomicU64,
+    pub(crate) emptied: AtomicU64,
     /// The journal that fjall appends to. While it is the only one, it may be emptied: a file
     /// that was there when the engine opened is written to at its end, wherever that is.
     journal: Journal,
@@ -189,7 +187,7 @@ impl Database {
     }
 
     /// Takes the gate and that much of the journal, which is emptied first when it is full.
-    fn reserve(&self, bytes: u64) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
+    pub(crate) fn reserve(&self, bytes: u64) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
         loop {
             let gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
             let emptied = self.emptied.load(Ordering::Relaxed);
@@ -246,7 +244,7 @@ impl Database {
 
     /// Writes memory out to tables and empties the journal, unless that was done since
     /// `emptied` was read.
-    fn checkpoint(&self, emptied: u64) -> Result<(), StoreError> {
+    pub(crate) fn checkpoint(&self, emptied: u64) -> Result<(), StoreError> {
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         if self.emptied.load(Ordering::Relaxed) != emptied {
             return Ok(());
@@ -259,44 +257,6 @@ impl Database {
         self.journal_bytes.store(0, Ordering::Relaxed);
         self.emptied.fetch_add(1, Ordering::Relaxed);
         Ok(())
-    }
-
-    /// Writes all tables anew without what was deleted or written over.
-    pub(crate) fn compact(&self) -> Result<(), StoreError> {
-        self.settle()?;
-        let keyspaces: Vec<_> = self
-            .keyspaces
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect();
-        for keyspace in keyspaces {
-            guarded(self.path(), || keyspace.major_compact())
-                .map_err(|error| self.poison(error))?;
-        }
-        // The tables from before go with the versions that have them.
-        self.settle()?;
-        self.settle()
-    }
-
-    /// Has fjall see which versions nobody reads any more: it looks for that only when it writes
-    /// memory out, so there has to be some.
-    pub(crate) fn settle(&self) -> Result<(), StoreError> {
-        let first = self
-            .keyspaces
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .next()
-            .cloned();
-        if let Some(keyspace) = first {
-            // Not while somebody empties the journal.
-            let _gate = self.reserve(WRITE_OVERHEAD_BYTES)?;
-            guarded(self.path(), || keyspace.remove(NOWHERE))
-                .map_err(|error| self.poison(error))?;
-        }
-        self.checkpoint(self.emptied.load(Ordering::Relaxed))
     }
 
     /// Writes every keyspace's memory out to tables. The caller holds the gate.

@@ -38,6 +38,7 @@
 //! ```
 
 mod clear;
+mod compact;
 mod database;
 mod directory;
 mod failure;
