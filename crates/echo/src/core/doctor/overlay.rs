@@ -64,7 +64,9 @@ impl Store for Overlay<'_> {
     fn commit(&self, batch: Batch, durability: Durability) -> Result<(), StoreError> {
         let mut derived = Batch::new();
         for write in batch {
-            if self.is_derived(write.keyspace, &write.key) {
+            // Rows of indexes are most of what is derived. Those in the store are compared with the
+            // objects: these here nobody reads.
+            if write.keyspace != INDEX && self.is_derived(write.keyspace, &write.key) {
                 derived.push(write);
             }
         }
