@@ -15,7 +15,7 @@ use crate::select::confirm;
 use crate::session::Session;
 
 /// What the store of a profile has in it.
-const STORE_FILES: &[&str] = &["db", "db.new", "db.old", "lock"];
+const STORE_FILES: &[&str] = &["db", "db.new", "db.old", "lock", "scratch"];
 /// What this program keeps in a profile beside its store and keys.
 const OWN_FILES: &[&str] = &["control", "control.new", "host.json"];
 

@@ -107,6 +107,11 @@ impl Store for UntilEnding {
         self.store.compact()
     }
 
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        self.ending.check()?;
+        self.store.scratch()
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.store.disk_bytes()
     }

@@ -165,6 +165,10 @@ impl Store for Watched {
         done
     }
 
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        self.store.scratch()
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.store.disk_bytes()
     }

@@ -117,6 +117,10 @@ impl Database {
         &self.directory
     }
 
+    pub(crate) const fn options(&self) -> &FjallOptions {
+        &self.options
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }

@@ -5,6 +5,7 @@
 //! <store>/db/       the engine's files, with `schema` and `synced` of our own
 //! <store>/db.new/   a store being made: renamed to db when it is whole
 //! <store>/db.old/   a store being wiped
+//! <store>/scratch/  stores that are gone when the store is opened next
 //! ```
 
 use std::{
@@ -25,6 +26,9 @@ const LOCK: &str = "lock";
 const DATABASE: &str = "db";
 const DRAFT: &str = "db.new";
 const WIPED: &str = "db.old";
+const SCRATCH: &str = "scratch";
+/// What there may be beside a store.
+const BESIDE: [&str; 4] = [LOCK, DRAFT, WIPED, SCRATCH];
 
 /// A directory that is ours and locked, until dropped.
 #[derive(Debug)]
@@ -50,6 +54,7 @@ impl Directory {
         let directory = Self { path, _lock: lock };
         directory.remove(DRAFT)?;
         directory.remove(WIPED)?;
+        directory.remove(SCRATCH)?;
         Ok(directory)
     }
 
@@ -84,7 +89,13 @@ impl Directory {
         let wiped = self.path.join(WIPED);
         fs::rename(self.database(), &wiped).map_err(|error| system(&wiped, &error))?;
         sync_directory(&self.path)?;
+        self.remove(SCRATCH)?;
         self.remove(WIPED)
+    }
+
+    /// Where a store may be that is needed for a while.
+    pub(crate) fn scratch(&self, number: u64) -> PathBuf {
+        self.path.join(SCRATCH).join(number.to_string())
     }
 
     fn remove(&self, name: &str) -> Result<(), StoreError> {
@@ -110,8 +121,8 @@ fn check_ours(path: &Path) -> Result<(), StoreError> {
         .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect())
         .map_err(|error| system(path, &error));
     let names: Vec<OsString> = names?;
-    let foreign = |name: &&OsString| *name != LOCK && *name != DRAFT && *name != WIPED;
-    match names.iter().find(foreign) {
+    let is_foreign = |name: &&OsString| !BESIDE.iter().any(|ours| *name == ours);
+    match names.iter().find(is_foreign) {
         None => Ok(()),
         Some(name) if *name == DATABASE => {
             Err(damaged(&database.join(schema::NAME), "it is missing"))

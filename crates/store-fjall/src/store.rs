@@ -3,7 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock, RwLockReadGuard},
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -13,12 +16,19 @@ use crate::{
     database::Database, directory::Directory, failure::guarded, options::FjallOptions, schema,
 };
 
+/// The part of the cache that a store has that is needed for a while: one in so many.
+const SCRATCH_CACHE: u64 = 4;
+
 /// A [`Store`] in a directory. Dropping it closes it; call [`close`](Store::close) to learn
 /// of failures.
 #[derive(Debug)]
 pub struct FjallStore {
     path: PathBuf,
     database: RwLock<Option<Database>>,
+    /// Whether its files go with it.
+    is_scratch: bool,
+    /// Stores that were made within its directory.
+    scratches: AtomicU64,
 }
 
 impl FjallStore {
@@ -48,6 +58,8 @@ impl FjallStore {
         Ok(Self {
             path,
             database: RwLock::new(Some(database)),
+            is_scratch: false,
+            scratches: AtomicU64::new(0),
         })
     }
 
@@ -175,6 +187,18 @@ impl Store for FjallStore {
         self.opened()?.run(Database::compact)
     }
 
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        let number = self.scratches.fetch_add(1, Ordering::Relaxed);
+        let (path, mut options) = self.opened()?.run(|database| {
+            let path = database.directory().scratch(number);
+            Ok((path, database.options().clone()))
+        })?;
+        options.cache_bytes /= SCRATCH_CACHE;
+        let mut scratch = Self::open(path, options)?;
+        scratch.is_scratch = true;
+        Ok(Box::new(scratch))
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.opened().map_or(0, |_| size(&self.path))
     }
@@ -192,6 +216,14 @@ impl Drop for FjallStore {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
             tracing::error!(path = %self.path.display(), %error, "the store did not close well");
+        }
+        if self.is_scratch
+            && let Err(error) = fs::remove_dir_all(&self.path)
+        {
+            tracing::warn!(
+                path = %self.path.display(), %error,
+                "what was needed for a while goes when the store is opened next"
+            );
         }
     }
 }

@@ -210,3 +210,33 @@ fn a_store_is_shared_and_sent() {
     fn check<T: Send + Sync + std::fmt::Debug>() {}
     check::<FjallStore>();
 }
+
+#[test]
+fn a_store_for_a_while_is_empty_and_gone_with_its_files() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("store");
+    let put = |store: &dyn Store, value: &'static str| {
+        let mut batch = Batch::new();
+        batch.put(K, "1", value);
+        store.commit(batch, Durability::Buffered).unwrap();
+    };
+    let read = |store: &dyn Store| store.get(K, b"1").unwrap();
+    let store = FjallStore::open(&path, FjallOptions::default()).unwrap();
+    put(&store, "kept");
+    let (one, two) = (store.scratch().unwrap(), store.scratch().unwrap());
+    put(&*one, "one");
+    assert_eq!(read(&*one).unwrap(), "one");
+    assert_eq!(read(&*two), None);
+    assert_eq!(read(&store).unwrap(), "kept");
+    drop((one, two));
+    let left = || fs::read_dir(path.join("scratch")).map_or(0, Iterator::count);
+    assert_eq!(left(), 0);
+
+    // One that a kill left behind goes when the store is opened.
+    std::mem::forget(store.scratch().unwrap());
+    assert_eq!(left(), 1);
+    drop(store);
+    let store = FjallStore::open(&path, FjallOptions::default()).unwrap();
+    assert_eq!(left(), 0);
+    assert_eq!(read(&store).unwrap(), "kept");
+}

@@ -147,6 +147,14 @@ pub trait Store: Read + Send + Sync + fmt::Debug {
     /// As for [`commit`](Self::commit); nothing is lost.
     fn compact(&self) -> Result<(), StoreError>;
 
+    /// An empty store for what is needed for a while, which is gone when it is dropped: on the
+    /// same disk where this one is on a disk, so that it takes little memory whatever is in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit).
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError>;
+
     /// Disk space in use, in bytes; 0 when closed.
     fn disk_bytes(&self) -> u64;
 
@@ -192,6 +200,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn compact(&self) -> Result<(), StoreError> {
         (**self).compact()
+    }
+
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        (**self).scratch()
     }
 
     fn disk_bytes(&self) -> u64 {

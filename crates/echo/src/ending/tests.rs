@@ -71,6 +71,10 @@ impl Store for Interrupting {
         self.store.compact()
     }
 
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        self.store.scratch()
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.store.disk_bytes()
     }

@@ -145,6 +145,10 @@ impl Store for MemStore {
         self.live().map(drop)
     }
 
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(Self::open(&MemDisk::new())?))
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.live().map_or(0, |state| state.bytes())
     }

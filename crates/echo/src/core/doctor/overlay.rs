@@ -15,22 +15,33 @@ use super::super::layout::{
 #[derive(Debug)]
 pub(super) struct Overlay<'a> {
     below: &'a dyn Store,
-    beside: MemStore,
+    beside: Box<dyn Store>,
     /// Rows among the tallies that are derived.
     tallies: [Vec<u8>; 3],
 }
 
 impl<'a> Overlay<'a> {
+    /// In memory.
     pub(super) fn new(number: SpaceNumber, below: &'a dyn Store) -> Result<Self, StoreError> {
-        Ok(Self {
+        let beside = MemStore::open(&MemDisk::new())?;
+        Ok(Self::of(number, below, Box::new(beside)))
+    }
+
+    /// Where the store below has room for what is needed for a while.
+    pub(super) fn scratch(number: SpaceNumber, below: &'a dyn Store) -> Result<Self, StoreError> {
+        Ok(Self::of(number, below, below.scratch()?))
+    }
+
+    fn of(number: SpaceNumber, below: &'a dyn Store, beside: Box<dyn Store>) -> Self {
+        Self {
             below,
-            beside: MemStore::open(&MemDisk::new())?,
+            beside,
             tallies: [
                 in_space(number, b""),
                 derived_key(number),
                 index::catalog_key(number),
             ],
-        })
+        }
     }
 
     fn is_derived(&self, keyspace: Keyspace, key: &[u8]) -> bool {
@@ -90,6 +101,10 @@ impl Store for Overlay<'_> {
 
     fn compact(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        self.below.scratch()
     }
 
     fn disk_bytes(&self) -> u64 {

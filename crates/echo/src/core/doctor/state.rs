@@ -67,7 +67,17 @@ pub(super) fn make_beside<'a>(
     authority: &Authority,
     store: &'a dyn Store,
 ) -> Result<(Space, Overlay<'a>), EchoError> {
-    let beside = Overlay::new(record.number, store).map_err(|error| store_failed(&error))?;
+    let made = make_in(Overlay::scratch(record.number, store), record, authority);
+    // A full disk keeps nobody from looking at it.
+    made.or_else(|_| make_in(Overlay::new(record.number, store), record, authority))
+}
+
+fn make_in<'a>(
+    beside: Result<Overlay<'a>, StoreError>,
+    record: &SpaceRecord,
+    authority: &Authority,
+) -> Result<(Space, Overlay<'a>), EchoError> {
+    let beside = beside.map_err(|error| store_failed(&error))?;
     let mut space = Space::open(record.clone(), authority.clone(), &beside)?;
     space.stale = true;
     space.rebuild(&beside)?;

@@ -54,6 +54,10 @@ impl Store for Limited<'_> {
         Ok(())
     }
 
+    fn scratch(&self) -> Result<Box<dyn Store>, StoreError> {
+        self.store.scratch()
+    }
+
     fn disk_bytes(&self) -> u64 {
         self.store.disk_bytes()
     }
