@@ -16,7 +16,7 @@ use std::{
 use dxos_store::{Batch, KeyRange, StoreError};
 use fjall::{
     AbstractTree as _, CompressionType, KeyspaceCreateOptions, PersistMode, Readable as _, Slice,
-    compaction::Leveled,
+    compaction::Leveled, config::PartitioningPolicy,
 };
 
 use crate::{
@@ -436,7 +436,15 @@ fn engine(path: &Path, options: &FjallOptions) -> Result<fjall::Database, StoreE
 /// How a keyspace is made that is not there yet; others stay as they were made.
 fn options_of_new() -> KeyspaceCreateOptions {
     let leveled = Leveled::default().with_table_target_size(TABLE_BYTES);
-    KeyspaceCreateOptions::default().compaction_strategy(Arc::new(leveled))
+    // The index and the filter of a table are read a block at a time, also in the first level, as
+    // tables move down as they are. A filter of short rows is as a whole longer than what a small
+    // cache takes, or one that is divided among many processors: it would be read from the file
+    // for every row that is looked for.
+    let in_blocks = PartitioningPolicy::all(true);
+    KeyspaceCreateOptions::default()
+        .compaction_strategy(Arc::new(leveled))
+        .index_block_partitioning_policy(in_blocks.clone())
+        .filter_block_partitioning_policy(in_blocks)
 }
 
 fn open_journal(journal: &Journal) -> Result<File, StoreError> {

@@ -194,6 +194,8 @@ impl Store for FjallStore {
             Ok((path, database.options().clone()))
         })?;
         options.cache_bytes /= SCRATCH_CACHE;
+        // Nothing of it is ever replayed.
+        options.journal_bytes = 0;
         let mut scratch = Self::open(path, options)?;
         scratch.is_scratch = true;
         Ok(Box::new(scratch))
