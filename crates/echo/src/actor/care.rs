@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::EchoActor;
 use crate::core::layout::SpaceNumber;
-use crate::core::{DeletedRecord, check, collect, stats};
+use crate::core::{DeletedRecord, Subject, check, collect, stats};
 use crate::ending::shutting_down;
 
 pub(super) fn stopped(error: &SpawnError) -> EchoError {
@@ -53,9 +53,18 @@ impl EchoActor {
             move |actor, ended, ctx| {
                 let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&actor.shared.store));
                 let (of, own) = (record, authority);
+                let memory = Arc::clone(&actor.shared.memory);
                 let checked = async move {
                     ended?;
-                    let checked = spawner.blocking(move || check(&of, &own, &*store, repair));
+                    let checked = spawner.blocking(move || {
+                        let subject = Subject {
+                            record: &of,
+                            authority: &own,
+                            memory: &memory,
+                            store: &*store,
+                        };
+                        check(subject, repair)
+                    });
                     checked.await.map_err(|error| stopped(&error))
                 };
                 ctx.spawn_then(checked, move |actor, checked, ctx| {

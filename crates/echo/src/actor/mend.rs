@@ -85,8 +85,10 @@ impl EchoActor {
         };
         let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&self.shared.store));
         let records = mending.records.clone();
+        let memory = Arc::clone(&self.shared.memory);
         let planned = async move {
-            let planned = spawner.blocking(move || plan(&records, &authority, &*store, true));
+            let planned =
+                spawner.blocking(move || plan(&records, (&authority, &memory), &*store, true));
             planned.await.unwrap_or_else(|error| Err(stopped(&error)))
         };
         ctx.spawn_then(planned, move |actor, planned, ctx| {
@@ -143,8 +145,9 @@ impl Receive<CheckDerived> for EchoActor {
             Err(error) => return Answer::Now(Err(error)),
         };
         if !repair {
+            let memory = Arc::clone(&self.shared.memory);
             return self.aside(ctx, move |store| {
-                plan(&[], &authority, store, false).map(|plan| plan.checkup)
+                plan(&[], (&authority, &memory), store, false).map(|plan| plan.checkup)
             });
         }
         let (waiter, mended) = oneshot::channel();

@@ -82,6 +82,8 @@ pub(crate) struct Cache {
     old: BTreeMap<ObjectId, Box<Cached>>,
     /// Those that changed, each once.
     dirty: Vec<ObjectId>,
+    /// How many of them were weighed since they changed.
+    weighed: usize,
     /// Ids that were drawn just now: nobody needs to look for them in the store.
     fresh: BTreeSet<ObjectId>,
     /// Whether a large state was seen; mostly none is, and nothing is to be noted.
@@ -114,6 +116,7 @@ impl Cache {
             young: BTreeMap::new(),
             old: BTreeMap::new(),
             dirty: Vec::new(),
+            weighed: 0,
             fresh: BTreeSet::new(),
             has_large: false,
             later: BTreeMap::new(),
@@ -236,6 +239,7 @@ impl Cache {
     /// Writes what changed, and makes room.
     pub(crate) fn flush(&mut self, number: SpaceNumber, batch: &mut Batch) {
         let mut dirty = std::mem::take(&mut self.dirty);
+        self.weighed = 0;
         dirty.sort_unstable();
         for object in dirty {
             let notes = self.later.remove(&object).unwrap_or_default();
@@ -255,6 +259,21 @@ impl Cache {
         self.later.clear();
         self.fresh.clear();
         self.make_room();
+    }
+
+    /// Whether what changed and what was read along with it takes more memory than it should,
+    /// and is to be written. States that are new weigh nothing until they are written, so those
+    /// are weighed here.
+    pub(crate) fn is_full(&mut self) -> bool {
+        for object in self.dirty.get(self.weighed..).unwrap_or_default() {
+            if let Some(cached) = self.young.get_mut(object) {
+                let before = cached.bytes;
+                cached.weigh();
+                self.young_bytes = (self.young_bytes + cached.bytes).saturating_sub(before);
+            }
+        }
+        self.weighed = self.dirty.len();
+        self.young_bytes > self.share.bytes() / 2
     }
 
     /// Drops what was not used lately, if the space has come to take more than its share and all
@@ -291,6 +310,7 @@ impl Cache {
     pub(crate) fn forget_changes(&mut self) {
         self.later.clear();
         self.fresh.clear();
+        self.weighed = 0;
         for object in std::mem::take(&mut self.dirty) {
             let forgotten = self.young.remove(&object);
             let bytes = forgotten.map_or(0, |cached| cached.bytes);
@@ -360,4 +380,53 @@ fn later_key(number: SpaceNumber, object: &ObjectId, row: u32) -> Vec<u8> {
     let mut key = object_key(number, object);
     key.extend_from_slice(&row.to_be_bytes());
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use dxos_document::Transaction;
+    use dxos_keys::FeedId;
+    use dxos_store::{Durability, MemDisk, MemStore, Store as _};
+
+    use super::*;
+
+    #[test]
+    fn what_is_new_is_weighed_before_it_is_written() {
+        const NUMBER: SpaceNumber = SpaceNumber(1);
+        let store = MemStore::open(&MemDisk::new()).unwrap();
+        let mut cache = Cache::within(Share::of(&Memory::new(64 << 10)));
+        let past = Timeframe::new();
+        let mut parts = 0;
+        for number in 0..1_000_u16 {
+            let mut id = [0; ObjectId::LENGTH];
+            id[..2].copy_from_slice(&number.to_be_bytes());
+            let id = ObjectId::from_bytes(id);
+            let stamp = Stamp {
+                lamport: u64::from(number) + 1,
+                feed: FeedId::from_bytes([7; 32]),
+                seq: u64::from(number),
+            };
+            let context = Context {
+                stamp,
+                past: &past,
+                time_ms: 0,
+            };
+            let made = Transaction::new().create(id, "task@1", [("title", "x".repeat(500))]);
+            let state = cache.load_to_change((&store, None), NUMBER, id).unwrap();
+            for (index, op) in made.ops.iter().enumerate() {
+                state.apply(op, &context, index).unwrap();
+            }
+            if cache.is_full() {
+                parts += 1;
+                let mut batch = Batch::new();
+                cache.flush(NUMBER, &mut batch);
+                store.commit(batch, Durability::Buffered).unwrap();
+                assert!(!cache.is_full());
+            }
+            let held = cache.young.values().chain(cache.old.values());
+            let bytes: usize = held.map(|cached| cached.state.memory_bytes()).sum();
+            assert!(bytes < 70 << 10, "{bytes} bytes after {number} objects");
+        }
+        assert!(parts > 10, "{parts}");
+    }
 }

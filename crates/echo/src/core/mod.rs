@@ -69,7 +69,7 @@ mod vouching;
 mod withdrawal;
 
 pub(crate) use admit::Guest;
-pub(crate) use doctor::{Plan, check, empty, plan};
+pub(crate) use doctor::{Plan, Subject, check, empty, plan};
 pub use epoch::EpochPolicy;
 pub(crate) use garbage::{collect, stats};
 pub(crate) use past::Past;

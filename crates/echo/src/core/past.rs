@@ -22,6 +22,8 @@ use super::space::{Space, advance_clock};
 
 /// Blocks of one feed that are read at once.
 const CHUNK: usize = 64;
+/// Bytes of blocks that are read at once, of all feeds together; of each at least one block.
+const CHUNK_BYTES: usize = 2 << 20;
 
 /// A place in one feed.
 struct Cursor {
@@ -107,6 +109,7 @@ impl Walk {
             store,
             number: self.number,
         };
+        let feeds = self.cursors.len().max(1);
         let Some(cursor) = self.cursors.get_mut(&feed) else {
             return Ok(true);
         };
@@ -115,9 +118,13 @@ impl Walk {
             return Ok(true);
         }
         let ahead = &mut cursor.ahead;
+        let mut room = CHUNK_BYTES / feeds;
+        let mut is_enough = false;
         let visited = blocks.visit(&feed, cursor.next, &mut |hash, block| {
+            room = room.saturating_sub(block.body.len());
             ahead.push((hash, block));
-            ahead.len() < wanted
+            is_enough = room == 0 || ahead.len() >= wanted;
+            !is_enough
         });
         if let Err(error) = visited {
             // Blocks before an epoch are deleted while somebody reads them.
@@ -133,7 +140,7 @@ impl Walk {
         if let Some((_, block)) = cursor.ahead.last() {
             self.heads.insert((block.lamport, feed));
         }
-        Ok(cursor.ahead.len() == wanted)
+        Ok(is_enough)
     }
 
     /// The next block, and whether all that should be there was.

@@ -14,6 +14,8 @@ use super::tree::Forest;
 
 /// Rows that are written at once.
 const ROWS_MAX: usize = 8192;
+/// Bytes of blocks whose changes are written at once.
+const BLOCK_BYTES_MAX: usize = 4 << 20;
 
 impl Space {
     /// Whether [`Space::rebuild`] is due.
@@ -60,10 +62,13 @@ impl Space {
         self.clear_queues(store)?;
         self.load_base(store)?;
         let mut walk = Walk::new(self.record.number, &self.dag);
+        let mut bytes = 0;
         while let (Some(fresh), _) = walk.next(store)? {
             self.apply(&fresh, store)?;
-            if self.touched.len().max(self.queues.pending()) >= ROWS_MAX {
+            bytes += fresh.block.body.len();
+            if bytes >= BLOCK_BYTES_MAX || self.is_part_full() {
                 self.write_part(store)?;
+                bytes = 0;
             }
         }
         self.write_part(store)?;
@@ -97,10 +102,15 @@ impl Space {
         touched.is_typed = false;
         *place = state;
         self.forest.touch(object);
-        if self.touched.len() >= ROWS_MAX {
+        if self.is_part_full() {
             self.write_part(store)?;
         }
         Ok(())
+    }
+
+    /// Whether what was made is to be written before more is.
+    fn is_part_full(&mut self) -> bool {
+        self.touched.len().max(self.queues.pending()) >= ROWS_MAX || self.cache.is_full()
     }
 
     pub(super) fn write_part(&mut self, store: &dyn Store) -> Result<(), EchoError> {

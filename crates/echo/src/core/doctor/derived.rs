@@ -5,6 +5,8 @@
 //! the marks. Rows of indexes come from objects, all others from blocks. Where those are damaged,
 //! what can be read is worth more than what would be lost: then nothing is deleted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dxos_protocol::echo::{DerivedCheckup, EchoError, Finding, FindingKind};
 use dxos_protocol::halo::Authority;
@@ -14,9 +16,10 @@ use super::super::index::catalog_key;
 use super::super::layout::{
     DERIVED, INDEX, MOVES, QUEUES, SpaceNumber, SpaceRecord, TALLIES, Tally, in_space,
 };
+use super::super::memory::Memory;
 use super::super::queue::rows;
 use super::super::space::store_failed;
-use super::{can_be_made, mark};
+use super::{Subject, can_be_made, mark};
 
 /// What was found, and the keyspaces that are to be emptied.
 #[derive(Debug, Default)]
@@ -59,7 +62,7 @@ pub(super) fn is_readable(number: SpaceNumber, store: &dyn Read) -> bool {
 /// spaces: if not, nothing is to be emptied.
 pub(crate) fn plan(
     records: &[SpaceRecord],
-    authority: &Authority,
+    (authority, memory): (&Authority, &Arc<Memory>),
     store: &dyn Store,
     repair: bool,
 ) -> Result<Plan, EchoError> {
@@ -83,7 +86,13 @@ pub(crate) fn plan(
     }
     if repair && plan.damaged.iter().any(|keyspace| *keyspace != INDEX) {
         for record in records {
-            if let Err(reason) = can_be_made(record, authority, store) {
+            let subject = Subject {
+                record,
+                authority,
+                memory,
+                store,
+            };
+            if let Err(reason) = can_be_made(subject) {
                 plan.damaged.clear();
                 plan.checkup.findings.push(Finding {
                     kind: FindingKind::Store,

@@ -4,23 +4,17 @@ use std::ops::ControlFlow;
 
 use dxos_document::Move;
 use dxos_protocol::echo::{Checkup, EchoError, FindingKind};
-use dxos_protocol::halo::Authority;
-use dxos_store::{Direction, KeyRange, Read, Store, StoreError};
+use dxos_store::{Direction, KeyRange, Read, StoreError};
 
 use super::super::cache;
-use super::super::index::Recount;
-use super::super::layout::{INDEX, MOVES, SpaceRecord, in_space, object_key};
+use super::super::layout::{MOVES, SpaceRecord, in_space, object_key};
 use super::super::space::{Space, decode_row, store_failed};
 use super::overlay::Overlay;
-use super::{is_marked, note, queues};
+use super::{Subject, indexes, is_marked, note, queues};
 
-pub(super) fn check(
-    record: &SpaceRecord,
-    authority: &Authority,
-    store: &dyn Store,
-    checkup: &mut Checkup,
-) {
-    let made = make_beside(record, authority, store);
+pub(super) fn check(subject: Subject<'_>, checkup: &mut Checkup) {
+    let (record, store) = (subject.record, subject.store);
+    let made = make_beside(subject);
     let (made, beside) = match &made {
         Ok((made, beside)) => (made, beside),
         Err(error) => {
@@ -39,7 +33,7 @@ pub(super) fn check(
     if let Err(error) = queues::check(record.number, store, beside, checkup) {
         note(checkup, FindingKind::Queue, error.to_string());
     }
-    match Space::open(record.clone(), authority.clone(), store) {
+    match subject.open(store) {
         // It will be made anew by itself.
         Ok(stored) if stored.is_stale() => {}
         Ok(stored) => {
@@ -53,7 +47,7 @@ pub(super) fn check(
             if let Err(error) = check_moves(&stored, store, checkup) {
                 note(checkup, FindingKind::Index, error.to_string());
             }
-            if let Err(error) = check_indexes(&stored, store, checkup) {
+            if let Err(error) = indexes::check(&stored, store, checkup) {
                 note(checkup, FindingKind::Index, error.to_string());
             }
         }
@@ -62,23 +56,19 @@ pub(super) fn check(
 }
 
 /// The space as it follows from its blocks.
-pub(super) fn make_beside<'a>(
-    record: &SpaceRecord,
-    authority: &Authority,
-    store: &'a dyn Store,
-) -> Result<(Space, Overlay<'a>), EchoError> {
-    let made = make_in(Overlay::scratch(record.number, store), record, authority);
+pub(super) fn make_beside(subject: Subject<'_>) -> Result<(Space, Overlay<'_>), EchoError> {
+    let (number, store) = (subject.number(), subject.store);
+    let made = make_in(Overlay::scratch(number, store), subject);
     // A full disk keeps nobody from looking at it.
-    made.or_else(|_| make_in(Overlay::new(record.number, store), record, authority))
+    made.or_else(|_| make_in(Overlay::new(number, store), subject))
 }
 
 fn make_in<'a>(
     beside: Result<Overlay<'a>, StoreError>,
-    record: &SpaceRecord,
-    authority: &Authority,
+    subject: Subject<'_>,
 ) -> Result<(Space, Overlay<'a>), EchoError> {
     let beside = beside.map_err(|error| store_failed(&error))?;
-    let mut space = Space::open(record.clone(), authority.clone(), &beside)?;
+    let mut space = subject.open(&beside)?;
     space.stale = true;
     space.rebuild(&beside)?;
     Ok((space, beside))
@@ -165,56 +155,6 @@ fn check_moves(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Result
     if found > wanted {
         let text = format!(
             "{} rows of moves are of nothing that is here",
-            found - wanted
-        );
-        note(checkup, FindingKind::Index, text);
-    }
-    Ok(())
-}
-
-/// Every object has its rows, and there are no others.
-fn check_indexes(space: &Space, store: &dyn Read, checkup: &mut Checkup) -> Result<(), EchoError> {
-    let number = space.record.number;
-    let prefix = KeyRange::prefix(&in_space(number, b""));
-    let mut found = 0_u64;
-    for row in store.scan(INDEX, prefix, Direction::Forward) {
-        row.map_err(|error| store_failed(&error))?;
-        found += 1;
-    }
-    checkup.index_rows = found;
-    // They are being built.
-    if !space.indexes.is_settled() {
-        return Ok(());
-    }
-    let (mut wanted, mut failed) = (0_u64, None);
-    let mut words = Recount::default();
-    let visited = cache::visit_after(store, number, None, &mut |id, state| {
-        space.indexes.recount(id, &state, &mut words);
-        let rows = space.indexes.rows(id, &state).into_iter();
-        for row in rows.chain(space.indexes.stored_words(id, &state)) {
-            wanted += 1;
-            match store.contains(INDEX, &in_space(number, &row)) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let text = format!("object {id} has not all of its rows in the indexes");
-                    note(checkup, FindingKind::Index, text);
-                }
-                Err(error) => failed = Some(error),
-            }
-        }
-        ControlFlow::Continue(())
-    });
-    if let Some(error) = failed.or(visited.err()) {
-        return Err(store_failed(&error));
-    }
-    if !space.indexes.are_counted(&words) {
-        let text = "the words in the indexes are counted wrongly".to_owned();
-        note(checkup, FindingKind::Count, text);
-    }
-    wanted += u64::try_from(space.indexes.rows_of_none(number).len()).unwrap_or(0);
-    if found > wanted {
-        let text = format!(
-            "{} rows of indexes are of nothing that is here",
             found - wanted
         );
         note(checkup, FindingKind::Index, text);

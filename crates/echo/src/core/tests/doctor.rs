@@ -6,20 +6,26 @@ use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store};
 
 use serde_json::json;
 
-use super::super::doctor::{Plan, check, empty, mark, plan};
+use super::super::doctor::{Plan, Subject, check, empty, mark, plan};
 use super::super::garbage::collect;
 use super::super::index::catalog_key;
 use super::super::layout::{
     BLOCKS, DERIVED, FEEDS, INDEX, MOVES, OBJECTS, TALLIES, Tally, block_value, in_space,
     object_key, split_block,
 };
+use super::super::memory::{DEFAULT_BYTES, Memory};
 use super::super::purge::remove_rows;
 use super::super::space::encode_row;
 use super::{NUMBER, Net, Replica, object, task};
 
 pub(super) fn looked_at(replica: &Replica, repair: bool) -> Checkup {
-    let record = &replica.space.record;
-    check(record, &replica.authority, &replica.store, repair)
+    let subject = Subject {
+        record: &replica.space.record,
+        authority: &replica.authority,
+        memory: &Memory::new(DEFAULT_BYTES),
+        store: &replica.store,
+    };
+    check(subject, repair)
 }
 
 fn kinds(checkup: &Checkup) -> Vec<FindingKind> {
@@ -148,6 +154,36 @@ fn rows_of_indexes_that_are_missing_or_too_many_are_found_and_made_anew() {
 }
 
 #[test]
+fn any_row_of_an_index_that_is_missing_or_another_one_is_told() {
+    let net = net(7);
+    let replica = &net.replicas[0];
+    let told = || {
+        let findings = looked_at(replica, false).findings.into_iter();
+        findings.map(|finding| finding.text).collect::<Vec<_>>()
+    };
+    let store = &replica.store;
+    let all = rows(store, INDEX);
+    assert!(all.len() > 20, "{}", all.len());
+    for (key, value) in all {
+        put(store, INDEX, key.to_vec(), None);
+        let missing = told();
+        assert!(!missing.is_empty(), "{key:?}");
+        let mut other = key.to_vec();
+        other.push(1);
+        put(store, INDEX, other.clone(), Some(value.to_vec()));
+        let both = told();
+        assert_eq!(both.len(), missing.len() + 1, "{key:?}: {both:?}");
+        assert!(
+            both.iter()
+                .any(|text| text.starts_with("1 rows of indexes are of nothing"))
+        );
+        put(store, INDEX, other, None);
+        put(store, INDEX, key.to_vec(), Some(value.to_vec()));
+        assert_eq!(told(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn counts_and_catalogs_that_are_wrong_are_found_and_made_anew() {
     let wrong = |replica: &Replica| {
         let tally = Tally {
@@ -252,7 +288,14 @@ fn damaged(net: &Net, keyspace: Keyspace) {
 
 fn planned(replica: &Replica, repair: bool) -> Plan {
     let records = std::slice::from_ref(&replica.space.record);
-    plan(records, &replica.authority, &replica.store, repair).unwrap()
+    let memory = Memory::new(DEFAULT_BYTES);
+    plan(
+        records,
+        (&replica.authority, &memory),
+        &replica.store,
+        repair,
+    )
+    .unwrap()
 }
 
 #[test]
