@@ -1,8 +1,5 @@
 //! `dx object`: objects made, shown, changed and deleted on the command line.
 
-use std::io::Write as _;
-use std::process::Stdio;
-
 use serde_json::{Value, json};
 
 use crate::halo_commands::failure;
@@ -173,16 +170,7 @@ fn all_of_it_works_beside_a_server() {
         ("[]".to_owned(), 1),
     ];
     for (given, code) in given {
-        let mut command = dx.command(&put);
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(given.as_bytes())
-            .unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = dx.output_given(&put, &given);
         assert_eq!(output.status.code(), Some(code), "{output:?}");
     }
     let whole = dx.json(&["query", "Garden", "type:note", "has:long"]);

@@ -1,6 +1,6 @@
 //! The program `dx`, as a user or a script runs it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -74,6 +74,17 @@ impl Dx {
 
     /// Runs a command where files are readable by everybody unless a program says otherwise.
     #[cfg(unix)]
+    /// What it says with this on its standard input.
+    pub(crate) fn output_given(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(arguments);
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    }
+
     pub(crate) fn output_with_umask_0(&self, arguments: &[&str]) -> Output {
         let inner = self.command(arguments);
         let mut command = Command::new("sh");

@@ -1,8 +1,7 @@
 //! `dx schema`: schemas and indexes from the command line.
 
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use serde_json::{Value, json};
 
@@ -31,16 +30,7 @@ fn explain(dx: &Dx, query: &str) -> Value {
 
 fn put(dx: &Dx, text: &str, more: &[&str]) -> Output {
     let arguments = [&["schema", "put", "Garden", "-", "--json"], more].concat();
-    let mut command = dx.command(&arguments);
-    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(text.as_bytes())
-        .unwrap();
-    child.wait_with_output().unwrap()
+    dx.output_given(&arguments, text)
 }
 
 fn said(output: &Output) -> String {

@@ -102,10 +102,11 @@ async fn answer(
     match command {
         SchemaCommand::Index(options) => {
             let db = find_space(client, &options.space).await?.db();
+            let named = Named::find(&db, &options).await?;
             if options.remove {
-                remove_index(&db, &options, output).await
+                remove_index(&db, named, output).await
             } else {
-                add_index(&db, &options, output).await
+                add_index(&db, named, output).await
             }
         }
         SchemaCommand::List { space } => {
@@ -187,15 +188,34 @@ impl IndexOptions {
     }
 }
 
-async fn add_index(
-    db: &Database,
-    options: &IndexOptions,
-    output: Output,
-) -> Result<(Json, String)> {
-    let index = options.declaration()?;
-    let type_name = TypeName::from(options.type_name.as_str());
-    let versions = versions(db, &type_name).await?;
-    let name = index.name(type_name.base());
+/// An index as it was named, and what is there of its type.
+struct Named {
+    index: IndexDeclaration,
+    name: String,
+    type_name: TypeName,
+    versions: Vec<TypeSchema>,
+}
+
+impl Named {
+    async fn find(db: &Database, options: &IndexOptions) -> Result<Self> {
+        let index = options.declaration()?;
+        let type_name = TypeName::from(options.type_name.as_str());
+        Ok(Self {
+            name: index.name(type_name.base()),
+            versions: versions(db, &type_name).await?,
+            index,
+            type_name,
+        })
+    }
+}
+
+async fn add_index(db: &Database, named: Named, output: Output) -> Result<(Json, String)> {
+    let Named {
+        index,
+        name,
+        type_name,
+        versions,
+    } = named;
     if !versions
         .iter()
         .any(|schema| schema.declared().contains(&index))
@@ -217,16 +237,9 @@ async fn add_index(
     Ok((json, format!("index {} is built", printable(&name))))
 }
 
-async fn remove_index(
-    db: &Database,
-    options: &IndexOptions,
-    output: Output,
-) -> Result<(Json, String)> {
-    let index = options.declaration()?;
-    let type_name = TypeName::from(options.type_name.as_str());
-    let name = index.name(type_name.base());
-    let versions = versions(db, &type_name).await?;
-    let declaring = versions.iter();
+async fn remove_index(db: &Database, named: Named, output: Output) -> Result<(Json, String)> {
+    let Named { index, name, .. } = named;
+    let declaring = named.versions.iter();
     let declaring = declaring.filter(|schema| schema.declared().contains(&index));
     let changed: Vec<_> = declaring
         .map(|schema| schema.without_index(&index))
