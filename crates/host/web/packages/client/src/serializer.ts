@@ -68,7 +68,7 @@ export class Serializer implements SpaceSerializer {
   deserializeSpace(archive: ArchiveSource, options: RestoreOptions = {}): Promise<SpaceApi> {
     return this.#handIn(archive, async (name) => {
       const info = await this.link.call('archive.restore', { archive: name, as: options.as ?? 'same', ...secretOf(options) }, 'session');
-      return this.echo.adopt(info).waitUntilReady();
+      return this.echo.adopt(info);
     });
   }
 

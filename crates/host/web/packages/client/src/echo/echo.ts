@@ -38,7 +38,7 @@ export class Echo implements EchoApi {
 
   async createSpace(properties: Record<string, unknown> = {}): Promise<Space> {
     const info = await this.#context.link.call('echo.createSpace', { properties: encodeProperties(properties) });
-    return this.#one(info).waitUntilReady();
+    return this.#shown(this.#one(info));
   }
 
   cloneSpace(archive: ArchiveSource, options: ArchiveOptions = {}): Promise<SpaceApi> {
@@ -70,16 +70,16 @@ export class Echo implements EchoApi {
     return [...this.#known.values()];
   }
 
-  /** Takes in what an answer says of a space. */
-  adopt(info: SpaceInfo): Space {
-    return this.#one(info);
+  /** Takes in what an answer says of a space that was made. */
+  adopt(info: SpaceInfo): Promise<Space> {
+    return this.#shown(this.#one(info));
   }
 
   async #findOrCreate(properties: Record<string, unknown>): Promise<Space> {
     const infos = await this.#context.link.call('echo.spaces', {}, 'always');
     const own = infos.filter((info) => !info.departure);
     const first = own.find((info) => info.state !== 'closed') ?? own[0];
-    return first ? this.#one(first).waitUntilReady() : this.createSpace(properties);
+    return first ? this.#shown(this.#one(first)) : this.createSpace(properties);
   }
 
   #list(infos: readonly SpaceInfo[]): Space[] {
@@ -87,6 +87,14 @@ export class Echo implements EchoApi {
     for (const key of this.#listed) if (!listed.has(key)) this.#known.get(key)?.gone();
     this.#listed = listed;
     return infos.map((info) => this.#one(info));
+  }
+
+  /** Waits until a space is ready and in the list: whoever looks there next is to find it. */
+  async #shown(space: Space): Promise<Space> {
+    await space.waitUntilReady();
+    // The space is there also where the list does not come, as without a connection.
+    await until(this.spaces, (all) => all.includes(space), AbortSignal.timeout(ARRIVAL_MS)).catch(() => undefined);
+    return space;
   }
 
   #one(info: SpaceInfo): Space {

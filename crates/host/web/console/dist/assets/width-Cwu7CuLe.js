@@ -1,1 +1,0 @@
-import{r as t}from"./index-BRkBsDZn.js";function u(){const n=t.useRef(null),[i,s]=t.useState(0);return t.useLayoutEffect(()=>{const e=n.current;if(!e)return;s(e.clientWidth);const r=new ResizeObserver(()=>s(e.clientWidth));return r.observe(e),()=>r.disconnect()},[]),[i,n]}export{u};
