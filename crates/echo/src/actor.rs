@@ -8,6 +8,7 @@ mod list;
 mod mend;
 mod sessions;
 mod sync;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -170,8 +171,8 @@ impl EchoActor {
             let devices = self.devices.clone();
             Self::tell_devices(address.port(), devices, ctx);
         }
+        self.woke(&space, &address);
         self.spaces.insert(space, address);
-        self.asleep.remove(&space);
         self.list();
         if let Some(mesh) = &self.shared.mesh {
             let join = mesh.join.clone();
@@ -326,17 +327,23 @@ where
     match space {
         Err(error) => Answer::Now(Err(error)),
         Ok(space) => {
-            // Who asked has a deadline of its own, and knows how long this may take.
-            let port: Port<M> = space.port().with_deadline(PASS_DEADLINE);
-            Answer::later(async move {
-                port.ask(message).await.unwrap_or_else(|error| {
-                    Err(EchoError::Stopped {
-                        reason: error.to_string(),
-                    })
-                })
-            })
+            let port: Port<M> = space.port();
+            Answer::later(ask(port, message))
         }
     }
+}
+
+/// Who asked has a deadline of its own, and knows how long this may take.
+async fn ask<M, T>(port: Port<M>, message: M) -> Result<T, EchoError>
+where
+    M: dxos_wire::Request<Reply = Result<T, EchoError>>,
+{
+    let answered = port.with_deadline(PASS_DEADLINE).ask(message).await;
+    answered.unwrap_or_else(|error| {
+        Err(EchoError::Stopped {
+            reason: error.to_string(),
+        })
+    })
 }
 
 impl Behaviour for EchoActor {
@@ -382,7 +389,7 @@ macro_rules! pass_to_space {
                 message: $message,
                 _: &Context<Self>,
             ) -> Answer<Result<$reply, EchoError>> {
-                pass(self.space(&message.space), message)
+                self.ask_space(message.space, message)
             }
         }
     )*};
@@ -454,6 +461,7 @@ impl Receive<Shutdown> for EchoActor {
         self.shared.ending.set();
         self.topics.clear();
         self.sessions.clear();
+        self.wake_nobody();
         // Whoever watches hears of the end, also while somebody still has an address of this actor.
         self.reports.clear();
         self.listed = watch::Sender::default();

@@ -9,8 +9,9 @@ use dxos_credentials::Profile;
 use dxos_document::{Filter, Op, Query, Transaction};
 use dxos_keys::{ObjectId, SpaceKey};
 use dxos_protocol::echo::{
-    Commit, ComputeStateHash, CreateSpace, Durability, EchoError, Flush, GetSpace, ListSpaces,
-    RunQuery, SpaceReason, SpaceReport, SpaceState, Subscribe, UseAuthority, WatchSpace,
+    CheckSpace, CloseSpace, Commit, ComputeStateHash, CreateSpace, Durability, EchoError, Flush,
+    GetSpace, ListSpaces, RunQuery, SpaceReason, SpaceReport, SpaceState, Subscribe, UseAuthority,
+    WatchSpace,
 };
 use dxos_protocol::halo::Authority;
 use dxos_store::{
@@ -155,6 +156,44 @@ fn a_space_is_the_same_after_it_was_closed_and_opened() {
         assert_eq!(count(&echo, space).await, 5);
         let listed = echo.list_spaces().ask(ListSpaces).await.unwrap();
         assert_eq!(listed.len(), 1);
+    });
+}
+
+#[test]
+fn a_space_that_is_checked_is_waited_for() {
+    run(1, |world| async move {
+        let echo = open(&world, &MemDisk::new()).await;
+        let space = create(&echo).await;
+        commit(&echo, space, task(1, 1)).await.unwrap();
+        let check = CheckSpace {
+            space,
+            repair: false,
+        };
+        let (check_space, query, close) =
+            (echo.check_space(), echo.run_query(), echo.close_space());
+        let found = || async {
+            let run = RunQuery {
+                space,
+                query: tasks(),
+            };
+            query.ask(run).await.unwrap()
+        };
+        // In this order: nothing else is asked before the check has begun.
+        let (checked, found, written) = tokio::join!(
+            biased;
+            check_space.ask(check),
+            found(),
+            commit(&echo, space, task(2, 1)),
+        );
+        assert_eq!(checked.unwrap().unwrap().findings, []);
+        assert!(!found.unwrap().is_empty());
+        written.unwrap();
+        assert_eq!(count(&echo, space).await, 2);
+
+        // Nobody waits for one that stays closed.
+        close.ask(CloseSpace { space }).await.unwrap().unwrap();
+        let refused = commit(&echo, space, task(3, 1)).await;
+        assert_eq!(refused, Err(EchoError::SpaceClosed { space }));
     });
 }
 

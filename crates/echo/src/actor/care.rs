@@ -11,6 +11,7 @@ use dxos_store::Store;
 use tokio::sync::oneshot;
 
 use super::EchoActor;
+use super::waiting::CHECKED;
 use crate::core::layout::SpaceNumber;
 use crate::core::{DeletedRecord, Subject, check, collect, stats};
 use crate::ending::shutting_down;
@@ -46,38 +47,33 @@ impl EchoActor {
         self.idle(&space)?;
         let was_open = self.spaces.contains_key(&space);
         let record = self.stored_record(&space)?;
-        self.put_to_sleep(
-            record.clone(),
-            "looked through",
-            ctx,
-            move |actor, ended, ctx| {
-                let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&actor.shared.store));
-                let (of, own) = (record, authority);
-                let memory = Arc::clone(&actor.shared.memory);
-                let checked = async move {
-                    ended?;
-                    let checked = spawner.blocking(move || {
-                        let subject = Subject {
-                            record: &of,
-                            authority: &own,
-                            memory: &memory,
-                            store: &*store,
-                        };
-                        check(subject, repair)
-                    });
-                    checked.await.map_err(|error| stopped(&error))
-                };
-                ctx.spawn_then(checked, move |actor, checked, ctx| {
-                    if was_open {
-                        actor.wake(space, ctx);
-                    } else {
-                        actor.is_asleep(&space);
-                    }
-                    actor.reseal_closed(ctx);
-                    drop(waiter.send(checked));
+        self.put_to_sleep(record.clone(), CHECKED, ctx, move |actor, ended, ctx| {
+            let (spawner, store) = (ctx.spawner().clone(), Arc::clone(&actor.shared.store));
+            let (of, own) = (record, authority);
+            let memory = Arc::clone(&actor.shared.memory);
+            let checked = async move {
+                ended?;
+                let checked = spawner.blocking(move || {
+                    let subject = Subject {
+                        record: &of,
+                        authority: &own,
+                        memory: &memory,
+                        store: &*store,
+                    };
+                    check(subject, repair)
                 });
-            },
-        );
+                checked.await.map_err(|error| stopped(&error))
+            };
+            ctx.spawn_then(checked, move |actor, checked, ctx| {
+                if was_open {
+                    actor.wake(space, ctx);
+                } else {
+                    actor.is_asleep(&space);
+                }
+                actor.reseal_closed(ctx);
+                drop(waiter.send(checked));
+            });
+        });
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use dxos_protocol::mesh::LeaveSwarm;
 use dxos_store::{Batch, Durability, Read, Store};
 use tokio::sync::{oneshot, watch};
 
+use super::waiting::Woken;
 use super::{EchoActor, PASS_DEADLINE, pass, sync};
 use crate::core::layout::SpaceRecord;
 use crate::core::space::store_failed;
@@ -31,6 +32,8 @@ pub(super) struct Asleep {
     record: SpaceRecord,
     /// What is being done to it just now.
     doing: Option<&'static str>,
+    /// Whom to tell when it is open again, if that is all there is to wait for.
+    pub(super) woken: Option<Woken>,
     /// The encryption key that it can do without all others of this device.
     pub(super) resealed: Option<SealingKey>,
     /// The one that it was to go over to last.
@@ -42,6 +45,7 @@ impl Asleep {
         Self {
             record,
             doing,
+            woken: None,
             resealed: None,
             resealed_for: None,
         }
@@ -243,6 +247,7 @@ impl EchoActor {
     pub(super) fn is_asleep(&mut self, space: &SpaceKey) {
         if let Some(asleep) = self.asleep.get_mut(space) {
             asleep.doing = None;
+            asleep.woken = None;
         }
         if let Some(report) = self.report_asleep(space) {
             self.tell(report);
