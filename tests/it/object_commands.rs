@@ -206,3 +206,58 @@ fn a_table_that_nobody_bounds_has_a_bound_and_says_how_to_get_more() {
     let long = text(&dx, &["query", "Garden", "type:row", "limit:1100"]);
     assert_eq!(long.lines().count(), 1 + 1_100);
 }
+
+#[test]
+fn whole_numbers_that_no_property_holds_are_refused_everywhere() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = garden(home.path());
+    for number in [
+        "9223372036854775808",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "123456789012345678901234567890",
+    ] {
+        let json = format!("{{\"n\":[{number}]}}");
+        let assignment = format!("n={number}");
+        let made = dx.json(&["object", "put", "Garden", "{\"n\":1}", "--type", "t"]);
+        let id = made["id"].as_str().unwrap();
+        for arguments in [
+            &["object", "put", "Garden", &json, "--type", "t"][..],
+            &["object", "update", "Garden", id, &assignment],
+            &["queue", "append", "Garden", "q", number],
+        ] {
+            let refused = failure(&dx, 1, arguments);
+            assert!(refused.contains("out of range"), "{arguments:?}: {refused}");
+        }
+    }
+    let text = format!("{{\"n\":\"{}\"}}", "9".repeat(30));
+    dx.json(&["object", "put", "Garden", &text, "--type", "t"]);
+}
+
+#[test]
+fn a_schema_says_nothing_of_tags_keys_and_parents() {
+    let home = tempfile::tempdir().unwrap();
+    let dx = garden(home.path());
+    let schema = r#"{"type":"strict","schema":{"type":"object","maxProperties":1,
+        "properties":{"a":{"type":"number"}},"additionalProperties":false}}"#;
+    let put = dx.output_given(&["schema", "put", "Garden", "-"], schema);
+    assert!(put.status.success(), "{put:?}");
+    let made = dx.json(&[
+        "object",
+        "put",
+        "Garden",
+        "{\"a\":1}",
+        "--type",
+        "strict",
+        "--tag",
+        "x",
+    ]);
+    let id = made["id"].as_str().unwrap();
+    dx.json(&["object", "update", "Garden", id, "a=2", "--tag", "y"]);
+    let file = home.path().join("strict.csv");
+    std::fs::write(&file, "a\n5\n").unwrap();
+    let file = file.to_str().unwrap();
+    dx.json(&["import", "Garden", file, "--type", "strict", "--key", "a"]);
+    let refused = failure(&dx, 1, &["object", "update", "Garden", id, "b=2"]);
+    assert!(refused.contains("/b"), "{refused}");
+}

@@ -262,11 +262,13 @@ pub(crate) struct ImportOptions {
     #[arg(long = "type", value_name = "TYPE", default_value = "record")]
     pub(crate) type_name: String,
     /// The property that names a record, such as id: importing again updates the objects that
-    /// were made before. Without it a record is known again by its number and what it says
+    /// were made before. Without it a record is known again by its number and what it says. An
+    /// import adds and changes properties; it takes none away, and deletes and brings back nothing
     #[arg(long, value_name = "PROPERTY")]
     pub(crate) key: Option<String>,
     /// Where the records come from. The same source makes the same objects of the same records;
-    /// the name of the file when not given
+    /// the name of the file when not given. Records of two types with the same names want a source
+    /// each
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
     /// A column of a CSV file that is text whatever it looks like, such as a version. May be

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
-use dxos_client::DoctorReport;
+use dxos_client::{DoctorReport, FindingKind};
 use serde_json::json;
 
 use crate::output::{Output, printable};
@@ -43,7 +43,7 @@ fn text(report: &DoctorReport, repair: bool) -> String {
         );
         for finding in &space.findings {
             derived |= finding.kind.is_derived() && !space.repaired;
-            lost |= !finding.kind.is_derived();
+            lost |= !finding.kind.is_derived() && finding.kind != FindingKind::Restore;
             let _ = writeln!(text, "  {}: {}", finding.kind, printable(&finding.text));
         }
         if space.more > 0 {

@@ -166,7 +166,9 @@ fn erasure_text(report: &ErasureReport) -> String {
             devices.join(", ")
         ),
         ErasureState::Erasing => {
-            "the epoch is there; this device is destroying what it has".to_owned()
+            "the epoch is there; this device destroys what it has as long as it runs: `dx serve`, \
+             or `dx space epoch erase` once more, goes on with it"
+                .to_owned()
         }
         ErasureState::Done => format!(
             "done on this device: what was deleted is gone, with {} keys",

@@ -11,7 +11,8 @@ use crate::session::{Session, end, find_space};
 
 pub(crate) async fn run(session: &Session, options: &ExportOptions, output: Output) -> Result<()> {
     let query: Query = options.conditions.join(" ").parse()?;
-    let named = options.output.as_deref().and_then(Format::of_name);
+    let file = options.output.as_deref().filter(|file| *file != "-");
+    let named = file.and_then(Format::of_name);
     let format = options.format.or(named).unwrap_or(Format::Jsonl);
     let mut how = dxos_client::ExportOptions::new(format);
     how.query = query;
@@ -20,11 +21,11 @@ pub(crate) async fn run(session: &Session, options: &ExportOptions, output: Outp
     let exported = async {
         let space = find_space(&client, &options.space).await?;
         bar.set_length(space.db().query(how.query.clone()).count().await?);
-        let what = || match &options.output {
+        let what = || match file {
             Some(path) => format!("cannot write {}", path.display()),
             None => "cannot write to standard output".to_owned(),
         };
-        let target = match &options.output {
+        let target = match file {
             Some(path) => Target::create(path, Existing::Replace).await,
             None => Ok(Target::standard()),
         };
@@ -35,13 +36,13 @@ pub(crate) async fn run(session: &Session, options: &ExportOptions, output: Outp
         to.finish().await.with_context(what)?;
         anyhow::Ok(objects)
     };
-    let exported = or_stopped(options.output.as_deref(), exported).await;
+    let exported = or_stopped(file, exported).await;
     bar.finish_and_clear();
     end(&client).await?;
     let objects = exported?;
-    if let Some(path) = &options.output {
-        let file = path.to_string_lossy();
-        let json = json!({ "file": file, "format": format.name(), "objects": objects });
+    if let Some(path) = file {
+        let name = path.to_string_lossy();
+        let json = json!({ "file": name, "format": format.name(), "objects": objects });
         output.result(&json, || format!("{objects} objects in {}", path.display()));
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use dxos_client::{Format, ImportError, ImportEvent, ImportReport, TypeName};
 use serde_json::json;
 
@@ -20,6 +20,10 @@ pub(crate) async fn run(session: &Session, options: &ImportOptions, output: Outp
         let name = options.file.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     });
+    ensure!(
+        !options.type_name.is_empty(),
+        "the type has no name; give one, such as --type task"
+    );
     let mut how = dxos_client::ImportOptions::new(source);
     how.type_name = TypeName::from(options.type_name.as_str());
     how.key.clone_from(&options.key);
@@ -91,8 +95,8 @@ async fn guess<R: Read + Send + 'static>(
 fn told(error: ImportError, file: &Path) -> anyhow::Error {
     match error {
         ImportError::Bad { bad, done } => anyhow::anyhow!(
-            "{}, {bad}; {} objects of the records before it are here; correct it and import the \
-             file again, or use --skip-bad to leave bad records out",
+            "{}, {bad}; {} objects of the file are here; correct it and import the file again, or \
+             use --skip-bad to leave bad records out",
             file.display(),
             done.objects()
         ),

@@ -28,7 +28,7 @@ pub(crate) async fn read(file: &Path) -> Result<(String, String)> {
     let bytes = read.await.context("nothing was read")?.with_context(what)?;
     ensure!(
         u64::try_from(bytes.len()).is_ok_and(|length| length <= INPUT_BYTES_MAX),
-        "{name} has more than {INPUT_BYTES_MAX} bytes; `dx import` takes larger objects"
+        "{name} has more than {INPUT_BYTES_MAX} bytes, more than an object or a schema may have"
     );
     let text = String::from_utf8(bytes).with_context(|| format!("{name} is no text in UTF-8"))?;
     Ok((text, name))

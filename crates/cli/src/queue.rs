@@ -1,10 +1,14 @@
 //! `dx queue`: logs of a space beside its objects.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use dxos_client::{Durability, QueueCursor, QueueItem, QueuePage, QueueReport, Retention, Value};
+use dxos_client::{
+    Durability, QueueCursor, QueueItem, QueuePage, QueueReport, Retention, Value,
+    number_out_of_range,
+};
 use serde_json::json;
 
 use crate::control::Within;
@@ -49,8 +53,8 @@ pub(crate) enum QueueCommand {
         #[arg(long, conflicts_with = "from")]
         latest: bool,
         /// At most so many
-        #[arg(long, value_name = "ITEMS", default_value_t = 100)]
-        limit: usize,
+        #[arg(long, value_name = "ITEMS", default_value = "100")]
+        limit: NonZeroUsize,
     },
     /// Say how much a queue is to hold, on every device; without a bound, everything stays
     Retain {
@@ -111,14 +115,14 @@ async fn answer(client: &dxos_client::Client, command: QueueCommand) -> Result<A
             limit,
             ..
         } => {
-            let items = find(client, &queue).await?.latest(limit).await?;
+            let items = find(client, &queue).await?.latest(limit.get()).await?;
             let json: Vec<_> = items.iter().map(item_json).collect();
             (json!(json), lines(&items))
         }
         QueueCommand::Read {
             queue, from, limit, ..
         } => {
-            let page = find(client, &queue).await?.read(from, limit).await?;
+            let page = find(client, &queue).await?.read(from, limit.get()).await?;
             let text = format!("{}\nnext: {}", lines(&page.items), page.next);
             (page_json(&page), text.trim_start().to_owned())
         }
@@ -187,10 +191,21 @@ async fn follow(
     followed
 }
 
+/// The value of JSON that stands in a text.
+///
+/// What 64 bits do not hold would be read as the nearest floating-point number, which nobody asked
+/// for.
+pub(crate) fn value_of_json(json: &serde_json::Value, text: &str) -> Result<Value> {
+    if let Some(number) = number_out_of_range(text.as_bytes()) {
+        bail!("the whole number {number} is out of range; write it as text, or with an exponent");
+    }
+    Ok(Value::from_json(json)?)
+}
+
 /// What a value on the command line means.
 pub(crate) fn value_of(text: &str) -> Result<Value> {
     match serde_json::from_str::<serde_json::Value>(text) {
-        Ok(json) => Ok(Value::from_json(&json)?),
+        Ok(json) => Ok(value_of_json(&json, text)?),
         Err(_) => Ok(text.into()),
     }
 }

@@ -153,7 +153,7 @@ pub use dxos_protocol::history::{
 pub use dxos_protocol::invitation::{Authentication, InvitationKind, InvitationType, Refusal};
 pub use dxos_protocol::mesh::{ConnectionReport, ConnectionState, NetworkReport, SwarmReport};
 pub use dxos_quic::BindError;
-pub use dxos_records::{BadRecord, Format, ReadError, WriteError};
+pub use dxos_records::{BadRecord, Format, ReadError, WriteError, number_out_of_range};
 pub use dxos_schema::{
     Any, Bytes, Checked, ConvertError, Counter, DeclareError, EchoObject, IndexDeclaration,
     IntoObject, JsonSchema, Migration, MigrationError, MismatchError, ObjectError, ObjectKey, Ref,

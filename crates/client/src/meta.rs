@@ -92,6 +92,7 @@ impl Database {
             identity: Identity::Key(key),
             properties,
             line,
+            is_rest: false,
         });
         let mut ids = Vec::new();
         for mut chunk in chunks(rows.collect()) {

@@ -419,7 +419,8 @@ impl Tx<'_> {
     /// # Errors
     ///
     /// [`TxError::Apply`] when a value is out of bounds, [`TxError::Meta`] when `properties` has
-    /// the key [`META`].
+    /// the key [`META`], [`TxError::OtherType`] when the object is of another type, whatever its
+    /// version.
     pub fn import(
         &mut self,
         object: ObjectId,
@@ -427,7 +428,16 @@ impl Tx<'_> {
         key: &ForeignKey,
         properties: Map,
     ) -> Result<(), TxError> {
+        let type_name = type_name.into();
         if let Some(found) = self.get(object)? {
+            if found.type_name().base() != type_name.base() {
+                return Err(TxError::OtherType {
+                    source_name: key.source.clone(),
+                    id: key.id.clone(),
+                    found: found.type_name().clone(),
+                    expected: type_name,
+                });
+            }
             let mut new = found.properties().clone();
             new.extend(properties);
             self.replace(object, found.properties(), &new)?;
@@ -438,7 +448,7 @@ impl Tx<'_> {
         }
         self.push(Op::Create {
             object,
-            type_name: type_name.into(),
+            type_name,
             properties,
         })?;
         self.add_key(object, key)

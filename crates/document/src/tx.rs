@@ -78,6 +78,21 @@ pub enum TxError {
         /// The object.
         object: ObjectId,
     },
+    /// Another system has one name for objects of two types.
+    #[error(
+        "{source_name} calls an object of type {found} {id:?} here already; objects of type \
+         {expected} that have the same names want a source of their own"
+    )]
+    OtherType {
+        /// The other system.
+        source_name: String,
+        /// Its name for the object.
+        id: String,
+        /// The type that the object has.
+        found: TypeName,
+        /// The type that was to be imported.
+        expected: TypeName,
+    },
     /// A position or range is not there.
     #[error("{len} elements from number {at} on are not there: there are {found}")]
     Range {

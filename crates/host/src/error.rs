@@ -139,7 +139,9 @@ impl From<ArchiveError> for ErrorInfo {
             ArchiveError::NeedsPassphrase => "archiveNeedsPassphrase",
             ArchiveError::Newer { .. } => "archiveNewer",
             ArchiveError::NotAnArchive => "notAnArchive",
-            ArchiveError::TooLarge { .. } => "archiveTooLarge",
+            ArchiveError::TooLarge { .. } | ArchiveError::PropertyTooLarge { .. } => {
+                "archiveTooLarge"
+            }
             ArchiveError::Truncated => "archiveTruncated",
             ArchiveError::WrongPassphrase => "archiveWrongPassphrase",
             _ => "archiveInvalid",

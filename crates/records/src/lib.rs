@@ -23,7 +23,7 @@ mod write;
 
 pub use format::{Format, ParseFormatError};
 pub use read::{
-    BadRecord, Content, Exported, Placed, RECORD_BYTES_MAX, ReadError, Records, read, read_with,
-    size,
+    BadRecord, Content, Exported, Placed, RECORD_BYTES_MAX, ReadError, Records, TEXT_BYTES_MAX,
+    number_out_of_range, read, read_with, size,
 };
 pub use write::{COLUMNS_MAX, Columns, WriteError, Writer};

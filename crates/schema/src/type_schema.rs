@@ -1,6 +1,6 @@
 //! The schema of a type, as an object of its space.
 
-use dxos_document::{Map, Object, Op, TypeName, Value};
+use dxos_document::{META, Map, Object, Op, TypeName, Value};
 use dxos_keys::{HashDomain, Hasher, ObjectId};
 use schemars::generate::SchemaSettings;
 use serde_json::Value as Json;
@@ -147,6 +147,12 @@ impl TypeSchema {
     /// The same, with the references whose targets have to exist: those at places that the
     /// keyword `x-echo-required` marks, as `#[echo(required)]` at a field does.
     pub fn check(&self, properties: &Map) -> Checked {
+        // Tags, keys and the parent are kept there, and no business of a schema.
+        if properties.contains_key(META) {
+            let mut own = properties.clone();
+            own.remove(META);
+            return validate::check(&self.schema, &own);
+        }
         validate::check(&self.schema, properties)
     }
 }

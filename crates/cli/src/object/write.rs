@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 use super::{Answer, PutOptions, UpdateOptions, assignment, existing, find_objects};
 use crate::input::read;
 use crate::output::printable;
-use crate::queue::value_of;
+use crate::queue::{value_of, value_of_json};
 
 /// Properties as somebody gives them: as JSON, or on standard input.
 pub(super) async fn properties(given: &str) -> Result<Map> {
@@ -21,7 +21,7 @@ pub(super) async fn properties(given: &str) -> Result<Map> {
         ),
     };
     let json: Json = serde_json::from_str(&text).with_context(|| format!("{name} is no JSON"))?;
-    match Value::from_json(&json)? {
+    match value_of_json(&json, &text)? {
         Value::Map(properties) => Ok(properties),
         _ => bail!("{name} is no JSON object, such as {{\"title\": \"Water the plants\"}}"),
     }
@@ -64,7 +64,7 @@ pub(super) async fn update(
     let mut assignments = Vec::new();
     for text in &options.assignments {
         let (path, value) = assignment(text)?;
-        assignments.push((Path::from(path), value_of(value)?));
+        assignments.push((Path::from(path), value.to_owned()));
     }
     let unset: Vec<Path> = options
         .unset
@@ -76,8 +76,9 @@ pub(super) async fn update(
     write(db, move |tx| {
         let before = tx.existing(id)?.properties().clone();
         let mut after = before.clone();
-        for (path, value) in assignments {
-            let value = fitting(value, at(&after, path.parts()));
+        for (path, given) in assignments {
+            let value = fitting(&given, at(&after, path.parts()));
+            let value = value.with_context(|| format!("{path} stays as it is"))?;
             ensure!(
                 assign(&mut after, path.parts(), value),
                 "{path} leads through something that is no map; take that out first, with --unset"
@@ -107,17 +108,38 @@ pub(super) async fn update(
     Ok((object.to_json(), text))
 }
 
-/// A value as the kind that is there already, where what was written can mean that.
-fn fitting(value: Value, before: Option<&Value>) -> Value {
-    match (before, value) {
-        (Some(Value::Text(_)), Value::String(text)) => Value::Text(text.as_str().into()),
+/// What was written as a value of the kind that is there already, where that is one that is no
+/// plain JSON. `null` and what names its kind replaces it.
+fn fitting(given: &str, before: Option<&Value>) -> Result<Value> {
+    let meant = match (before, value_of(given)) {
+        (Some(Value::Text(_)), Ok(Value::String(text))) => Value::Text(text.as_str().into()),
+        (Some(Value::Text(_)), Err(_) | Ok(Value::Bool(_) | Value::Int(_) | Value::Float(_))) => {
+            Value::Text(given.into())
+        }
+        (_, meant) => meant?,
+    };
+    let value = match (before, meant) {
+        (_, value @ (Value::Null | Value::Text(_) | Value::Counter(_) | Value::Timestamp(_))) => {
+            value
+        }
         (Some(Value::Counter(_)), Value::Int(count)) => Value::Counter(count),
+        (Some(Value::Counter(_)), _) => bail!(
+            "a counter is there, and {given:?} is no whole number; --unset takes the counter out"
+        ),
         (Some(Value::Float(_)), Value::Int(number)) => float(number),
-        (Some(Value::Timestamp(_)), Value::String(text)) => {
-            parse_time(&text).map_or(Value::String(text), Value::Timestamp)
+        (Some(Value::Timestamp(_)), value) => {
+            let time = value.as_str().and_then(parse_time);
+            let time = time.with_context(|| {
+                format!(
+                    "a time is there, and {given:?} is none, such as 2026-12-01 or \
+                     2026-12-01T10:00Z; --unset takes the time out"
+                )
+            })?;
+            Value::Timestamp(time)
         }
         (_, value) => value,
-    }
+    };
+    Ok(value)
 }
 
 /// A whole number as a float, where that is the same number.
@@ -241,14 +263,25 @@ mod tests {
     #[test]
     fn a_value_stays_of_the_kind_that_is_there() {
         let text = Value::Text("old".into());
-        let fit = |given: &str, before: Option<&Value>| fitting(value_of(given).unwrap(), before);
+        let fit = |given: &str, before: Option<&Value>| fitting(given, before).unwrap();
         assert_eq!(fit("new", Some(&text)), Value::Text("new".into()));
         assert_eq!(fit("7", Some(&Value::Counter(1))), Value::Counter(7));
         assert_eq!(fit("7", Some(&Value::Float(0.5))), Value::Float(7.0));
         let time = Value::Timestamp(0);
         let day = Value::Timestamp(1_796_083_200_000);
         assert_eq!(fit("2026-12-01", Some(&time)), day);
-        assert_eq!(fit("soon", Some(&time)), Value::from("soon"));
+        for (given, before) in [
+            ("soon", &time),
+            ("2026-12-32", &time),
+            ("7", &time),
+            ("1.5", &Value::Counter(1)),
+            ("soon", &Value::Counter(1)),
+            ("123456789012345678901", &Value::Int(1)),
+        ] {
+            assert!(fitting(given, Some(before)).is_err(), "{given}");
+        }
+        assert_eq!(fit("2026", Some(&text)), Value::Text("2026".into()));
+        assert_eq!(fit("true", Some(&text)), Value::Text("true".into()));
         assert_eq!(fit("2026-12-01", None), Value::from("2026-12-01"));
         assert_eq!(fit("\"7\"", Some(&Value::Int(1))), Value::from("7"));
         assert_eq!(fit("null", Some(&text)), Value::Null);

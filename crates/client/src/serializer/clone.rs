@@ -2,7 +2,7 @@
 
 use std::io::{Read, Seek};
 
-use dxos_document::{Op, QueueOp, Transaction};
+use dxos_document::{META, Map, Op, Path, QueueOp, Transaction};
 use dxos_protocol::echo::{CreateClone, Durability};
 use dxos_schema::TypeSchema;
 
@@ -15,8 +15,8 @@ const BATCH_OBJECTS_MAX: usize = 1000;
 /// About how many bytes a transaction has at most; a block holds 768 KiB.
 const BATCH_BYTES_MAX: usize = 512 * 1024;
 
-/// A larger object does not fit a block as it is.
-const OBJECT_BYTES_MAX: usize = 700 * 1024;
+/// A larger property does not fit a block as it is.
+const PROPERTY_BYTES_MAX: usize = 700 * 1024;
 
 /// What is next of the objects.
 struct Batch {
@@ -32,11 +32,6 @@ impl Serializer {
         checked: Checked<R>,
     ) -> Result<Space, ArchiveError> {
         let node = self.client.node()?;
-        if checked.contents.largest_object > OBJECT_BYTES_MAX {
-            return Err(ArchiveError::TooLarge {
-                bytes: checked.contents.largest_object,
-            });
-        }
         let properties = checked.header.properties()?;
         let records = node.spawner.blocking(move || checked.records());
         let records = records.await??;
@@ -80,8 +75,8 @@ impl Serializer {
             let (rest, batch, found) = read.await??;
             records = rest;
             schemas.ops.extend(found);
-            if !batch.transaction.ops.is_empty() {
-                space.db().commit(batch.transaction).await?;
+            for transaction in parts(batch.transaction)? {
+                space.db().commit(transaction).await?;
             }
             for op in batch.queues {
                 write_queue(space, op).await?;
@@ -95,6 +90,72 @@ impl Serializer {
         }
         end_restore(node, space.key()).await
     }
+}
+
+/// The same in transactions that each fit a block: an object that has grown larger than one is
+/// created with its tags and parent, and then assigned its properties.
+fn parts(transaction: Transaction) -> Result<Vec<Transaction>, ArchiveError> {
+    let mut parts = Vec::new();
+    let (mut part, mut bytes) = (Transaction::new(), 0);
+    let mut push = |op: Op, size: usize| {
+        if bytes + size > BATCH_BYTES_MAX && !part.ops.is_empty() {
+            parts.push(std::mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += size;
+        part.ops.push(op);
+    };
+    for op in transaction.ops {
+        let (object, type_name, mut properties) = match op {
+            Op::Create {
+                object,
+                type_name,
+                properties,
+            } => (object, type_name, properties),
+            other => {
+                push(other, 0);
+                continue;
+            }
+        };
+        let size = dxos_records::size(&properties);
+        let mut rest = Map::new();
+        if size > BATCH_BYTES_MAX {
+            let meta = properties.remove(META).map(|meta| (META.into(), meta));
+            rest = std::mem::replace(&mut properties, meta.into_iter().collect());
+        }
+        let size = dxos_records::size(&properties);
+        let create = Op::Create {
+            object,
+            type_name,
+            properties,
+        };
+        push(create, size);
+        for (key, value) in rest {
+            let one = Map::from([(key, value)]);
+            let bytes = dxos_records::size(&one);
+            for (key, value) in one {
+                if bytes > PROPERTY_BYTES_MAX {
+                    let property = key.to_string();
+                    return Err(ArchiveError::PropertyTooLarge {
+                        object,
+                        property,
+                        bytes,
+                    });
+                }
+                let path = Path::of([key]);
+                let set = Op::Set {
+                    object,
+                    path,
+                    value,
+                };
+                push(set, bytes);
+            }
+        }
+    }
+    if !part.ops.is_empty() {
+        parts.push(part);
+    }
+    Ok(parts)
 }
 
 /// Appends items in this device's name, as many at once as fit a block.

@@ -9,7 +9,7 @@ mod write;
 use std::io::{Read, Seek, SeekFrom};
 
 use dxos_actors::SpawnError;
-use dxos_keys::{ContentKey, SpaceKey};
+use dxos_keys::{ContentKey, ObjectId, SpaceKey};
 use dxos_protocol::echo::EndRestore;
 use zeroize::Zeroizing;
 
@@ -131,6 +131,20 @@ pub enum ArchiveError {
     #[error("an object of {bytes} bytes is too large")]
     TooLarge {
         /// Its size.
+        bytes: usize,
+    },
+    /// A property is larger than what a transaction of a clone can hold. The same space can be
+    /// restored.
+    #[error(
+        "property {property:?} of object {object} has {bytes} bytes, more than a transaction of a \
+         clone takes; restore it as the same space"
+    )]
+    PropertyTooLarge {
+        /// The object.
+        object: ObjectId,
+        /// Its property.
+        property: String,
+        /// The size of that.
         bytes: usize,
     },
     /// Its end is missing. Nothing of it is used.

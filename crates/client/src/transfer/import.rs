@@ -1,6 +1,6 @@
 //! Records of a file become objects.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::BufRead;
 
 use dxos_document::{ForeignKey, TypeName, Value};
@@ -87,13 +87,13 @@ pub enum ImportEvent<'a> {
 pub enum ImportError {
     /// A record cannot be taken.
     #[error(
-        "{bad}; {} objects of the records before it are here; correct it and import again, or \
-         leave bad records out", done.objects()
+        "{bad}; {} objects of this file are here; correct it and import again, or leave bad \
+         records out", done.objects()
     )]
     Bad {
         /// The record.
         bad: BadRecord,
-        /// What was done before.
+        /// What was done: records after it may be among that, as they are written together.
         done: ImportReport,
     },
     /// The client or the space refused.
@@ -120,8 +120,8 @@ struct Batch {
 /// A file that is being read.
 struct Reading {
     records: Records<'static>,
-    /// One that did not fit the transaction before.
-    ahead: Option<Row>,
+    /// What did not fit the transaction before.
+    ahead: VecDeque<Row>,
     space: SpaceKey,
     options: ImportOptions,
 }
@@ -152,7 +152,7 @@ impl Database {
             let records = read_with(from, format, &options.texts)?;
             Ok::<_, ReadError>(Reading {
                 records,
-                ahead: None,
+                ahead: VecDeque::new(),
                 space,
                 options,
             })
@@ -216,8 +216,12 @@ impl Reading {
             end: false,
         };
         let mut bytes = 0;
-        if let Some(row) = self.ahead.take() {
-            bytes = size(&row.properties);
+        while let Some(row) = self.ahead.pop_front() {
+            bytes += size(&row.properties);
+            if bytes > BYTES_MAX && !batch.rows.is_empty() {
+                self.ahead.push_front(row);
+                return (batch, None);
+            }
             batch.rows.push(row);
         }
         while batch.rows.len() < ROWS_MAX && batch.bad.len() < ROWS_MAX {
@@ -232,8 +236,11 @@ impl Reading {
             match self.row(placed) {
                 Ok(row) => {
                     bytes += size(&row.properties);
-                    if bytes > BYTES_MAX && !batch.rows.is_empty() {
-                        self.ahead = Some(row);
+                    if bytes > BYTES_MAX {
+                        self.ahead.extend(row.into_parts());
+                        if batch.rows.is_empty() {
+                            batch.rows.extend(self.ahead.pop_front());
+                        }
                         break;
                     }
                     batch.rows.push(row);
@@ -272,10 +279,16 @@ impl Reading {
                 let id = properties.get(name.as_str()).and_then(key_text);
                 let id = id.ok_or_else(|| BadRecord {
                     line,
-                    reason: format!(
-                        "its property {name:?}, which is to name it, is missing or neither text \
-                         nor number"
-                    ),
+                    reason: match properties.get(name.as_str()) {
+                        Some(Value::Float(_)) => format!(
+                            "its property {name:?}, which is to name it, is a number with a \
+                             fraction; have it read as text"
+                        ),
+                        _ => format!(
+                            "its property {name:?}, which is to name it, is missing or neither \
+                             text nor number"
+                        ),
+                    },
                 })?;
                 let key = ForeignKey::new(source, id);
                 (key.object_id(&self.space), type_name, Identity::Key(key))
@@ -292,6 +305,7 @@ impl Reading {
             identity,
             properties,
             line,
+            is_rest: false,
         })
     }
 }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use dxos_document::{Deleted, Filter, ForeignKey, META, Map, Meta, Op, Tx, TxError, TypeName};
+use dxos_document::{
+    Deleted, Filter, ForeignKey, META, Map, Meta, MetaError, Op, Path, Tx, TxError, TypeName,
+};
 use dxos_schema::ObjectError;
 
 use super::ImportReport;
@@ -12,8 +14,8 @@ use crate::{ClientError, Database, DatabaseError, ObjectId, TransactionError};
 
 /// Objects in one transaction, if they are small.
 pub(super) const ROWS_MAX: usize = 1000;
-/// About how many bytes a transaction may have; a block holds 768 KiB.
-pub(super) const BYTES_MAX: usize = dxos_records::RECORD_BYTES_MAX;
+/// About how many bytes a transaction of several may have; a block holds 768 KiB.
+pub(super) const BYTES_MAX: usize = 512 * 1024;
 
 /// How it is told whether a row is here already.
 #[derive(Clone, Debug)]
@@ -39,6 +41,38 @@ pub(crate) struct Row {
     pub(crate) properties: Map,
     /// Where it was read.
     pub(crate) line: u64,
+    /// Whether it is more of the object of the row before.
+    pub(crate) is_rest: bool,
+}
+
+impl Row {
+    /// Rows that each fit a transaction, of one that may not. Only what says which object it is can
+    /// be written in parts: it is known again when the last ones are still to come.
+    pub(crate) fn into_parts(self) -> Vec<Self> {
+        if !matches!(self.identity, Identity::Object { .. })
+            || dxos_records::size(&self.properties) <= BYTES_MAX
+        {
+            return vec![self];
+        }
+        let mut first = self;
+        let properties = std::mem::take(&mut first.properties);
+        let mut parts = vec![first.clone()];
+        for (key, value) in properties {
+            let one = Map::from([(key, value)]);
+            let bytes = dxos_records::size(&one);
+            match parts.last_mut() {
+                Some(part) if dxos_records::size(&part.properties) + bytes <= BYTES_MAX => {
+                    part.properties.extend(one);
+                }
+                _ => parts.push(Self {
+                    properties: one,
+                    is_rest: true,
+                    ..first.clone()
+                }),
+            }
+        }
+        parts
+    }
 }
 
 /// Parts of rows that each fit a transaction.
@@ -164,12 +198,22 @@ fn put(tx: &mut Tx<'_>, row: &Row, report: &mut ImportReport) -> Result<(), TxEr
                     }
                 }
                 if meta.parent.is_some() && meta.parent != found.parent() {
-                    tx.set_parent(*object, meta.parent)?;
+                    match tx.set_parent(*object, meta.parent) {
+                        // It may stand further on in the file, or come from another device.
+                        Err(TxError::Meta(MetaError::Missing { .. })) => tx.push(Op::Set {
+                            object: *object,
+                            path: Path::of([META, "parent"]),
+                            value: meta.parent.into(),
+                        })?,
+                        set => set?,
+                    }
                 }
             }
         }
     }
-    if tx.len() == before {
+    if row.is_rest {
+        // The object is counted by its first row.
+    } else if tx.len() == before {
         report.unchanged += 1;
     } else {
         report.updated += 1;

@@ -3,7 +3,7 @@
 
 use std::io::BufRead;
 
-use super::{BadRecord, Found, Input, RECORD_BYTES_MAX, ReadError, found, print_of, too_long};
+use super::{BadRecord, Found, Input, ReadError, TEXT_BYTES_MAX, found, print_of, too_long};
 
 type Result<T> = std::result::Result<T, ReadError>;
 
@@ -127,7 +127,7 @@ impl<'a> Array<'a> {
             }
             self.pass(byte);
             length = length.saturating_add(1);
-            if length <= RECORD_BYTES_MAX {
+            if length <= TEXT_BYTES_MAX {
                 text.push(byte);
             }
             if in_text {
@@ -155,7 +155,7 @@ impl<'a> Array<'a> {
             // The file ended in it, which is what parsing it will say.
             self.expected = Expected::Nothing;
         }
-        if length > RECORD_BYTES_MAX {
+        if length > TEXT_BYTES_MAX {
             return Ok((start, print_of(b""), Err(too_long(start))));
         }
         Ok(found(&text, start))

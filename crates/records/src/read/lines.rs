@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Read as _};
 
-use super::{BadRecord, Found, Input, RECORD_BYTES_MAX, ReadError, found, print_of, too_long};
+use super::{BadRecord, Found, Input, ReadError, TEXT_BYTES_MAX, found, print_of, too_long};
 
 /// The lines of a file.
 pub(super) struct Lines<'a> {
@@ -26,12 +26,12 @@ impl<'a> Lines<'a> {
         loop {
             self.line += 1;
             let mut line = Vec::new();
-            let limit = RECORD_BYTES_MAX as u64 + 1;
+            let limit = TEXT_BYTES_MAX as u64 + 1;
             let count = (&mut self.input).take(limit).read_until(b'\n', &mut line)?;
             if count == 0 {
                 return Ok(None);
             }
-            if count > RECORD_BYTES_MAX {
+            if count > TEXT_BYTES_MAX {
                 if line.last() != Some(&b'\n') {
                     skip_line(&mut *self.input)?;
                 }

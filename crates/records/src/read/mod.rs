@@ -21,9 +21,10 @@ use self::rows::Rows;
 use crate::format::{Format, MARK};
 use crate::write::cell;
 
-/// The longest record in bytes, as it stands in the file and as it is stored: a block, which
-/// holds 768 KiB, takes no larger one.
-pub const RECORD_BYTES_MAX: usize = 512 * 1024;
+/// The largest record in bytes as it is stored: a block, which holds 768 KiB, takes no larger one.
+pub const RECORD_BYTES_MAX: usize = 736 * 1024;
+/// The longest record in bytes as it stands in the file, where each may be written as six.
+pub const TEXT_BYTES_MAX: usize = 6 * RECORD_BYTES_MAX;
 
 /// A record that cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -220,7 +221,10 @@ fn parse(text: &[u8], line: u64) -> Item {
     }
     if let Some((exported, properties)) = exported(&json) {
         let content = match Value::from_json(properties) {
-            Ok(Value::Map(map)) => with_meta(checked(map, line)?, json.get("meta"), line)?,
+            Ok(Value::Map(map)) => {
+                let content = checked(map, Size::OfEach, line)?;
+                with_meta(content, json.get("meta"), line)?
+            }
             Ok(_) => return Err(bad("the properties are a special value".to_owned())),
             Err(error) => return Err(bad(error.to_string())),
         };
@@ -230,7 +234,7 @@ fn parse(text: &[u8], line: u64) -> Item {
         });
     }
     match Value::from_json(&json) {
-        Ok(Value::Map(map)) => checked(map, line),
+        Ok(Value::Map(map)) => checked(map, Size::OfAll, line),
         Ok(_) => Err(bad(
             "expected an object with properties, found a special value".to_owned(),
         )),
@@ -288,7 +292,7 @@ fn exported(json: &serde_json::Value) -> Option<(Exported, &serde_json::Value)> 
 
 /// A whole number in JSON that a property cannot have. It would be read as the nearest
 /// floating-point number, which nobody asked for.
-fn number_out_of_range(json: &[u8]) -> Option<&str> {
+pub fn number_out_of_range(json: &[u8]) -> Option<&str> {
     let mut rest = json;
     while let Some((first, after)) = rest.split_first() {
         rest = match first {
@@ -317,16 +321,29 @@ fn number_out_of_range(json: &[u8]) -> Option<&str> {
     None
 }
 
+/// What has to fit one transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Size {
+    /// A record: it becomes an object at once.
+    OfAll,
+    /// Each property: what is known again can be written in parts.
+    OfEach,
+}
+
 /// Refuses what a transaction would refuse, while the line is known.
-fn checked(properties: Map, line: u64) -> Item {
+fn checked(properties: Map, limited: Size, line: u64) -> Item {
     let bad = |reason| BadRecord { line, reason };
     if properties.contains_key(META) {
         return Err(bad(format!("the property {META} is reserved; rename it")));
     }
-    let bytes = size(&properties);
+    let bytes = match limited {
+        Size::OfAll => size(&properties),
+        Size::OfEach => properties.values().map(value_size).max().unwrap_or(0),
+    };
     if bytes > RECORD_BYTES_MAX {
         return Err(bad(format!(
-            "it would take {bytes} bytes, more than the {RECORD_BYTES_MAX} allowed; split it"
+            "it would take {bytes} bytes, more than the {RECORD_BYTES_MAX} that one transaction \
+             takes; split it, or move the space as an archive"
         )));
     }
     let op = Op::Create {
@@ -349,7 +366,7 @@ fn checked(properties: Map, line: u64) -> Item {
 fn too_long(line: u64) -> BadRecord {
     BadRecord {
         line,
-        reason: format!("longer than {RECORD_BYTES_MAX} bytes; split it"),
+        reason: format!("longer than {TEXT_BYTES_MAX} bytes; split it"),
     }
 }
 
@@ -367,6 +384,7 @@ fn value_size(value: &Value) -> usize {
         Value::Null | Value::Bool(_) => 1,
         Value::Int(number) => 2 + significant_bits(*number) / 7,
         Value::String(text) => text.len() + 5,
+        Value::Text(text) => text.as_str().len() + 5,
         Value::Bytes(bytes) => bytes.len() + 5,
         Value::List(items) => items.iter().map(value_size).sum::<usize>() + 5,
         Value::Set(members) => members.iter().map(value_size).sum::<usize>() + 5,

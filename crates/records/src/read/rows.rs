@@ -11,7 +11,7 @@ use dxos_document::{Key, Map, TypeName};
 use dxos_keys::{HashDomain, Hasher, ObjectId};
 
 use super::{
-    BadRecord, Content, Exported, Found, Input, Item, RECORD_BYTES_MAX, ReadError, checked,
+    BadRecord, Content, Exported, Found, Input, Item, ReadError, Size, TEXT_BYTES_MAX, checked,
     print_of, too_long, with_meta,
 };
 use crate::write::{CREATED, DELETED, ID, META_COLUMN, TYPE, UPDATED, cell, property_of_column};
@@ -21,6 +21,8 @@ use crate::write::{CREATED, DELETED, ID, META_COLUMN, TYPE, UPDATED, cell, prope
 struct Handed {
     line: AtomicU64,
     too_long: AtomicBool,
+    /// Whether the file ended within quotes.
+    is_cut: AtomicBool,
 }
 
 impl Handed {
@@ -88,17 +90,20 @@ impl Splitter<'_> {
                     }
                     place = place.after(*byte);
                 }
-                let room = RECORD_BYTES_MAX.saturating_sub(self.row.len());
+                let room = TEXT_BYTES_MAX.saturating_sub(self.row.len());
                 self.row.extend(buffer.iter().take(used.min(room)));
                 length = length.saturating_add(used);
                 self.input.consume(used);
+            }
+            if length > 0 && !ended && place == Place::Quoted {
+                self.handed.is_cut.store(true, Ordering::Relaxed);
             }
             if length == 0 {
                 // The row before may only now be seen to have ended.
                 return Ok(());
             }
             self.handed.line.store(start, Ordering::Relaxed);
-            let too_long = length > RECORD_BYTES_MAX;
+            let too_long = length > TEXT_BYTES_MAX;
             self.handed.too_long.store(too_long, Ordering::Relaxed);
             if too_long {
                 // The reader gets a row all the same, so that the two stay in step.
@@ -174,7 +179,7 @@ impl<'a> Rows<'a> {
         let found = found.map_err(|error| failed(error, line))?;
         if handed.is_too_long() {
             return Err(wrong(format!(
-                "the header is longer than {RECORD_BYTES_MAX} bytes"
+                "the header is longer than {TEXT_BYTES_MAX} bytes"
             )));
         }
         let mut names: Vec<&str> = found.iter().collect();
@@ -242,7 +247,17 @@ impl<'a> Rows<'a> {
                 Column::Text(name) => {
                     properties.insert(name.clone(), field.into());
                 }
-                Column::Deleted => is_deleted = field == "true",
+                Column::Deleted => {
+                    is_deleted = match field.to_ascii_lowercase().as_str() {
+                        "true" => true,
+                        "false" | "" => false,
+                        _ => {
+                            return Err(bad(format!(
+                                "{DELETED} is neither true nor false: {field:?}"
+                            )));
+                        }
+                    }
+                }
                 Column::Property(name) => {
                     let value = if self.exported {
                         cell::read(field).map_err(|reason| bad(format!("{name}: {reason}")))?
@@ -261,7 +276,11 @@ impl<'a> Rows<'a> {
                 Column::Time => {}
             }
         }
-        let content = with_meta(checked(properties, line)?, meta.as_ref(), line)?;
+        let limited = match (id, type_name) {
+            (Some(_), Some(_)) => Size::OfEach,
+            _ => Size::OfAll,
+        };
+        let content = with_meta(checked(properties, limited, line)?, meta.as_ref(), line)?;
         let (Some(id), Some(type_name)) = (id, type_name) else {
             return Ok(content);
         };
@@ -321,6 +340,11 @@ impl Iterator for Rows<'_> {
                 None
             }
             Ok(true) if self.handed.is_too_long() => bad(too_long(line)),
+            Ok(true) if self.handed.is_cut.load(Ordering::Relaxed) => bad(BadRecord {
+                line,
+                reason: "the file ends within quotes; it was cut off, or a quote is missing"
+                    .to_owned(),
+            }),
             Ok(true) => Some(Ok((line, self.print_of(&row), self.row(&row, line)))),
             Err(error) => match error.kind() {
                 csv::ErrorKind::Utf8 { .. } => bad(BadRecord {

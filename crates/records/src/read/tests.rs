@@ -248,12 +248,12 @@ fn a_file_that_is_no_array_or_has_no_usable_header_is_refused() {
 fn a_record_that_is_far_too_long_is_bad_and_the_next_one_is_read() {
     let text = format!(
         "{{\"a\":\"{}\"}}\n{{\"a\":1}}\n",
-        "x".repeat(RECORD_BYTES_MAX)
+        "x".repeat(TEXT_BYTES_MAX)
     );
     assert_eq!(bad_lines("a.jsonl", &text), (vec![1], 1));
     let text = format!("[\n{},\n{{\"a\":1}}]", text.lines().next().unwrap());
     assert_eq!(bad_lines("a.json", &text), (vec![2], 1));
-    let text = format!("a\n1\n\"{}\"\n2\n", "x".repeat(RECORD_BYTES_MAX));
+    let text = format!("a\n1\n\"{}\"\n2\n", "x".repeat(TEXT_BYTES_MAX));
     assert_eq!(bad_lines("a.csv", &text), (vec![3], 2));
 }
 
