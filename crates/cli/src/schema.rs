@@ -273,6 +273,14 @@ async fn put(db: &Database, schemas: Vec<TypeSchema>, output: Output) -> Result<
             [] => "no index".to_owned(),
             indexes => format!("indexed by {}", indexes.join(", ")),
         };
+        let unchecked = schema.unchecked();
+        if !unchecked.is_empty() {
+            let keywords = printable(&unchecked.join(", "));
+            output.note(&format!(
+                "nothing is checked by these keywords of {}: {keywords}",
+                printable(&type_name)
+            ));
+        }
         lines.push(printable(&format!("{type_name} has its schema, {indexed}")));
         put.push(json!({ "type": type_name, "indexes": indexes }));
         db.put_schema(schema).await?;

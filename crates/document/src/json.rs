@@ -29,6 +29,12 @@ pub enum JsonError {
         /// The number as it was written.
         number: String,
     },
+    /// Two keys mean one property: one begins with `@`, the other with two.
+    #[error("\"{key}\" and \"@{key}\" are one property; write it once")]
+    Twice {
+        /// The name of the property.
+        key: String,
+    },
     /// A special value such as `{"@bytes": ...}` whose content is not what it says. Correct it,
     /// or write the key with two `@` if it is a key of your own.
     #[error(
@@ -178,7 +184,11 @@ fn read(json: &Json, left: usize) -> Result<Value, JsonError> {
                     Some(rest) if rest.starts_with('@') => rest,
                     _ => key,
                 };
-                map.insert(Key::from(key), read(value, left)?);
+                if map.insert(Key::from(key), read(value, left)?).is_some() {
+                    return Err(JsonError::Twice {
+                        key: key.to_owned(),
+                    });
+                }
             }
             Value::Map(map)
         }

@@ -1,5 +1,7 @@
 //! Keywords of a schema that do not say what they are for.
 
+use std::collections::BTreeSet;
+
 use dxos_document::Key;
 use serde_json::Value as Json;
 
@@ -29,6 +31,22 @@ const COUNT: &[&str] = &[
     "minLength",
     "minProperties",
 ];
+/// Keywords that say something to people, or of the schema as a whole.
+const REMARKS: &[&str] = &[
+    "$anchor",
+    "$comment",
+    "$id",
+    "$schema",
+    "contentEncoding",
+    "contentMediaType",
+    "default",
+    "deprecated",
+    "description",
+    "examples",
+    "readOnly",
+    "title",
+    "writeOnly",
+];
 /// Keywords with a number.
 const NUMBER: &[&str] = &["exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum"];
 
@@ -37,13 +55,25 @@ impl TypeSchema {
     /// of spaces know, and would pass over as they stand. Empty when there are none; no more than
     /// a few are named. Spaces take such schemas all the same.
     pub fn mistakes(&self) -> Vec<Violation> {
+        self.search().found
+    }
+
+    /// Keywords by which nothing is checked, such as `pattern`, or one that is misspelt: in order,
+    /// each once, no more than a few. What only says something to people is not among them.
+    pub fn unchecked(&self) -> Vec<String> {
+        let unchecked = self.search().unchecked.into_iter();
+        unchecked.take(MISTAKES_MAX).collect()
+    }
+
+    fn search(&self) -> Search<'_> {
         let mut search = Search {
             root: self.schema(),
             path: Vec::new(),
             found: Vec::new(),
+            unchecked: BTreeSet::new(),
         };
         search.schema(self.schema());
-        search.found
+        search
     }
 }
 
@@ -51,6 +81,7 @@ struct Search<'s> {
     root: &'s Json,
     path: Vec<Key>,
     found: Vec<Violation>,
+    unchecked: BTreeSet<String>,
 }
 
 impl Search<'_> {
@@ -89,6 +120,9 @@ impl Search<'_> {
             for (name, schema) in schemas {
                 self.within(name, |search| search.schema(schema));
             }
+            if keyword == "patternProperties" {
+                self.unchecked.insert(keyword.to_owned());
+            }
         } else if is(ONE) {
             self.schema(value);
         } else if is(LIST) {
@@ -98,12 +132,18 @@ impl Search<'_> {
             for (at, schema) in schemas.iter().enumerate() {
                 self.within(&at.to_string(), |search| search.schema(schema));
             }
-        } else if is(COUNT) && value.as_u64().is_none() {
-            self.wrong(value, "a count");
-        } else if is(NUMBER) && !value.is_number() {
-            self.wrong(value, "a number");
-        } else if is(&[INDEX, TEXT, REQUIRED]) && !value.is_boolean() {
-            self.wrong(value, "true or false");
+        } else if is(COUNT) {
+            if value.as_u64().is_none() {
+                self.wrong(value, "a count");
+            }
+        } else if is(NUMBER) {
+            if !value.is_number() {
+                self.wrong(value, "a number");
+            }
+        } else if is(&[INDEX, TEXT, REQUIRED]) {
+            if !value.is_boolean() {
+                self.wrong(value, "true or false");
+            }
         } else {
             self.other(keyword, value);
         }
@@ -133,7 +173,9 @@ impl Search<'_> {
                     ),
                 }
             }
-            _ => {}
+            "type" | "required" | "enum" | "const" | "format" => {}
+            remark if REMARKS.contains(&remark) || remark.starts_with("x-") => {}
+            other => drop(self.unchecked.insert(other.to_owned())),
         }
     }
 }
@@ -173,6 +215,28 @@ mod tests {
         }
         let many: serde_json::Map<_, _> = (0..50).map(|n| (n.to_string(), json!(n))).collect();
         assert_eq!(mistakes(json!({"properties": many})).len(), MISTAKES_MAX);
+    }
+
+    #[test]
+    fn keywords_that_check_nothing_are_named_once() {
+        let schema = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Task",
+            "propertis": {},
+            "properties": {
+                "pattern": {"type": "string", "pattern": "^x$", "minLength": 1},
+                "many": {"items": {"pattern": "y", "multipleOf": 2, "x-mine": 1}},
+            },
+            "patternProperties": {"^a": {"format": "date"}},
+        });
+        let found = TypeSchema::new("task", schema).unwrap().unchecked();
+        assert_eq!(
+            found,
+            ["multipleOf", "pattern", "patternProperties", "propertis"]
+        );
+        let many: serde_json::Map<_, _> = (0..50).map(|n| (n.to_string(), json!(n))).collect();
+        let schema = TypeSchema::new("task", Json::Object(many)).unwrap();
+        assert_eq!(schema.unchecked().len(), MISTAKES_MAX);
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(crate) struct RestoreArguments {
     /// The file with the passphrase that it was written under, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// Make a new space of it, with the objects as they were, and yourself as its only member
+    /// Make a new space of it, with what its objects hold, and yourself as its only member. They
+    /// are created anew: their times are new, and what was deleted is left out
     #[arg(long)]
     pub(crate) as_clone: bool,
 }

@@ -96,6 +96,11 @@ fn foreign_json_is_taken_as_it_is_or_refused_with_a_reason() {
         let error = Value::from_json(&wrong).unwrap_err();
         assert!(matches!(error, JsonError::Tag { .. }), "{error}");
     }
+    let error = Value::from_json(&json!({"@a": 1, "@@a": 2})).unwrap_err();
+    assert!(
+        matches!(&error, JsonError::Twice { key } if key == "@a"),
+        "{error}"
+    );
     assert!(matches!(
         Value::from_json(&json!(u64::MAX)),
         Err(JsonError::Number { .. })
