@@ -546,3 +546,35 @@ fn a_csv_file_that_was_cut_off_or_edited_is_not_taken_for_what_it_was() {
     let refused = failure(&other, 1, &["import", "Garden", &wrong]);
     assert!(refused.contains("neither true nor false"), "{refused}");
 }
+
+#[test]
+fn an_order_without_an_index_is_read_to_its_end() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = garden(home.path(), "a");
+    let lines = (0..700).map(|n| format!("{{\"v\":{}}}\n", n * 37 % 701));
+    let file = write(home.path(), "many.jsonl", lines.collect::<String>());
+    ann.json(&["import", "Garden", &file, "--type", "n"]);
+    let of = |objects: &[Value]| -> Vec<u64> {
+        let values = objects.iter().map(|object| &object["properties"]["v"]);
+        values.map(|v| v.as_u64().unwrap()).collect()
+    };
+    let mut all: Vec<u64> = (0..700).map(|n| n * 37 % 701).collect();
+    all.sort_unstable();
+    let found = ann.json(&["query", "Garden", "type:n order:v"]);
+    assert_eq!(of(found.as_array().unwrap()), all);
+    let output = ann.output(&["export", "Garden", "type:n order:v limit:600"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(of(&lines), all[..600]);
+    // A page tells where the next begins.
+    let page = |query: &str| ann.json(&["query", "Garden", query, "--page"]);
+    let first = page("type:n order:v limit:300");
+    assert_eq!(of(first["objects"].as_array().unwrap()), all[..300]);
+    let after = first["next"].as_str().unwrap();
+    let rest = page(&format!("type:n order:v after:{after}"));
+    assert_eq!(of(rest["objects"].as_array().unwrap()), all[300..]);
+    assert_eq!(rest["next"], Value::Null);
+}

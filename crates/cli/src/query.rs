@@ -22,8 +22,6 @@ const AROUND_MAX: usize = 24;
 
 /// Rows of a table when nobody says how many.
 const ROWS_MAX: usize = 1_000;
-/// Objects that are read at once.
-const PAGE: usize = 1_000;
 
 pub(crate) async fn run(session: &Session, options: &QueryOptions, output: Output) -> Result<()> {
     let mut query: Query = options.conditions.join(" ").parse()?;
@@ -113,31 +111,20 @@ async fn answer(db: &Database, query: Query, options: &QueryOptions, output: Out
 /// Prints what is found as it is read: it may be more than memory holds.
 async fn print_json(db: &Database, query: Query, is_page: bool) -> Result<()> {
     let filter = query.filter.clone();
-    let mut left = query.limit.unwrap_or(usize::MAX);
-    let mut after = query.after.clone();
+    let mut pages = db.query(query).pages();
     let mut text = if is_page { "{\"objects\":[" } else { "[" }.to_owned();
     let mut separator = "";
-    loop {
-        let mut query = db.query(query.clone());
-        if let Some(after) = after.take() {
-            query = query.after(after);
-        }
-        let page = query.page(left.min(PAGE)).await?;
-        left -= page.objects.len().min(left);
-        for object in &page.objects {
+    while let Some(objects) = pages.next().await? {
+        for object in &objects {
             text.push_str(std::mem::replace(&mut separator, ","));
             text.push_str(&found_json(object, &filter).to_string());
-        }
-        after = page.next;
-        if left == 0 || page.objects.is_empty() || after.is_none() {
-            break;
         }
         Output::part(&text);
         text.clear();
     }
     text.push(']');
     if is_page {
-        let next = after.map(|next| next.to_string());
+        let next = pages.rest().map(ToString::to_string);
         write!(text, ",\"next\":{}}}", json!(next))?;
     }
     text.push('\n');

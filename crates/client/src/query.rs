@@ -9,11 +9,11 @@ use dxos_protocol::echo::{CountQuery, ExplainQuery, Explanation, GroupQuery, Run
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::{ClientError, Node, Space, SpaceKey};
+use crate::{ClientError, Node, Pages, Space, SpaceKey};
 
-const ECHO: &str = "ECHO";
+pub(crate) const ECHO: &str = "ECHO";
 /// A query over a large space takes its time.
-const DEADLINE: Duration = Duration::from_secs(600);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A query that has not been run yet.
 #[derive(Clone, Debug)]
@@ -96,6 +96,20 @@ impl PendingQuery {
         let query = self.query.clone();
         self.query = self.query.for_page(size);
         Ok(query.page(self.run().await?, size))
+    }
+
+    /// Runs it bit by bit, for more results than memory holds.
+    ///
+    /// What is there all the time, and matches, comes once. What is added, changed or removed
+    /// meanwhile may be among the results or not; what is changed comes as it is when it is read,
+    /// perhaps still in its place of before.
+    ///
+    /// An index that serves the order is read along. Without one the ids of all results are found
+    /// first, with 32 MiB for what the order looks at of them: where that is too little, as with
+    /// some hundred thousand results, all objects are looked at once more for every such part.
+    /// An order by relevance is read in pages all the same, and each is looked for anew.
+    pub fn pages(self) -> Pages {
+        Pages::new(self.space, self.query)
     }
 
     /// How many objects it finds, its limit left aside.

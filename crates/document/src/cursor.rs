@@ -44,6 +44,14 @@ struct Encoded {
 }
 
 impl Cursor {
+    pub(crate) const fn new(order: Vec<OrderBy>, values: Vec<Value>, object: ObjectId) -> Self {
+        Self {
+            order,
+            values,
+            object,
+        }
+    }
+
     /// Whether `query` is in the order in which this cursor was taken.
     pub fn fits(&self, query: &Query) -> bool {
         self.order == query.order
@@ -75,21 +83,6 @@ impl Cursor {
     /// Whether an object comes behind this place.
     pub(crate) fn is_before(&self, object: &Object) -> bool {
         self.compare(object).is_gt()
-    }
-}
-
-impl Query {
-    /// The place right behind `object` in the order of this query.
-    pub fn cursor_after(&self, object: &Object) -> Cursor {
-        let values = self.order.iter().map(|key| {
-            let value = object.field(&key.path);
-            value.map_or(Value::Null, std::borrow::Cow::into_owned)
-        });
-        Cursor {
-            values: values.collect(),
-            order: self.order.clone(),
-            object: object.id(),
-        }
     }
 }
 

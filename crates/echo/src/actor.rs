@@ -437,6 +437,8 @@ pass_to_space! {
     OpenMessage => Option<Vec<u8>>,
     ReadHistory => HistoryPage,
     RunQuery => Vec<dxos_document::Object>,
+    FindIds => Option<FoundIds>,
+    ReadFound => Vec<dxos_document::Object>,
     ExplainQuery => Explanation,
     CountQuery => u64,
     GroupQuery => Vec<dxos_document::Group>,

@@ -9,14 +9,15 @@ use dxos_protocol::auth::{JudgeEvidence, PresentEvidence};
 use dxos_protocol::echo::{
     AdmitMember, AdoptSpace, AppendItems, CancelDelegated, CheckDerived, CheckSpace, CloseSpace,
     CollectGarbage, Commit, ComputeStateHash, CountQuery, CreateClone, CreateEpoch, CreateSpace,
-    DelegateInvitation, DeleteSpace, EndRestore, EraseSpace, ExplainQuery, FindDangling,
+    DelegateInvitation, DeleteSpace, EndRestore, EraseSpace, ExplainQuery, FindDangling, FindIds,
     FindRecovery, Flush, GetErasure, GetManifest, GetObject, GetSpace, GetStats, GetSyncStatus,
     GetTicket, GroupQuery, JoinSpace, LeaveSpace, ListDelegated, ListDevices, ListEpochs,
     ListIndexes, ListMembers, ListQueues, ListRecoveryKeys, ListSpaces, OpenMessage, OpenSpace,
-    QueryCredentials, ReadBlocks, ReadItems, ReadObjects, ReadPart, ReadQueue, RemoveMember,
-    RestoreDevice, RestoreNewSpace, RestoreSpace, RevokeDevice, RunQuery, SealMessage,
-    SetMemberProfile, SetRetention, SetRole, StoreFailure, Subscribe, Transact, TrimSpace,
-    UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace, WatchSpaces, WatchText,
+    QueryCredentials, ReadBlocks, ReadFound, ReadItems, ReadObjects, ReadPart, ReadQueue,
+    RemoveMember, RestoreDevice, RestoreNewSpace, RestoreSpace, RevokeDevice, RunQuery,
+    SealMessage, SetMemberProfile, SetRetention, SetRole, StoreFailure, Subscribe, Transact,
+    TrimSpace, UseAuthority, UseDevices, WatchQueue, WatchSealing, WatchSpace, WatchSpaces,
+    WatchText,
 };
 use dxos_protocol::history::{
     Compare, GetObjectAt, GetTimeframe, ListConflicts, ListFeeds, ReadHistory, RunQueryAt, Undo,
@@ -246,6 +247,10 @@ patient_ports! {
     find_dangling: FindDangling,
     /// Runs a query once.
     run_query: RunQuery,
+    /// Finds which objects a query finds.
+    find_ids: FindIds,
+    /// Reads some of them.
+    read_found: ReadFound,
     /// Runs a query and tells how it was answered.
     explain_query: ExplainQuery,
     /// Counts what a query finds.

@@ -49,8 +49,8 @@ pub use self::members::{
 pub use self::message::{MessageContext, OpenMessage, SealMessage};
 pub use self::properties::{PROPERTIES_TYPE, properties_object};
 pub use self::query::{
-    CountQuery, ExplainQuery, Explanation, GroupQuery, IndexReport, ListIndexes, LiveQuery,
-    RunQuery, Subscribe,
+    CountQuery, ExplainQuery, Explanation, FindIds, FoundIds, GroupQuery, IndexReport, ListIndexes,
+    LiveQuery, ReadFound, RunQuery, Subscribe,
 };
 pub use self::queue::{
     AppendItems, Appended, ListQueues, ParseCursorError, QUEUE_PAGE_BYTES_MAX,
@@ -204,6 +204,8 @@ request! {
     GetObject => Result<Option<Object>, EchoError>,
     FindDangling => Result<Vec<Dangling>, EchoError>,
     RunQuery => Result<Vec<Object>, EchoError>,
+    FindIds => Result<Option<FoundIds>, EchoError>,
+    ReadFound => Result<Vec<Object>, EchoError>,
     ExplainQuery => Result<Explanation, EchoError>,
     CountQuery => Result<u64, EchoError>,
     GroupQuery => Result<Vec<Group>, EchoError>,

@@ -2,13 +2,10 @@
 
 use std::io::Write;
 
-use dxos_document::{Cursor, Filter, Object, Query};
+use dxos_document::{Filter, Query};
 use dxos_records::{Columns, Format, WriteError, Writer};
 
 use crate::{ClientError, Database, NodeError};
-
-/// How many objects are in memory at once.
-const PAGE: usize = 256;
 
 /// Which objects are exported, and how.
 #[derive(Clone, Debug)]
@@ -52,7 +49,7 @@ impl Database {
     /// were. [`Database::import_from`] makes the same objects of them, but for their history, and
     /// for those of more than 512 KiB.
     ///
-    /// They are read in pages: memory is bounded. What is written to the space meanwhile may be
+    /// They are read bit by bit: memory is bounded; see [`PendingQuery::pages`](crate::PendingQuery::pages). What is written to the space meanwhile may be
     /// among them or not. CSV reads them twice, as its first line names all properties. Give it
     /// a buffered writer.
     ///
@@ -70,7 +67,7 @@ impl Database {
         let ExportOptions { format, query } = options;
         let mut columns = Columns::default();
         if format == Format::Csv {
-            let mut pages = Pages::new(self, query.clone());
+            let mut pages = self.query(query.clone()).pages();
             while let Some(page) = pages.next().await? {
                 page.iter().try_for_each(|object| columns.add(object))?;
             }
@@ -79,7 +76,7 @@ impl Database {
             .spawner
             .blocking(move || Writer::begin(format, columns, to));
         let mut writer = begun.await??;
-        let mut pages = Pages::new(self, query);
+        let mut pages = self.query(query).pages();
         while let Some(page) = pages.next().await? {
             let written = node.spawner.blocking(move || {
                 for object in page {
@@ -93,41 +90,5 @@ impl Database {
         let objects = writer.objects();
         let to = node.spawner.blocking(move || writer.finish()).await??;
         Ok((to, objects))
-    }
-}
-
-/// The results of a query, a page after the other.
-struct Pages<'a> {
-    db: &'a Database,
-    query: Query,
-    left: usize,
-    after: Option<Cursor>,
-    begun: bool,
-}
-
-impl<'a> Pages<'a> {
-    fn new(db: &'a Database, query: Query) -> Self {
-        Self {
-            db,
-            left: query.limit.unwrap_or(usize::MAX),
-            after: None,
-            query,
-            begun: false,
-        }
-    }
-
-    async fn next(&mut self) -> Result<Option<Vec<Object>>, ClientError> {
-        if self.left == 0 || self.begun && self.after.is_none() {
-            return Ok(None);
-        }
-        let mut query = self.db.query(self.query.clone());
-        if let Some(after) = self.after.take() {
-            query = query.after(after);
-        }
-        let page = query.page(PAGE.min(self.left)).await?;
-        self.begun = true;
-        self.left -= page.objects.len();
-        self.after = page.next;
-        Ok((!page.objects.is_empty()).then_some(page.objects))
     }
 }

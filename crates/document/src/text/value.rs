@@ -53,6 +53,13 @@ impl Text {
         &self.content
     }
 
+    /// About how many bytes of memory it points to.
+    pub(crate) fn bytes(&self) -> usize {
+        let spans = self.spans.iter();
+        let spans = spans.map(|span| size_of::<Span>() + span.name.len() + span.value.bytes());
+        spans.fold(self.content.len(), usize::saturating_add)
+    }
+
     /// The marks, by where they begin.
     pub fn spans(&self) -> &[Span] {
         &self.spans

@@ -26,6 +26,7 @@ mod epoch;
 mod erasure;
 mod evidence;
 mod flush;
+mod found;
 mod garbage;
 mod grafts;
 mod history;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use dxos_actors::{Answer, Context, Receive};
 use dxos_document::{Group, Object};
 use dxos_protocol::echo::{
-    CountQuery, EchoError, ExplainQuery, Explanation, FindDangling, GroupQuery, IndexReport,
-    ListIndexes, LiveQuery, RunQuery, Subscribe,
+    CountQuery, EchoError, ExplainQuery, Explanation, FindDangling, FindIds, FoundIds, GroupQuery,
+    IndexReport, ListIndexes, LiveQuery, ReadFound, RunQuery, Subscribe,
 };
 
 use super::SpaceActor;
@@ -74,6 +74,34 @@ impl Receive<RunQuery> for SpaceActor {
         Answer::Now(
             self.space()
                 .and_then(|space| space.query(&message.query, &store)),
+        )
+    }
+}
+
+impl Receive<FindIds> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: FindIds,
+        _: &Context<Self>,
+    ) -> Answer<Result<Option<FoundIds>, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(
+            self.space()
+                .and_then(|space| space.find_ids(&message.query, &store)),
+        )
+    }
+}
+
+impl Receive<ReadFound> for SpaceActor {
+    fn receive(
+        &mut self,
+        message: ReadFound,
+        _: &Context<Self>,
+    ) -> Answer<Result<Vec<Object>, EchoError>> {
+        let store = Arc::clone(&self.shared.store);
+        Answer::Now(
+            self.space()
+                .and_then(|space| space.read_found(&message.query, &message.objects, &store)),
         )
     }
 }

@@ -1,7 +1,7 @@
 //! Queries, and how they were answered.
 
-use dxos_document::{Difference, Object, Path, Query};
-use dxos_keys::SpaceKey;
+use dxos_document::{Cursor, Difference, Object, Path, Query};
+use dxos_keys::{ObjectId, SpaceKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -12,6 +12,38 @@ pub struct RunQuery {
     pub space: SpaceKey,
     /// The query.
     pub query: Query,
+}
+
+/// Finds which objects a query finds, in its order, to be read with [`ReadFound`]: for those who
+/// read so many that they are not held at once.
+#[derive(Clone, Debug)]
+pub struct FindIds {
+    /// The space.
+    pub space: SpaceKey,
+    /// The query.
+    pub query: Query,
+}
+
+/// Which objects a query found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundIds {
+    /// They, in the order of the query.
+    pub objects: Vec<ObjectId>,
+    /// Behind what the next ones stand; `None` when these are all.
+    pub next: Option<Cursor>,
+    /// Objects that were loaded and looked at.
+    pub looked_at: u64,
+}
+
+/// Reads objects that [`FindIds`] found.
+#[derive(Clone, Debug)]
+pub struct ReadFound {
+    /// The space.
+    pub space: SpaceKey,
+    /// The query.
+    pub query: Query,
+    /// Some of them. Those for which the query does not hold any more are left out.
+    pub objects: Vec<ObjectId>,
 }
 
 /// Runs a query and tells how it was answered.

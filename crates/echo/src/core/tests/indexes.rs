@@ -113,6 +113,11 @@ impl Replica {
             let four = four.run_ranked(relevance.as_ref(), all);
             assert_eq!(answer, four[1..], "{}", explained());
         }
+        for bytes in [1, 500, 1 << 20] {
+            if let Some((found, _)) = self.read_by_ids(bytes, query) {
+                assert_eq!(found, answer, "{}", explained());
+            }
+        }
     }
 }
 
@@ -285,7 +290,7 @@ impl World {
 }
 
 /// Objects of a type, half of them done, with a schema that declares `number`.
-fn filled(count: u32) -> Net {
+pub(super) fn filled(count: u32) -> Net {
     let mut net = Net::new(1);
     let schema = serde_json::json!({"properties": {
         "number": {"x-echo-index": true}, "even": {"x-echo-index": true},

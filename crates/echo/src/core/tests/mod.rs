@@ -14,6 +14,7 @@ mod epochs_random;
 mod erasures;
 mod expiry;
 mod forks;
+mod found;
 mod graph;
 mod grounds;
 mod hostile;
