@@ -174,36 +174,43 @@ impl Value {
     }
 
     /// How two values of one family (numbers, texts, timestamps, ...) compare; `None` when they
-    /// are of different families. Numbers are compared as numbers, whatever their kind, exactly.
+    /// are of different families. Numbers are compared as numbers, whatever their kind, exactly,
+    /// inside lists, sets and maps too: equal is what [`Value::is_same`] says.
     pub fn compare_within_family(&self, other: &Self) -> Option<Ordering> {
-        if self.family() != other.family() {
-            return None;
-        }
-        Some(match self.family() {
-            NUMBERS => self.compare_numbers(other),
-            STRINGS => self.as_str().cmp(&other.as_str()),
-            _ => self.cmp(other),
-        })
+        (self.family() == other.family()).then(|| self.compare_amounts(other))
     }
 
     /// Whether two values are equal to a reader: as [`Eq`], but numbers are equal when their
     /// amounts are, whatever their kind, inside lists, sets and maps too.
     pub fn is_same(&self, other: &Self) -> bool {
+        self.compare_amounts(other).is_eq()
+    }
+
+    /// The order in which the kinds of numbers and of texts do not matter, at any depth.
+    fn compare_amounts(&self, other: &Self) -> Ordering {
         match (self, other) {
-            (Self::List(one), Self::List(two)) => {
-                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.is_same(two))
-            }
+            (Self::List(one), Self::List(two)) => compare_items(one, two),
             (Self::Set(one), Self::Set(two)) => {
-                one.len() == two.len() && one.iter().zip(two).all(|(one, two)| one.is_same(two))
+                // Among themselves members are in the order in which kinds do matter.
+                let (mut one, mut two) = (Vec::from_iter(one), Vec::from_iter(two));
+                one.sort_by(|one, two| one.compare_amounts(two));
+                two.sort_by(|one, two| one.compare_amounts(two));
+                compare_items(one, two)
             }
             (Self::Map(one), Self::Map(two)) => {
-                one.len() == two.len()
-                    && one
-                        .iter()
-                        .zip(two)
-                        .all(|(one, two)| one.0 == two.0 && one.1.is_same(two.1))
+                let mut pairs = one.iter().zip(two).map(|(one, two)| {
+                    let keys = one.0.cmp(two.0);
+                    keys.then_with(|| one.1.compare_amounts(two.1))
+                });
+                let differing = pairs.find(|ordering| ordering.is_ne());
+                differing.unwrap_or_else(|| one.len().cmp(&two.len()))
             }
-            _ => self.compare_within_family(other) == Some(Ordering::Equal),
+            _ if self.family() != other.family() => self.family().cmp(&other.family()),
+            _ => match self.family() {
+                NUMBERS => self.compare_numbers(other),
+                STRINGS => self.as_str().cmp(&other.as_str()),
+                _ => self.cmp(other),
+            },
         }
     }
 
@@ -271,6 +278,18 @@ impl Value {
             _ => Ordering::Equal,
         }
     }
+}
+
+/// Compares the first items that differ, or else how many there are.
+fn compare_items<'a>(
+    one: impl IntoIterator<Item = &'a Value, IntoIter: ExactSizeIterator>,
+    two: impl IntoIterator<Item = &'a Value, IntoIter: ExactSizeIterator>,
+) -> Ordering {
+    let (one, two) = (one.into_iter(), two.into_iter());
+    let lengths = one.len().cmp(&two.len());
+    let mut pairs = one.zip(two).map(|(one, two)| one.compare_amounts(two));
+    let differing = pairs.find(|ordering| ordering.is_ne());
+    differing.unwrap_or(lengths)
 }
 
 const NUMBERS: u8 = 2;

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{Replica, any_map, any_value, id};
-use crate::{JsonError, Limits, Map, Op, Transaction, Value};
+use crate::{Comparison, JsonError, Limits, Map, Op, Transaction, Value};
 
 #[test]
 fn numbers_compare_exactly_and_in_one_order() {
@@ -40,6 +40,99 @@ fn numbers_compare_exactly_and_in_one_order() {
     assert!(Value::Int(1).is_same(&Value::Float(1.0)));
     assert!(!Value::Int(i64::MAX).is_same(&Value::Float(9_223_372_036_854_775_808.0)));
     assert_eq!(Value::Int(1).compare_within_family(&Value::from("1")), None);
+}
+
+#[test]
+fn lists_sets_and_maps_are_equal_or_before_and_never_both() {
+    let list = |number: Value| Value::List(vec![number, "x".into()]);
+    let deep = |number| Value::map([("a", list(number))]);
+    let (whole, float) = (Value::Int(1), Value::Float(1.0));
+    for (one, two) in [
+        (list(whole.clone()), list(float.clone())),
+        (deep(float.clone()), deep(Value::Counter(1))),
+        (Value::set([whole.clone()]), Value::set([float.clone()])),
+        // Members in another order among themselves.
+        (
+            Value::set([list(1.into()), list(Value::Float(0.5))]),
+            Value::set([list(float), list(Value::Float(0.5))]),
+        ),
+    ] {
+        assert!(one.is_same(&two));
+        for comparison in [Comparison::Lt, Comparison::Gt, Comparison::Ne] {
+            assert!(!comparison.holds(Some(&one), &two), "{one:?} {two:?}");
+            assert!(!comparison.holds(Some(&two), &one), "{one:?} {two:?}");
+        }
+        assert!(Comparison::Le.holds(Some(&one), &two));
+        assert!(Comparison::Ge.holds(Some(&one), &two));
+    }
+    assert!(Comparison::Lt.holds(Some(&list(whole)), &list(Value::Float(1.5))));
+}
+
+/// Values many of which are equal but for the kinds of their numbers and texts.
+fn any_amount() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (0_i64..3).prop_map(Value::Int),
+        (0_i32..5).prop_map(|half| Value::Float(f64::from(half) / 2.0)),
+        (0_i64..3).prop_map(Value::Counter),
+        "[ab]".prop_map(Value::String),
+        "[ab]".prop_map(|text| Value::Text(crate::Text::new(text))),
+    ]
+    .prop_recursive(2, 8, 2, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3).prop_map(Value::List),
+            proptest::collection::btree_set(inner.clone(), 0..3).prop_map(Value::Set),
+            any_map(inner).prop_map(Value::Map),
+        ]
+    })
+}
+
+/// The same value with other kinds of numbers and texts.
+fn of_other_kinds(value: &Value) -> Value {
+    match value {
+        Value::Int(int) => Value::Float(f64::from(i32::try_from(*int).unwrap())),
+        Value::Counter(int) => Value::Int(*int),
+        Value::String(text) => Value::Text(crate::Text::new(text.as_str())),
+        Value::List(items) => Value::List(items.iter().map(of_other_kinds).collect()),
+        Value::Set(members) => {
+            let others: std::collections::BTreeSet<_> =
+                members.iter().map(of_other_kinds).collect();
+            // Two of one amount would become one.
+            let is_whole = others.len() == members.len();
+            Value::Set(if is_whole { others } else { members.clone() })
+        }
+        Value::Map(map) => {
+            let others = map.iter();
+            Value::Map(
+                others
+                    .map(|(key, value)| (key.clone(), of_other_kinds(value)))
+                    .collect(),
+            )
+        }
+        other => other.clone(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+    #[test]
+    fn values_of_one_family_are_in_one_order_and_equal_when_they_are_the_same(
+        one in any_amount(),
+        two in any_amount(),
+        three in any_amount(),
+    ) {
+        let compare = Value::compare_within_family;
+        prop_assert_eq!(compare(&one, &two) == Some(Ordering::Equal), one.is_same(&two));
+        prop_assert_eq!(compare(&one, &two), compare(&two, &one).map(Ordering::reverse));
+        if let (Some(first), Some(second)) = (compare(&one, &two), compare(&two, &three))
+            && (first == second || first.is_eq() || second.is_eq())
+        {
+            prop_assert_eq!(compare(&one, &three), Some(first.then(second)));
+        }
+        let other = of_other_kinds(&one);
+        prop_assert!(one.is_same(&other), "{:?}", other);
+        prop_assert_eq!(compare(&one, &two), compare(&other, &two));
+    }
 }
 
 #[test]

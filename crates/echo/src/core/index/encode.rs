@@ -287,6 +287,7 @@ mod tests {
                 })
             }),
             (0..2_i64).prop_map(|int| Value::List(vec![Value::Int(int)])),
+            (0..3_i32).prop_map(|half| Value::List(vec![Value::Float(f64::from(half) / 2.0)])),
             (0..2_i64).prop_map(|int| Value::set([Value::Int(int)])),
             (0..2_i64).prop_map(|int| Value::map([("a", int)])),
         ]

@@ -136,6 +136,7 @@ pub(super) fn any_value() -> impl Strategy<Value = Value> {
         1 => (-2_i64..3).prop_map(Value::Counter),
         1 => (0_i64..3).prop_map(Value::Timestamp),
         1 => (0_i64..3).prop_map(|int| Value::List(vec![Value::Int(int)])),
+        1 => (0_i32..5).prop_map(|half| Value::List(vec![Value::Float(f64::from(half) / 2.0)])),
         1 => "[ab]{0,2}".prop_map(|text| Value::Text(dxos_document::Text::new(text))),
         2 => "[abÁ東]{1,2}( [abc]{1,2}){0,3}".prop_map(Value::String),
         1 => "[abc]{1,2}( [abc]{1,2}){0,7}".prop_map(|text| Value::Text(dxos_document::Text::new(text))),
