@@ -19,7 +19,9 @@ const TERMS_MAX: usize = 32;
 ///
 /// Words stand between spaces, in any order; what is written together, such as `e-mail` or
 /// `東京`, has to be found in a row, and so has what stands `"in double quotes"`. A `*` behind a
-/// word finds every word that begins so: `quick bro*`. Of no words at all everything is found.
+/// word finds every word that begins so: `quick bro*`. Where nothing is typed yet everything is
+/// found. Symbols, such as `--` or emoji, are no words: beside words they do not count, and alone
+/// they find nothing.
 ///
 /// ```
 /// use dxos_document::Words;
@@ -97,9 +99,16 @@ impl Words {
         &self.text
     }
 
-    /// Whether there is nothing to be found, and so everything is.
-    pub const fn is_empty(&self) -> bool {
-        self.phrases.is_empty()
+    /// Whether nothing is searched for, and so everything is found: a quotation mark may be the
+    /// beginning of something.
+    pub fn is_empty(&self) -> bool {
+        let mut characters = self.text.chars();
+        characters.all(|character| character.is_whitespace() || character == '"')
+    }
+
+    /// Whether there is something that is searched for, but no word: nothing is found.
+    pub fn find_nothing(&self) -> bool {
+        self.phrases.is_empty() && !self.is_empty()
     }
 
     /// Refuses what is beyond the limits.
@@ -133,7 +142,7 @@ impl Words {
     pub fn are_in(&self, text: &str) -> bool {
         let mut left: Vec<_> = self.phrases.iter().collect();
         cross_out(&mut left, text);
-        left.is_empty()
+        left.is_empty() && !self.find_nothing()
     }
 
     /// Whether all are in the texts of an object at `path` and below, or in any of its
@@ -141,7 +150,7 @@ impl Words {
     pub(crate) fn are_in_object(&self, object: &Object, path: Option<&Path>) -> bool {
         let mut left: Vec<_> = self.phrases.iter().collect();
         if left.is_empty() {
-            return true;
+            return self.is_empty();
         }
         let flow = visit_texts(object, path, &mut |text| {
             cross_out(&mut left, text);
@@ -338,7 +347,18 @@ mod tests {
         found("bro*", "the quick brown fox");
         not_found("row*", "the quick brown fox");
         found("", "anything");
-        found(" … ", "");
+        found("  ", "");
+        found(" \"", "");
+    }
+
+    #[test]
+    fn symbols_are_no_words() {
+        for symbols in ["😀", "--", " … ", "\"!?\"", "*", "\"\" -"] {
+            not_found(symbols, "");
+            not_found(symbols, symbols);
+        }
+        found("fox -- 😀", "the quick brown fox");
+        not_found("fox -- 😀", "-- 😀");
     }
 
     #[test]

@@ -75,6 +75,28 @@ fn highlights_tell_where_words_are_in_the_text_as_it_is_written() {
     assert_eq!(Filter::text("a").highlights(&many)[0].ranges.len(), 256);
 }
 
+#[test]
+fn an_empty_text_finds_everything_and_one_of_symbols_nothing() {
+    let smile = titled(1, "😀 -- Fox");
+    for (words, is_found) in [
+        ("", true),
+        (" ", true),
+        ("😀", false),
+        ("--", false),
+        ("--fox", true),
+    ] {
+        let query: Query = format!("text:{words:?}").parse().unwrap();
+        let json = serde_json::to_string(&query).unwrap();
+        let read: Query = serde_json::from_str(&json).unwrap();
+        let at = Filter::text_at("title", words);
+        for filter in [&query.filter, &read.filter, &Filter::text(words), &at] {
+            assert_eq!(filter.matches(&smile), is_found, "{words:?}");
+            let highlights = filter.highlights(&smile);
+            assert_eq!(highlights.is_empty(), words != "--fox", "{words:?}");
+        }
+    }
+}
+
 fn ranked(query: &Query, objects: &[Object]) -> Vec<(u8, f64)> {
     let relevance = query.relevance(objects);
     let found = query.run_ranked(relevance.as_ref(), objects.iter().cloned());

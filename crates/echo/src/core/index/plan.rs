@@ -264,6 +264,7 @@ impl Planner<'_> {
             }
             Filter::RelationTo(target) => reference("relation target", RELATION_TO, target, false),
             Filter::Tag(tag) => self.equal("tag", TAG, &[text_entry(&[tag]), MANY.to_vec()], 3),
+            Filter::Text { words, .. } if words.find_nothing() => Some(Access::none()),
             Filter::Text { path, words } => self.words(path.as_ref(), &words.terms())?,
             Filter::TypeAnyVersion(base) => self.equal("type", TYPE, &[text_entry(&[base])], 6),
             Filter::TypeExact(name) => self.equal("type", TYPE, &[text_entry(&[name.base()])], 6),

@@ -151,6 +151,7 @@ fn any_words() -> impl Strategy<Value = String> {
         3 => one,
         2 => (one, one).prop_map(|(one, two)| format!("{one} {two}")),
         1 => (one, one).prop_map(|(one, two)| format!("\"{one} {two}\"")),
+        1 => "-|😀|\\*| |\"| -a",
     ]
 }
 
