@@ -33,7 +33,7 @@
 //! `@created`, `@updated`, `@type`, `@parent`, `@tags` stand for what is known of an object besides its
 //! properties. A value is `true`, `false`, `null`, a number, a day (`2026-12-01`, from midnight in
 //! UTC on), a time (`2026-12-01T10:30:00Z`), a text in double quotes as in JSON, a list or map as in
-//! JSON, or else a text as it stands.
+//! JSON, or else a text as it stands, which does not begin with one of `= < > ~ : ! '`.
 //!
 //! A day is compared with timestamps, and with texts as it stands: `due<2026-12-01` also finds what
 //! was imported from JSON or CSV, where a date is a text, as texts of that form are in the order of

@@ -16,6 +16,8 @@ type Result<T> = std::result::Result<T, QueryTextError>;
 
 const EXPECTED: &str = "expected a condition such as done:false, due<2026-12-01 or type:task";
 
+const KEY: &str = "expected a key of another system, such as github.com#7";
+
 pub(super) fn query(text: &str) -> Result<Query> {
     let mut parser = Parser {
         scanner: Scanner::new(text),
@@ -201,6 +203,10 @@ impl Parser<'_> {
                 self.known(start, &path, false)?;
                 self.property(path, sign).map(Item::Condition)
             }
+            _ if !is_quoted && matches!(key.to_uppercase().as_str(), "AND" | "NOT" | "OR") => {
+                let reason = format!("AND, NOT and OR are written in capitals; {EXPECTED}");
+                Err(self.scanner.error_at(start, reason))
+            }
             _ => Err(self.scanner.error_at(start, EXPECTED)),
         }
     }
@@ -374,16 +380,16 @@ impl Parser<'_> {
             if self.scanner.take("#") {
                 return Ok(ForeignKey::new(source, self.word()?));
             }
-        } else if let Some((source, id)) = self.scanner.word(Word::Value).rsplit_once('#') {
+            return Err(self.scanner.error_at(start, KEY));
+        }
+        self.scanner.begins_word()?;
+        if let Some((source, id)) = self.scanner.word(Word::Value).rsplit_once('#') {
             if id.is_empty() && self.scanner.is_at('"') {
                 return Ok(ForeignKey::new(source, self.word()?));
             }
             return Ok(ForeignKey::new(source, id));
         }
-        Err(self.scanner.error_at(
-            start,
-            "expected a key of another system, such as github.com#7",
-        ))
+        Err(self.scanner.error_at(start, KEY))
     }
 
     /// A condition that is none on a property; `None` when the kind is none of them.

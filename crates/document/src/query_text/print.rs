@@ -109,11 +109,7 @@ pub(super) fn filter(filter: &Filter, formatter: &mut Formatter<'_>) -> fmt::Res
         Filter::Contains { path, value } => {
             write_path(path, Word::Key, formatter)?;
             formatter.write_char('~')?;
-            match value {
-                // One more would make it another sign.
-                Value::String(text) if text.starts_with('~') => write_quoted(text, formatter),
-                value => write_value(value, formatter),
-            }
+            write_value(value, formatter)
         }
         Filter::Exists(path) => {
             formatter.write_str("has:")?;

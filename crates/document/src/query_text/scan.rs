@@ -93,9 +93,20 @@ impl<'a> Scanner<'a> {
         found
     }
 
+    /// Refuses what looks like another sign, or like other quotes, where a word is to begin.
+    pub(super) fn begins_word(&self) -> Result<(), QueryTextError> {
+        let before = self.text.get(..self.at).unwrap_or_default();
+        let mistaken = mistaken(before.chars().next_back(), self.rest());
+        mistaken.map_or(Ok(()), |reason| Err(self.error(reason)))
+    }
+
     /// Reads a text in quotes or a word; which of the two it was.
     pub(super) fn text(&mut self, word: Word) -> Result<(String, bool), QueryTextError> {
         if !self.is_at('"') {
+            // Without a name before it a sign is no condition, as the reader of those says.
+            if !matches!(word, Word::Key) || self.is_at('\'') {
+                self.begins_word()?;
+            }
             return Ok((self.word(word).to_owned(), false));
         }
         match self.json()? {
@@ -127,6 +138,7 @@ impl<'a> Scanner<'a> {
             let value = value.map_err(|error| self.error_at(start, error.to_string()))?;
             return Ok((value, None));
         }
+        self.begins_word()?;
         let word = self.word(Word::Value);
         if word.is_empty() {
             return Err(self.error("expected a value; write \"\" for the empty text"));
@@ -162,9 +174,34 @@ pub(super) fn bare_value(word: &str) -> Result<Value, String> {
     Ok(value.unwrap_or_else(|| word.into()))
 }
 
+/// Characters with which a word does not begin: whoever writes them meant a sign, or quotes.
+const NO_BEGINNING: [char; 7] = ['\'', '=', '<', '>', '~', ':', '!'];
+
+/// Why what stands behind a sign is no word, with what was meant; `None` when it is one.
+fn mistaken(before: Option<char>, word: &str) -> Option<String> {
+    let first = word
+        .chars()
+        .next()
+        .filter(|first| NO_BEGINNING.contains(first))?;
+    let meant = match (before, first) {
+        (_, '\'') => "a text stands in double quotes, as in \"two words\"".to_owned(),
+        (Some('='), '>') => "at or after is written n>=1".to_owned(),
+        (Some('='), '<') => "at or before is written n<=1".to_owned(),
+        (Some('<'), '>') | (_, '!') => "other than is written n!=1".to_owned(),
+        (_, '=') => "equal is written n:1 or n=1, and other than n!=1".to_owned(),
+        (_, '~') => "with this part is written n~one, and with these words n~~one".to_owned(),
+        (_, sign) => format!("one sign is enough, as in n{sign}1"),
+    };
+    Some(format!(
+        "a value does not begin with {first} here: {meant}; write a text that begins so in double \
+         quotes"
+    ))
+}
+
 /// Whether a text is read as itself without quotes.
 pub(super) fn is_bare(text: &str, word: Word) -> bool {
     !text.is_empty()
         && !text.contains(|character| word.ends(character))
         && !text.starts_with(['{', '['])
+        && !text.starts_with(NO_BEGINNING)
 }

@@ -174,12 +174,41 @@ fn an_error_says_where_and_what_is_expected() {
         ("@created>yesterday", 10, "2026-12-01"),
         ("@updated<\"2026-01-01\"", 10, "2026-12-01"),
         ("limit:1 a:1 limit:2", 13, "twice"),
+        ("n==1", 3, "n:1 or n=1"),
+        ("n:=1", 3, "n:1 or n=1"),
+        ("n=>1", 3, "n>=1"),
+        ("n=<1", 3, "n<=1"),
+        ("n<>1", 3, "n!=1"),
+        ("n=!1", 3, "n!=1"),
+        ("n:>1", 3, "n>1"),
+        ("n=~one", 3, "n~one"),
+        ("n~~~one", 4, "n~one"),
+        ("n^==x", 4, "double quotes"),
+        ("e:'cat'", 3, "double quotes"),
+        ("e:(cat, 'dog')", 9, "double quotes"),
+        ("'two words':1", 1, "double quotes"),
+        ("text:'two words'", 6, "double quotes"),
+        ("type:'em'", 6, "double quotes"),
+        ("key:'x'#7", 5, "double quotes"),
+        ("order:'v'", 7, "double quotes"),
+        ("type:em or e:cat", 9, "in capitals"),
+        ("not e:cat", 1, "in capitals"),
+        ("(a:1 And b:2)", 6, "in capitals"),
     ] {
         let error = text.parse::<Query>().unwrap_err();
         assert_eq!(error.column, column, "{text}: {error}");
         assert!(error.reason.contains(reason), "{text}: {error}");
     }
     assert!("a:1 limit:1".parse::<Filter>().is_err());
+    for text in ["=1", ">1", "'cat'", "~x", ":", "!x"] {
+        let quoted = filter(&format!("e:{text:?}"));
+        assert_eq!(quoted, Filter::eq("e", text));
+        assert_eq!(filter(&quoted.to_string()), quoted);
+    }
+    assert_eq!(
+        filter("or:1 e:a'b"),
+        Filter::eq("or", 1).and(Filter::eq("e", "a'b"))
+    );
     let deep = "(".repeat(10_000);
     assert!(deep.parse::<Query>().unwrap_err().reason.contains("deeper"));
     let deep = "NOT ".repeat(10_000);
@@ -208,7 +237,7 @@ fn any_reference() -> impl Strategy<Value = ObjectRef> {
 }
 
 fn any_name() -> impl Strategy<Value = String> {
-    "[a-c]{1,3}|[a-c]@1\\.0|\\PC{0,6}|true|10|2026-12-01"
+    "[a-c]{1,3}|[a-c]@1\\.0|\\PC{0,6}|true|10|2026-12-01|[=<>~:!'][a=>'~]?"
 }
 
 pub(super) fn any_filter() -> impl Strategy<Value = Filter> {
