@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use dxos_store::{Batch, KeyRange, StoreError};
+use dxos_store::{Batch, KeyRange, Keyspace, StoreError};
 use fjall::{
     AbstractTree as _, CompressionType, KeyspaceCreateOptions, PersistMode, Readable as _, Slice,
     compaction::Leveled, config::PartitioningPolicy,
@@ -22,10 +22,10 @@ use fjall::{
 use crate::{
     directory::Directory,
     failure::{damaged, guarded, system},
+    given_up,
     group::GroupSync,
     journal::{self, Journal},
     options::FjallOptions,
-    preflight,
     watermark::{Mark, Watermark},
 };
 
@@ -62,6 +62,8 @@ pub(crate) struct Database {
     space_bytes: AtomicU64,
     poisoned: OnceLock<String>,
     options: FjallOptions,
+    /// Keyspaces that were emptied since their files could not be opened.
+    given_up: Vec<Keyspace>,
     directory: Directory,
 }
 
@@ -77,7 +79,7 @@ impl Database {
         })?;
         let path = directory.database();
         journal::check(&path)?;
-        preflight::check(&path)?;
+        let given_up = given_up::settle(&path, &options)?;
         let engine = engine(&path, &options)?;
         let mut keyspaces = BTreeMap::new();
         for name in engine.list_keyspace_names() {
@@ -95,7 +97,7 @@ impl Database {
             .metadata()
             .map_err(|error| system(&journal.path, &error))?
             .len();
-        Ok(Self {
+        let database = Self {
             keyspaces: RwLock::new(keyspaces),
             gate: RwLock::new(()),
             // Of what is there only the length is known, not the number of writes.
@@ -109,8 +111,24 @@ impl Database {
             poisoned: OnceLock::new(),
             engine,
             options,
+            given_up,
             directory,
-        })
+        };
+        for keyspace in &database.given_up {
+            // What the journal has of it still.
+            database.clear(keyspace.name())?;
+        }
+        Ok(database)
+    }
+
+    pub(crate) fn given_up(&self) -> &[Keyspace] {
+        &self.given_up
+    }
+
+    /// Has the next open not empty again what was given up.
+    pub(crate) fn forget_given_up(&self) -> Result<(), StoreError> {
+        self.sync()?;
+        given_up::forget(&self.directory.database())
     }
 
     pub(crate) fn directory(&self) -> &Directory {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <store>/lock      held while the store is open; the holder's process id
-//! <store>/db/       the engine's files, with `schema` and `synced` of our own
+//! <store>/db/       the engine's files, with `schema`, `synced` and `given-up` of our own
 //! <store>/db.new/   a store being made: renamed to db when it is whole
 //! <store>/db.old/   a store being wiped
 //! <store>/scratch/  stores that are gone when the store is opened next

@@ -10,6 +10,8 @@
 //! - files are checked before fjall sees them, so that damage is an error with a path and not
 //!   a panic, and damage within what was synced is told apart from the torn end that a loss
 //!   of power may leave;
+//! - keyspaces that the caller can make anew are given up, if asked to, where their files cannot
+//!   be opened ([`FjallStore::given_up`]), so that the rest is not lost with them;
 //! - a schema version, refused when it is newer than what the caller knows; errors by cause;
 //!   a reserve of disk space, so that a full disk refuses writes and breaks nothing.
 //!
@@ -42,6 +44,7 @@ mod compact;
 mod database;
 mod directory;
 mod failure;
+mod given_up;
 mod group;
 mod journal;
 mod options;
@@ -50,5 +53,5 @@ mod schema;
 mod store;
 mod watermark;
 
-pub use options::FjallOptions;
+pub use options::{FjallOptions, Replaceable};
 pub use store::FjallStore;

@@ -1,5 +1,17 @@
 //! Options.
 
+use dxos_store::Keyspace;
+
+/// A keyspace in which is nothing that cannot be made anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaceable {
+    /// It.
+    pub keyspace: Keyspace,
+    /// What has to be there to make it anew: it is given up only if every row of these can be
+    /// read.
+    pub from: Vec<Keyspace>,
+}
+
 /// How to open a [`FjallStore`](crate::FjallStore). Start from the default:
 ///
 /// ```
@@ -25,6 +37,13 @@ pub struct FjallOptions {
     /// bytes free than this, so that what was committed can still be written out. Default
     /// 64 MiB.
     pub reserve_bytes: u64,
+    /// Keyspaces of which the store can do without. Where the files of one cannot be opened the
+    /// store tells it apart from damage that only a backup mends: opening it is
+    /// [`Replaceable`](dxos_store::StoreError::Replaceable). Default none.
+    pub replaceable: Vec<Replaceable>,
+    /// Gives up replaceable keyspaces whose files cannot be opened: their files are deleted, and
+    /// they are empty. See [`FjallStore::given_up`](crate::FjallStore::given_up). Default `false`.
+    pub give_up: bool,
 }
 
 impl Default for FjallOptions {
@@ -34,6 +53,8 @@ impl Default for FjallOptions {
             known_schema: 1,
             journal_bytes: 4 << 20,
             reserve_bytes: 64 << 20,
+            replaceable: Vec::new(),
+            give_up: false,
         }
     }
 }
@@ -46,5 +67,10 @@ impl FjallOptions {
     /// The same between two syncs.
     pub(crate) fn burst_limit(&self) -> u64 {
         self.journal_limit() * 4
+    }
+
+    pub(crate) fn replaceable(&self, name: &str) -> Option<&Replaceable> {
+        let mut all = self.replaceable.iter();
+        all.find(|found| found.keyspace.name() == name)
     }
 }

@@ -6,10 +6,10 @@
 //! keyspaces is compared with what is there.
 
 use std::{
-    collections::BTreeSet,
-    fs,
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -17,14 +17,65 @@ use dxos_store::StoreError;
 use lsm_tree::{AbstractTree as _, AnyTree, Cache, Config, Guard as _, SequenceNumberCounter};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::failure::{damaged, panicked, system, tree};
+use crate::{
+    failure::{damaged, panicked, system, tree},
+    schema::sync_directory,
+};
 
 /// The tree in which fjall keeps the names and settings of the others.
 const META: u64 = 0;
 const CURRENT: &str = "current";
 
-/// Checks the trees of a database, and that none is missing.
-pub(crate) fn check(database: &Path) -> Result<(), StoreError> {
+/// The keyspaces that have a name.
+#[derive(Debug)]
+pub(crate) struct Keyspaces {
+    directory: PathBuf,
+    names: BTreeMap<u64, String>,
+    /// Those that can be replaced and cannot be opened, and why.
+    pub(crate) broken: Vec<(String, StoreError)>,
+}
+
+impl Keyspaces {
+    fn tree(&self, name: &str) -> Option<PathBuf> {
+        let mut all = self.names.iter();
+        let (number, _) = all.find(|(_, found)| *found == name)?;
+        Some(self.directory.join(number.to_string()))
+    }
+
+    /// Reads all rows of a keyspace that are in tables.
+    pub(crate) fn read(&self, name: &str) -> Result<(), StoreError> {
+        let Some(path) = self.tree(name) else {
+            return Ok(());
+        };
+        caught(&path, || {
+            let mut rows = open(&path)?.iter(lsm_tree::SeqNo::MAX, None);
+            rows.try_for_each(|row| row.into_inner().map(drop))
+        })
+    }
+
+    /// Puts an empty tree in the place of a keyspace, whatever is there.
+    pub(crate) fn replace(&self, name: &str) -> Result<(), StoreError> {
+        let Some(path) = self.tree(name) else {
+            return Ok(());
+        };
+        let removed = match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => fs::remove_dir_all(&path),
+            Ok(_) => fs::remove_file(&path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        removed.map_err(|error| system(&path, &error))?;
+        caught(&path, || open(&path).map(drop))?;
+        sync_directory(&self.directory)
+    }
+}
+
+/// Checks the trees of a database, and that none is missing. Damage of those that can be replaced
+/// is told and no error.
+pub(crate) fn check(
+    database: &Path,
+    is_replaceable: impl Fn(&str) -> bool,
+) -> Result<Keyspaces, StoreError> {
     for name in ["version", "lock"] {
         let path = database.join(name);
         fs::metadata(&path).map_err(|error| system(&path, &error))?;
@@ -48,19 +99,20 @@ pub(crate) fn check(database: &Path) -> Result<(), StoreError> {
         return Err(damaged(&current(META), "it is missing"));
     }
     check_version(&keyspaces.join(META.to_string()))?;
-    let named = names(&keyspaces.join(META.to_string()))?;
-    for number in &named {
-        let path = current(*number);
-        if !path.is_file() {
-            return Err(damaged(&path, "it is missing"));
+    let names = names(&keyspaces.join(META.to_string()))?;
+    let mut broken = Vec::new();
+    for (number, name) in &names {
+        match check_tree(&keyspaces.join(number.to_string())) {
+            Err(error) if error.is_damage() && is_replaceable(name) => {
+                broken.push((name.clone(), error));
+            }
+            checked => checked?,
         }
-        let path = keyspaces.join(number.to_string());
-        check_version(&path)?;
-        caught(&path, || open(&path).map(drop))?;
     }
     // A keyspace without a name is what a crash leaves that comes while one is made. There is
     // at most one of those, and it has no rows.
-    for number in present.difference(&named).filter(|number| **number != META) {
+    let is_nameless = |number: &&u64| **number != META && !names.contains_key(*number);
+    for number in present.iter().filter(is_nameless) {
         let tables = keyspaces.join(number.to_string()).join("tables");
         if fs::read_dir(&tables).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(damaged(
@@ -69,7 +121,20 @@ pub(crate) fn check(database: &Path) -> Result<(), StoreError> {
             ));
         }
     }
-    Ok(())
+    Ok(Keyspaces {
+        directory: keyspaces,
+        names,
+        broken,
+    })
+}
+
+fn check_tree(tree: &Path) -> Result<(), StoreError> {
+    let current = tree.join(CURRENT);
+    if !current.is_file() {
+        return Err(damaged(&current, "it is missing"));
+    }
+    check_version(tree)?;
+    caught(tree, || open(tree).map(drop))
 }
 
 /// Checks the file that lists a tree's tables. `current` names it and has its checksum, which
@@ -95,17 +160,18 @@ fn check_version(tree: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The numbers of the keyspaces that have a name.
-fn names(meta: &Path) -> Result<BTreeSet<u64>, StoreError> {
+/// The names of the keyspaces that have one.
+fn names(meta: &Path) -> Result<BTreeMap<u64, String>, StoreError> {
     caught(meta, || {
-        let mut named = BTreeSet::new();
+        let mut names = BTreeMap::new();
         for row in open(meta)?.iter(lsm_tree::SeqNo::MAX, None) {
-            let (key, _) = row.into_inner()?;
+            let (key, name) = row.into_inner()?;
             if let Some(number) = key.strip_prefix(b"n").and_then(|rest| rest.try_into().ok()) {
-                named.insert(u64::from_be_bytes(number));
+                let name = String::from_utf8_lossy(&name).into_owned();
+                names.insert(u64::from_be_bytes(number), name);
             }
         }
-        Ok(named)
+        Ok(names)
     })
 }
 

@@ -41,8 +41,9 @@ impl FjallStore {
     /// # Errors
     ///
     /// [`StoreError::Locked`], [`StoreError::NewerSchema`], [`StoreError::Damaged`] (also for
-    /// a directory that is not empty and no store), [`StoreError::Permission`],
-    /// [`StoreError::ReadOnly`], [`StoreError::Full`], [`StoreError::Io`]. Nothing is
+    /// a directory that is not empty and no store), [`StoreError::Replaceable`],
+    /// [`StoreError::Permission`], [`StoreError::ReadOnly`], [`StoreError::Full`],
+    /// [`StoreError::Io`]. Nothing is
     /// written to a foreign directory or to a store of a newer schema but the lock.
     pub fn open(path: impl AsRef<Path>, options: FjallOptions) -> Result<Self, StoreError> {
         let directory = Directory::open(path.as_ref())?;
@@ -89,6 +90,29 @@ impl FjallStore {
             database.sync()?;
             schema::write(&database.directory().database(), schema)
         })
+    }
+
+    /// Keyspaces that this open emptied, since their files could not be opened, see
+    /// [`FjallOptions::give_up`]. An open that was cut off after it began to give them up, or
+    /// whose caller did not get to [`forget_given_up`](Self::forget_given_up), is gone on with by
+    /// the next one, whatever its options say.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Closed`].
+    pub fn given_up(&self) -> Result<Vec<Keyspace>, StoreError> {
+        self.opened()?
+            .run(|database| Ok(database.given_up().to_vec()))
+    }
+
+    /// Ends that, durably: to be called once it is on the disk what is to be made anew. Until
+    /// then every open empties those keyspaces again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`sync`](Store::sync).
+    pub fn forget_given_up(&self) -> Result<(), StoreError> {
+        self.opened()?.run(Database::forget_given_up)
     }
 
     fn opened(&self) -> Result<Opened<'_>, StoreError> {

@@ -112,6 +112,21 @@ pub enum StoreError {
         /// The file or directory.
         path: PathBuf,
     },
+    /// Files of some keyspaces cannot be opened, and all that is in them can be made anew. Nothing
+    /// was changed: the store is to be opened with leave to give them up.
+    #[error(
+        "{} of the store at {} cannot be opened: {reason}; everything in there can be made anew",
+        listed(keyspaces),
+        path.display()
+    )]
+    Replaceable {
+        /// Those keyspaces.
+        keyspaces: Vec<Keyspace>,
+        /// The file or directory of the first one.
+        path: PathBuf,
+        /// What was found there.
+        reason: String,
+    },
     /// A value is too long. Keep large content in pieces.
     #[error("a value of {bytes} bytes for keyspace {keyspace} is longer than {max} bytes")]
     ValueTooLong {
@@ -128,6 +143,19 @@ impl StoreError {
     /// Whether files cannot be read, or are not what this store wrote. Trying again does not help,
     /// as a rule.
     pub const fn is_damage(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Io { .. })
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::Io { .. } | Self::Replaceable { .. }
+        )
     }
+}
+
+fn listed(keyspaces: &[Keyspace]) -> String {
+    let names: Vec<_> = keyspaces.iter().map(|keyspace| keyspace.name()).collect();
+    let what = if names.len() == 1 {
+        "keyspace"
+    } else {
+        "keyspaces"
+    };
+    format!("{what} {}", names.join(", "))
 }
