@@ -228,3 +228,81 @@ fn a_damaged_table_is_made_anew_or_told_and_costs_nothing_that_could_be_read() {
     let made_anew: Vec<_> = made_anew.iter().map(String::as_str).collect();
     assert_eq!(made_anew, ["index", "object"]);
 }
+
+/// What `dx` says of a failure.
+fn failure(dx: &Dx, arguments: &[&str]) -> String {
+    let output = dx.output(arguments);
+    assert!(!output.status.success(), "{arguments:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    // Before that may be what the log has to say.
+    told.lines().last().unwrap().to_owned()
+}
+
+#[test]
+fn lost_files_of_what_is_derived_are_made_anew_and_others_stay_as_they_are() {
+    let home = tempfile::tempdir().unwrap();
+    let whole = home.path().join("whole");
+    let dx = Dx::new(&whole);
+    dx.json(&["identity", "create", "Ann"]);
+    let file = home.path().join("notes.jsonl");
+    let lines = (0..300).map(|n| format!("{{\"id\":{n},\"n\":{n}}}\n"));
+    fs::write(&file, lines.collect::<String>()).unwrap();
+    let file = file.to_str().unwrap();
+    for name in ["Garden", "Kitchen"] {
+        dx.json(&["space", "create", name]);
+        dx.json(&["import", name, file, "--type", "note", "--key", "id"]);
+    }
+    dx.json(&["schema", "index", "Garden", "note", "n"]);
+    dx.json(&["queue", "append", "Garden", "news", "\"first\""]);
+    let news = dx.json(&["queue", "read", "Garden", "news"]);
+    dx.json(&["space", "close", "Kitchen"]);
+    dx.json(&["gc"]);
+
+    let (mut made_anew, mut beyond) = (std::collections::BTreeSet::new(), 0);
+    let keyspaces = fs::read_dir(whole.join("store/db/keyspaces")).unwrap();
+    for keyspace in keyspaces {
+        let keyspace = keyspace.unwrap().file_name();
+        let damaged = home.path().join("damaged");
+        copy(&whole, &damaged);
+        let tables = damaged.join("store/db/keyspaces").join(&keyspace);
+        let tables: Vec<_> = fs::read_dir(tables.join("tables")).unwrap().collect();
+        for table in &tables {
+            fs::remove_file(table.as_ref().unwrap().path()).unwrap();
+        }
+        let dx = Dx::new(&damaged);
+        if tables.is_empty() {
+            fs::remove_dir_all(&damaged).unwrap();
+            continue;
+        }
+        let told = failure(&dx, &["query", "Garden", "type:note"]);
+        assert!(told.contains(damaged.to_str().unwrap()), "{told}");
+        assert_eq!(failure(&dx, &["doctor"]), told);
+        if !told.contains("dx doctor --repair") {
+            // It is the only place where that is.
+            assert!(told.contains("restore it from a backup"), "{told}");
+            assert_eq!(failure(&dx, &["doctor", "--repair"]), told);
+            beyond += 1;
+            fs::remove_dir_all(&damaged).unwrap();
+            continue;
+        }
+        let (is_whole, repaired) = checked(&dx, &["doctor", "--repair"]);
+        assert!(is_whole, "{repaired}");
+        assert_eq!(repaired["derived"]["emptied"], true, "{repaired}");
+        let finding = &repaired["derived"]["findings"][0];
+        made_anew.insert(finding["kind"].as_str().unwrap().to_owned());
+        assert_eq!(count(&dx, "Garden"), 300);
+        let one = dx.json(&["query", "Garden", "type:note n:77", "--count"]);
+        assert_eq!(one["count"], 1);
+        let items = dx.json(&["queue", "read", "Garden", "news"]);
+        assert_eq!(items["items"].as_array().map(Vec::len), Some(1), "{items}");
+        assert_eq!(items["items"][0]["value"], news["items"][0]["value"]);
+        dx.json(&["space", "open", "Kitchen"]);
+        assert_eq!(count(&dx, "Kitchen"), 300);
+        let (is_whole, after) = checked(&dx, &["doctor"]);
+        assert!(is_whole && after["derived"]["emptied"] == false, "{after}");
+        fs::remove_dir_all(&damaged).unwrap();
+    }
+    let made_anew: Vec<_> = made_anew.iter().map(String::as_str).collect();
+    assert_eq!(made_anew, ["index", "object", "queue"]);
+    assert!(beyond > 4, "{beyond}");
+}

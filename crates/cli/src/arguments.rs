@@ -89,8 +89,8 @@ pub(crate) enum Command {
     /// Check everything that is stored: blocks, signatures, objects, indexes. Fails when
     /// something is wrong
     Doctor {
-        /// Have made anew what follows from the blocks, and remove what is of no space; blocks
-        /// are never touched
+        /// Have made anew what follows from the blocks, also where files of it are damaged or
+        /// lost, and remove what is of no space; blocks are never touched
         #[arg(long)]
         repair: bool,
     },

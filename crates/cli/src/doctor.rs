@@ -11,7 +11,7 @@ use crate::session::{Session, end};
 
 /// Fails, after it has told what, when something is wrong and was not repaired.
 pub(crate) async fn run(session: &Session, repair: bool, output: Output) -> Result<()> {
-    let client = session.local().await?;
+    let client = session.repairing(repair).local().await?;
     let checked = client.doctor(repair).await;
     end(&client).await?;
     let report = checked.context("what is stored cannot be checked")?;

@@ -20,6 +20,7 @@ pub(crate) struct Session {
     options: ProfileOptions,
     json: bool,
     creates: bool,
+    repairs: bool,
 }
 
 impl Session {
@@ -28,6 +29,16 @@ impl Session {
             options: options.clone(),
             json: output.is_json(),
             creates: false,
+            repairs: false,
+        }
+    }
+
+    /// Opens the profile also where files of what is derived cannot be opened: these are deleted.
+    pub(crate) fn repairing(&self, repairs: bool) -> Self {
+        Self {
+            options: self.options.clone(),
+            repairs,
+            ..*self
         }
     }
 
@@ -50,6 +61,9 @@ impl Session {
         }
         if self.options.offline {
             options = options.offline();
+        }
+        if self.repairs {
+            options = options.repair();
         }
         options
     }
@@ -142,6 +156,12 @@ pub(crate) fn explained(error: ClientError) -> anyhow::Error {
             anyhow::Error::from(error).context(
                 "another dx has had this profile open for a while now, and does not run this \
                  command for others; stop that one, or wait until it has ended",
+            )
+        }
+        ClientError::Node(NodeError::Store(StoreError::Replaceable { .. })) => {
+            anyhow::Error::from(error).context(
+                "files of what follows from the blocks are damaged or lost; \
+                 `dx doctor --repair` makes anew what was in them",
             )
         }
         ClientError::Locked => anyhow::anyhow!("the profile is locked; `dx unlock` opens it"),

@@ -93,7 +93,8 @@ impl Client {
     /// All spaces have their rows in the same tables. Where some of what is derived cannot be
     /// read, all of its kind is deleted and made anew for every space, and no space is usable
     /// meanwhile. If a space has damaged blocks, so that this would lose objects which can be read
-    /// now, nothing is deleted.
+    /// now, nothing is deleted. Where files cannot even be opened, only a client that was made
+    /// with [`repair`](crate::ClientOptions::repair) gets here.
     ///
     /// # Errors
     ///
@@ -103,6 +104,12 @@ impl Client {
         let mut derived = self.check_derived(false).await?;
         if repair && !derived.findings.is_empty() {
             derived = self.check_derived(true).await?;
+        }
+        // Had those been left as they are, it would not be told of both.
+        if derived.findings.is_empty() || derived.emptied {
+            let given_up = self.take_given_up();
+            derived.emptied |= !given_up.is_empty();
+            derived.findings.extend(given_up);
         }
         let mut spaces = Vec::new();
         for report in node.keeper.reports().await? {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use dxos_actors::{Failures, NodeFailure, Spawner};
 use dxos_halo::OpenHaloError;
 use dxos_keys::{ContentKey, KeyringError};
-use dxos_protocol::echo::StoreFailure;
+use dxos_protocol::echo::{Finding, StoreFailure};
 use dxos_protocol::halo::ChangeProtection;
 use serde_json::json;
 use tokio::sync::{Mutex, watch};
@@ -60,6 +60,8 @@ struct Inner {
     passphrase: StdMutex<Option<Zeroizing<String>>>,
     /// What protects the keyring, when this client was told otherwise than by its options.
     protection: StdMutex<Option<KeyringProtection>>,
+    /// What could not be opened of what is derived, and is made anew, until somebody asks.
+    given_up: StdMutex<Vec<Finding>>,
     /// Held while the client is brought up or down.
     running: Mutex<Option<Running>>,
     node: RwLock<Option<Arc<Node>>>,
@@ -104,6 +106,7 @@ impl Client {
     fn with(mut options: ClientOptions, running: Option<Running>) -> Self {
         let inner = Inner {
             passphrase: StdMutex::new(options.take_passphrase()),
+            given_up: StdMutex::default(),
             protection: StdMutex::new(None),
             options,
             running: Mutex::new(running),
@@ -197,11 +200,17 @@ impl Client {
         }
         let mut config = self.inner.options.load()?;
         config.keyring.protection = protection.unwrap_or(config.keyring.protection);
+        let repairs = self.inner.options.repairs();
         let failures = Failures::new();
         let spawner = Spawner::thread("dxos", &failures).map_err(NodeError::from)?;
         let handle = spawner.handle();
         let assembled = spawner.run(move || async move {
-            let (parts, settle) = match profile::open(&mut config, passphrase, &handle) {
+            let opened = profile::open(&mut config, repairs, passphrase, &handle);
+            let profile::Opened {
+                parts,
+                settle,
+                given_up,
+            } = match opened {
                 Ok(opened) => opened,
                 Err(error) => return (Err(error), config),
             };
@@ -212,11 +221,11 @@ impl Client {
                 // Whoever tries next finds it closed.
                 Err(_) => drop(store.close()),
             }
-            (assembled, config)
+            (assembled.map(|node| (node, given_up)), config)
         });
         let (assembled, config) = assembled.await.map_err(NodeError::from)?;
-        let node = match assembled {
-            Ok(node) => node,
+        let (node, given_up) = match assembled {
+            Ok(assembled) => assembled,
             Err(error) => {
                 if asks_for_passphrase(&error, &config) {
                     self.inner.status.send_replace(Status::Locked);
@@ -229,12 +238,18 @@ impl Client {
             .config
             .write()
             .unwrap_or_else(PoisonError::into_inner) = Some(config);
+        guard(&self.inner.given_up).extend(given_up);
         *running = Some(Running {
             spawner: Some(spawner),
             failures,
         });
         self.set_node(Some(node));
         Ok(())
+    }
+
+    /// What the store has given up since this was asked last.
+    pub(crate) fn take_given_up(&self) -> Vec<Finding> {
+        std::mem::take(&mut *guard(&self.inner.given_up))
     }
 
     /// Whether the client is initialized.

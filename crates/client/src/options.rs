@@ -17,6 +17,7 @@ pub struct ClientOptions {
     config: Option<Config>,
     changes: Vec<Change>,
     passphrase: Option<Zeroizing<String>>,
+    repairs: bool,
 }
 
 impl std::fmt::Debug for ClientOptions {
@@ -82,6 +83,16 @@ impl ClientOptions {
         self.with(|config| config.keyring.protection = KeyringProtection::Passphrase)
     }
 
+    /// Opens the profile also where files of what follows from the blocks cannot be opened, as
+    /// when one is lost. Of these all are deleted, and what was in them is made anew, in every
+    /// space, as it is opened; [`crate::Client::doctor`] tells which those are. Nothing is
+    /// deleted if some of what it is made anew from cannot be read.
+    #[must_use]
+    pub const fn repair(mut self) -> Self {
+        self.repairs = true;
+        self
+    }
+
     /// Makes a client with these options.
     pub fn build(self) -> crate::Client {
         crate::Client::new(self)
@@ -101,6 +112,10 @@ impl ClientOptions {
             change(&mut config);
         }
         Ok(config)
+    }
+
+    pub(crate) const fn repairs(&self) -> bool {
+        self.repairs
     }
 
     /// Takes the passphrase that was given in code out.

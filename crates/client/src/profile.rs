@@ -9,10 +9,11 @@ use std::time::Duration;
 use dxos_actors::{Clock, SeedTree, SpawnerHandle};
 use dxos_keys::{ContentKey, Signer};
 use dxos_mesh::MeshConfig;
+use dxos_protocol::echo::Finding;
 use dxos_quic::{BindError, QuicConfig, QuicTransport};
 use dxos_signal::{ServerAddress, SignalClient};
 use dxos_store::Store;
-use dxos_store_fjall::{FjallOptions, FjallStore};
+use dxos_store_fjall::{FjallOptions, FjallStore, Replaceable};
 use dxos_transport::{Announcement, Combined, Discovery, PeerAddress, StaticPeers, Transport};
 use zeroize::Zeroizing;
 
@@ -35,27 +36,54 @@ impl Config {
     }
 }
 
-/// Opens the profile of a configuration, and fills in what protects it. Blocks while the store is
-/// opened.
+/// A profile that was opened.
+pub(crate) struct Opened {
+    pub(crate) parts: Parts,
+    pub(crate) settle: Settle,
+    /// What could not be opened of what is derived, and is made anew.
+    pub(crate) given_up: Vec<Finding>,
+}
+
+/// Opens the store of a profile. What it gives up of what is derived is marked to be made anew.
+fn open_store(config: &Config, repairs: bool) -> Result<(Arc<dyn Store>, Vec<Finding>), NodeError> {
+    let replaceable = dxos_echo::derived().map(|(keyspace, from)| Replaceable { keyspace, from });
+    let options = FjallOptions {
+        cache_bytes: config.storage.cache_bytes(),
+        known_schema: SCHEMA,
+        replaceable: replaceable.into(),
+        give_up: repairs,
+        ..FjallOptions::default()
+    };
+    let store = FjallStore::open(store_path(config), options)?;
+    let given_up = store.given_up()?;
+    let mut findings = Vec::new();
+    if !given_up.is_empty() {
+        findings = dxos_echo::make_anew_given_up(&given_up, &store).map_err(|error| {
+            let (part, reason) = ("the repair of the profile", error.to_string());
+            NodeError::Start { part, reason }
+        })?;
+        store.forget_given_up()?;
+    }
+    Ok((Arc::new(store), findings))
+}
+
+/// Opens the profile of a configuration, and fills in what protects it; if `repairs`, also where
+/// files of what is derived cannot be opened. Blocks while the store is opened.
 pub(crate) fn open(
     config: &mut Config,
+    repairs: bool,
     passphrase: Option<Zeroizing<String>>,
     spawner: &SpawnerHandle,
-) -> Result<(Parts, Settle), NodeError> {
+) -> Result<Opened, NodeError> {
     let randomness = |error: dxos_actors::SeedError| NodeError::Randomness {
         reason: error.to_string(),
     };
     let seeds = SeedTree::from_os().map_err(randomness)?;
-    let options = FjallOptions {
-        cache_bytes: config.storage.cache_bytes(),
-        known_schema: SCHEMA,
-        ..FjallOptions::default()
-    };
     make_private_directory(&config.profile);
     #[cfg(unix)]
     make_private_again(&config.profile);
     // First the store: it keeps other processes out.
-    let store: Arc<dyn Store> = Arc::new(FjallStore::open(store_path(config), options)?);
+    let (store, given_up) = open_store(config, repairs)?;
     let vaults = Vaults::of_profile(&config.profile);
     let draw = || ContentKey::generate(&mut seeds.rng_of("key file"));
     let given = passphrase.as_ref().map(|text| text.as_str());
@@ -91,7 +119,11 @@ pub(crate) fn open(
         cache_bytes: usize::try_from(config.storage.cache_bytes()).unwrap_or(usize::MAX),
         network,
     };
-    Ok((parts, settle))
+    Ok(Opened {
+        parts,
+        settle,
+        given_up,
+    })
 }
 
 /// Takes from others what a profile that was copied or restored lets them do: its directory, the

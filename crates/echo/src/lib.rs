@@ -44,5 +44,5 @@ mod trouble;
 mod usage;
 
 pub use api::{Echo, EchoConfig, MeshPorts};
-pub use core::EpochPolicy;
+pub use core::{EpochPolicy, derived, make_anew_given_up};
 pub use usage::Usage;

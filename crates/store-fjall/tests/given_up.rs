@@ -1,6 +1,10 @@
 //! A keyspace whose files cannot be opened, and whose rows can be made anew: it is told apart,
 //! given up only if that is asked for, and wherever it is cut off, the next open goes on with it.
-#![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
 
 use std::{
     fs,
@@ -297,6 +301,9 @@ fn rows_that_only_the_journal_has_do_not_come_back_into_what_was_given_up() {
     }
 }
 
+/// What a kill leaves behind the note, made by hand.
+type Step = (&'static str, fn(&Path));
+
 #[test]
 fn wherever_giving_up_is_cut_off_the_next_open_goes_on_with_it() {
     let home = tempfile::tempdir().unwrap();
@@ -308,8 +315,6 @@ fn wherever_giving_up_is_cut_off_the_next_open_goes_on_with_it() {
     copy(&damaged, &done);
     drop(open(&done, true).unwrap());
     assert!(note(&done).exists());
-
-    type Step = (&'static str, fn(&Path));
     let steps: [Step; 6] = [
         ("nothing but the note", |_| {}),
         ("some of the files are deleted", |path| {

@@ -71,6 +71,7 @@ mod withdrawal;
 
 pub(crate) use admit::Guest;
 pub(crate) use doctor::{Plan, Subject, check, empty, plan};
+pub use doctor::{derived, make_anew_given_up};
 pub use epoch::EpochPolicy;
 pub(crate) use garbage::{collect, stats};
 pub(crate) use past::Past;

@@ -14,11 +14,12 @@ use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store, 
 
 use super::super::index::catalog_key;
 use super::super::layout::{
-    DERIVED, INDEX, MOVES, QUEUES, SpaceNumber, SpaceRecord, TALLIES, Tally, in_space,
+    BLOCKS, BRANCHES, DERIVED, FEEDS, INDEX, MOVES, QUEUES, SNAPSHOTS, SPACES, SpaceNumber,
+    SpaceRecord, TALLIES, Tally, in_space,
 };
 use super::super::memory::Memory;
 use super::super::queue::rows;
-use super::super::space::store_failed;
+use super::super::space::{decode_row, store_failed};
 use super::{Subject, can_be_made, mark};
 
 /// What was found, and the keyspaces that are to be emptied.
@@ -128,12 +129,7 @@ pub(crate) fn empty(
     let (mut marks, mut kept) = (Batch::new(), Batch::new());
     for record in records {
         let number = record.number;
-        if damaged.iter().any(|keyspace| *keyspace != INDEX) {
-            mark(number, store, &mut marks)?;
-        } else {
-            // Without its catalog an index is built anew from the objects.
-            marks.delete(TALLIES, catalog_key(number));
-        }
+        mark_of(number, damaged, store, &mut marks)?;
         if damaged.contains(&QUEUES)
             && let Some(run) = run_of(number, store)?
         {
@@ -147,14 +143,74 @@ pub(crate) fn empty(
     store.commit(kept, Durability::Synced).map_err(failed)
 }
 
-/// What numbers of arrivals go on from, so that none is given twice. Where that cannot be read:
-/// there were never more runs than blocks.
+/// What is derived, each with what it is made anew from: a store whose files of one cannot be
+/// opened may give it up if it can read all of that. Rows of indexes come from objects, and
+/// nothing else is touched to make them anew; to make anew the others, everything derived is made
+/// anew that could be read still.
+pub fn derived() -> [(Keyspace, Vec<Keyspace>); 4] {
+    let blocks = [SPACES, FEEDS, BLOCKS, BRANCHES, SNAPSHOTS, TALLIES];
+    DERIVED.map(|keyspace| match keyspace {
+        INDEX => (keyspace, Vec::new()),
+        _ => (keyspace, blocks.to_vec()),
+    })
+}
+
+/// Marks all spaces, durably, to have made anew what a store has given up of what is
+/// [`derived`]: those keyspaces are empty. ECHO must not run on the store yet. Tells what was
+/// given up.
+///
+/// # Errors
+///
+/// [`EchoError::Store`] when the store cannot be read or written.
+pub fn make_anew_given_up(
+    given_up: &[Keyspace],
+    store: &dyn Store,
+) -> Result<Vec<Finding>, EchoError> {
+    let mut marks = Batch::new();
+    for row in store.scan(SPACES, KeyRange::all(), Direction::Forward) {
+        let (_, row) = row.map_err(|error| store_failed(&error))?;
+        let number = decode_row::<SpaceRecord>("space", &row)?.number;
+        mark_of(number, given_up, store, &mut marks)?;
+        if given_up.contains(&QUEUES) {
+            marks.put(QUEUES, rows::run_key(number), run_beyond(number, store)?);
+        }
+    }
+    let marked = store.commit(marks, Durability::Synced);
+    marked.map_err(|error| store_failed(&error))?;
+    let finding = |keyspace: &Keyspace| Finding {
+        kind: kind_of(*keyspace),
+        text: format!("the files of {} could not be opened", name_of(*keyspace)),
+    };
+    Ok(given_up.iter().map(finding).collect())
+}
+
+/// Has a space make anew what is to be deleted.
+fn mark_of(
+    number: SpaceNumber,
+    deleted: &[Keyspace],
+    store: &dyn Read,
+    marks: &mut Batch,
+) -> Result<(), EchoError> {
+    if deleted.iter().any(|keyspace| *keyspace != INDEX) {
+        return mark(number, store, marks);
+    }
+    // Without its catalog an index is built anew from the objects.
+    marks.delete(TALLIES, catalog_key(number));
+    Ok(())
+}
+
+/// What numbers of arrivals go on from, so that none is given twice.
 fn run_of(number: SpaceNumber, store: &dyn Read) -> Result<Option<Bytes>, EchoError> {
     if let Ok(run) = store.get(QUEUES, &rows::run_key(number)) {
         return Ok(run);
     }
+    run_beyond(number, store).map(Some)
+}
+
+/// The same where it cannot be read: there were never more runs than blocks.
+fn run_beyond(number: SpaceNumber, store: &dyn Read) -> Result<Bytes, EchoError> {
     let tally = store.get(TALLIES, &in_space(number, b""));
     let tally = tally.map_err(|error| store_failed(&error))?;
     let tally = tally.and_then(|row| dxos_wire::decode::<Tally>(1, &row).ok());
-    rows::encode(&tally.unwrap_or_default().blocks).map(Some)
+    rows::encode(&tally.unwrap_or_default().blocks)
 }

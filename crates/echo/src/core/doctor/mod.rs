@@ -23,6 +23,7 @@ use dxos_protocol::halo::Authority;
 use dxos_store::{Batch, Durability, Read, Store};
 
 pub(crate) use self::derived::{Plan, empty, plan};
+pub use self::derived::{derived, make_anew_given_up};
 use self::overlay::Overlay;
 use super::layout::{SpaceNumber, SpaceRecord, TALLIES, Tally, derived_key, in_space};
 use super::memory::Memory;

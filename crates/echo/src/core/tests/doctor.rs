@@ -6,15 +6,16 @@ use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store};
 
 use serde_json::json;
 
-use super::super::doctor::{Plan, Subject, check, empty, mark, plan};
+use super::super::doctor::{Plan, Subject, check, empty, make_anew_given_up, mark, plan};
 use super::super::garbage::collect;
 use super::super::index::catalog_key;
 use super::super::layout::{
-    BLOCKS, DERIVED, FEEDS, INDEX, MOVES, OBJECTS, TALLIES, Tally, block_value, in_space,
-    object_key, split_block,
+    BLOCKS, DERIVED, FEEDS, INDEX, MOVES, OBJECTS, QUEUES, SPACES, TALLIES, Tally, block_value,
+    in_space, object_key, split_block,
 };
 use super::super::memory::{DEFAULT_BYTES, Memory};
 use super::super::purge::remove_rows;
+use super::super::queue::rows::run_key;
 use super::super::space::encode_row;
 use super::{NUMBER, Net, Replica, object, task};
 
@@ -330,6 +331,40 @@ fn what_is_derived_and_cannot_be_read_is_made_anew_from_blocks() {
         let replica = &net.replicas[0];
         assert_eq!(looked_at(replica, false).findings, [], "{keyspace}");
         assert!(planned(replica, false).checkup.findings.is_empty());
+        assert_eq!(replica.hash(), hash);
+    }
+}
+
+#[test]
+fn what_a_store_has_given_up_is_made_anew_when_the_space_is_opened() {
+    for keyspace in DERIVED {
+        let mut net = net(7);
+        let hash = net.replicas[0].hash();
+        let replica = &net.replicas[0];
+        let (store, record) = (&replica.store, &replica.space.record);
+        let row = encode_row(record).unwrap();
+        put(store, SPACES, record.space.as_bytes().to_vec(), Some(row));
+        store.clear(keyspace).unwrap();
+        // Twice, as after a kill in between.
+        for _ in 0..2 {
+            let told = make_anew_given_up(&[keyspace], store).unwrap();
+            assert!(told.len() == 1 && told[0].kind.is_derived(), "{told:?}");
+        }
+        if keyspace == QUEUES {
+            let beyond = store.get(QUEUES, &run_key(NUMBER)).unwrap().unwrap();
+            let beyond: u64 = dxos_wire::decode(1, &beyond).unwrap();
+            assert!(beyond >= replica.space.tally.blocks, "no number twice");
+        }
+        net.reopen(0, |_| {});
+        if keyspace == INDEX {
+            net.replicas[0].build_all();
+        } else {
+            let repaired = looked_at(&net.replicas[0], true);
+            assert!(repaired.is_whole(), "{repaired:?}");
+            net.reopen(0, |_| {});
+        }
+        let replica = &net.replicas[0];
+        assert_eq!(looked_at(replica, false).findings, [], "{keyspace}");
         assert_eq!(replica.hash(), hash);
     }
 }
