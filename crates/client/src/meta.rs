@@ -76,7 +76,8 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::Invalid`] when a value is out of bounds; all other rows of its
+    /// [`DatabaseError::Invalid`] when a value is out of bounds, or the key was imported as an object
+    /// of another type ([`TxError::OtherType`](dxos_document::TxError)); all other rows of its
     /// transaction, and the transactions before it, are written.
     pub async fn import(
         &self,
@@ -93,6 +94,7 @@ impl Database {
             properties,
             line,
             is_rest: false,
+            is_adopted: false,
         });
         let mut ids = Vec::new();
         for mut chunk in chunks(rows.collect()) {

@@ -419,8 +419,7 @@ impl Tx<'_> {
     /// # Errors
     ///
     /// [`TxError::Apply`] when a value is out of bounds, [`TxError::Meta`] when `properties` has
-    /// the key [`META`], [`TxError::OtherType`] when the object is of another type, whatever its
-    /// version.
+    /// the key [`META`].
     pub fn import(
         &mut self,
         object: ObjectId,
@@ -428,16 +427,7 @@ impl Tx<'_> {
         key: &ForeignKey,
         properties: Map,
     ) -> Result<(), TxError> {
-        let type_name = type_name.into();
         if let Some(found) = self.get(object)? {
-            if found.type_name().base() != type_name.base() {
-                return Err(TxError::OtherType {
-                    source_name: key.source.clone(),
-                    id: key.id.clone(),
-                    found: found.type_name().clone(),
-                    expected: type_name,
-                });
-            }
             let mut new = found.properties().clone();
             new.extend(properties);
             self.replace(object, found.properties(), &new)?;
@@ -448,7 +438,7 @@ impl Tx<'_> {
         }
         self.push(Op::Create {
             object,
-            type_name,
+            type_name: type_name.into(),
             properties,
         })?;
         self.add_key(object, key)

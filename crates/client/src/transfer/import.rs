@@ -306,6 +306,7 @@ impl Reading {
             properties,
             line,
             is_rest: false,
+            is_adopted: false,
         })
     }
 }

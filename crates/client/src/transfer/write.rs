@@ -43,6 +43,8 @@ pub(crate) struct Row {
     pub(crate) line: u64,
     /// Whether it is more of the object of the row before.
     pub(crate) is_rest: bool,
+    /// Whether the object was made otherwise, and got its key later.
+    pub(crate) is_adopted: bool,
 }
 
 impl Row {
@@ -180,7 +182,19 @@ fn put(tx: &mut Tx<'_>, row: &Row, report: &mut ImportReport) -> Result<(), TxEr
     let before = tx.len();
     match identity {
         Identity::Place => {}
-        Identity::Key(key) => tx.import(*object, type_name(), key, row.properties.clone())?,
+        Identity::Key(key) => {
+            let here = found.type_name();
+            // One that got its key by hand may be of any type.
+            if !row.is_adopted && here.base() != row.type_name.base() {
+                return Err(TxError::OtherType {
+                    source_name: key.source.clone(),
+                    id: key.id.clone(),
+                    found: here.clone(),
+                    expected: type_name(),
+                });
+            }
+            tx.import(*object, type_name(), key, row.properties.clone())?;
+        }
         Identity::Object { meta, .. } => {
             let mut new = found.properties().clone();
             new.extend(row.properties.clone());
@@ -268,6 +282,7 @@ pub(crate) async fn adopt(db: &Database, rows: &mut [Row]) -> Result<(), ClientE
             && let Some(found) = known.get(key)
         {
             row.object = *found;
+            row.is_adopted = true;
         }
     }
     Ok(())
