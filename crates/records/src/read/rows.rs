@@ -16,6 +16,8 @@ use super::{
 };
 use crate::write::{CREATED, DELETED, ID, META_COLUMN, TYPE, UPDATED, cell, property_of_column};
 
+const CUT: &str = "the file ends within quotes; it was cut off, or a quote is missing";
+
 /// The row that the reader was handed last.
 #[derive(Debug, Default)]
 struct Handed {
@@ -32,6 +34,10 @@ impl Handed {
 
     fn is_too_long(&self) -> bool {
         self.too_long.load(Ordering::Relaxed)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
     }
 }
 
@@ -181,6 +187,9 @@ impl<'a> Rows<'a> {
             return Err(wrong(format!(
                 "the header is longer than {TEXT_BYTES_MAX} bytes"
             )));
+        }
+        if handed.is_cut() {
+            return Err(wrong(CUT.to_owned()));
         }
         let mut names: Vec<&str> = found.iter().collect();
         let exported = names.contains(&ID) && names.contains(&TYPE);
@@ -340,10 +349,9 @@ impl Iterator for Rows<'_> {
                 None
             }
             Ok(true) if self.handed.is_too_long() => bad(too_long(line)),
-            Ok(true) if self.handed.is_cut.load(Ordering::Relaxed) => bad(BadRecord {
+            Ok(true) if self.handed.is_cut() => bad(BadRecord {
                 line,
-                reason: "the file ends within quotes; it was cut off, or a quote is missing"
-                    .to_owned(),
+                reason: CUT.to_owned(),
             }),
             Ok(true) => Some(Ok((line, self.print_of(&row), self.row(&row, line)))),
             Err(error) => match error.kind() {

@@ -234,6 +234,7 @@ fn a_file_that_is_no_array_or_has_no_usable_header_is_refused() {
         ("a.json", "\n\"a\"", "line 2"),
         ("a.csv", "a,,c\n", "column 2 has no name"),
         ("a.csv", "a,b,a\n", "\"a\""),
+        ("a.csv", "a,\"b\n1,2\n", "within quotes"),
     ] {
         let first = match open(name, text.as_bytes()) {
             Ok(mut records) => records.next().unwrap().map(drop),
