@@ -2,6 +2,8 @@
 //! never rows that are wrong or silently gone.
 #![expect(clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod support;
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -12,6 +14,8 @@ use std::{
 use bytes::Bytes;
 use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store, StoreError};
 use dxos_store_fjall::{FjallOptions, FjallStore};
+
+use self::support::{copy, files};
 
 const KEYSPACES: [Keyspace; 2] = [Keyspace::new("one"), Keyspace::new("two")];
 
@@ -75,33 +79,6 @@ fn child() {
     let store = open(Path::new(&home)).unwrap();
     fill(&store, &mut Rows::new());
     process::exit(0);
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
-fn files(path: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(path).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 fn is_clear(error: &StoreError) {

@@ -6,6 +6,8 @@
     reason = "tests fail by panicking"
 )]
 
+mod support;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -13,6 +15,8 @@ use std::{
 
 use dxos_store::{Batch, Direction, Durability, KeyRange, Keyspace, Read, Store, StoreError};
 use dxos_store_fjall::{FjallOptions, FjallStore, Replaceable};
+
+use self::support::{copy, files};
 
 const BLOCKS: Keyspace = Keyspace::new("blocks");
 const INDEX: Keyspace = Keyspace::new("index");
@@ -70,36 +74,6 @@ fn tree(store: &Path, keyspace: Keyspace) -> PathBuf {
 
 fn note(store: &Path) -> PathBuf {
     store.join("db/given-up")
-}
-
-fn copy(from: &Path, to: &Path) {
-    if to.exists() {
-        fs::remove_dir_all(to).unwrap();
-    }
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
-fn files(path: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(path).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
 }
 
 /// All tables of a store, and whether something is noted. Lists of tables that are not current
