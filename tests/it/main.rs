@@ -51,6 +51,7 @@ mod thieves;
 mod trace;
 mod transactions;
 mod transfer;
+mod transfer_bounds;
 mod two_clients;
 mod typed;
 mod typed_migrations;
