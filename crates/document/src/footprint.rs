@@ -123,11 +123,11 @@ fn of_set(set: &AddWinsSet) -> usize {
 }
 
 /// Beside the value itself.
-fn of_value(value: &Value) -> usize {
+pub(crate) fn of_value(value: &Value) -> usize {
     let each = |count: usize| tree_of(count, size_of::<Value>());
     match value {
         Value::String(text) => text.capacity(),
-        Value::Text(text) => text.as_str().len(),
+        Value::Text(text) => text.bytes(),
         Value::Bytes(bytes) => bytes.capacity(),
         Value::List(items) => {
             let inner = items.iter().map(of_value).sum::<usize>();

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use dxos_keys::ObjectId;
 
+use crate::footprint::of_value;
 use crate::query::compare_values;
 use crate::{Cursor, Object, Query, Value};
 
@@ -23,8 +24,10 @@ impl OrderPlace {
 
     /// About how many bytes of memory it takes.
     pub fn bytes(&self) -> usize {
-        let values = self.values.iter().map(Value::bytes);
-        values.fold(size_of::<Self>(), usize::saturating_add)
+        let values = self.values.iter();
+        values.fold(size_of::<Self>(), |bytes, value| {
+            bytes + size_of::<Value>() + of_value(value)
+        })
     }
 }
 

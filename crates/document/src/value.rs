@@ -154,25 +154,6 @@ impl Value {
         }
     }
 
-    /// About how many bytes of memory it takes, what it points to included.
-    pub(crate) fn bytes(&self) -> usize {
-        let beside = match self {
-            Self::String(text) => text.len(),
-            Self::Text(text) => text.bytes(),
-            Self::Bytes(bytes) => bytes.len(),
-            Self::Reference(reference) => reference.space.as_ref().map_or(0, |_| SpaceKey::LENGTH),
-            Self::List(items) => items.iter().map(Self::bytes).sum(),
-            Self::Set(members) => members.iter().map(Self::bytes).sum(),
-            Self::Map(map) => {
-                let sizes = map.iter();
-                let sizes = sizes.map(|(key, value)| size_of::<Key>() + key.len() + value.bytes());
-                sizes.sum()
-            }
-            _ => 0,
-        };
-        beside.saturating_add(size_of::<Self>())
-    }
-
     /// How two values of one family (numbers, texts, timestamps, ...) compare; `None` when they
     /// are of different families. Numbers are compared as numbers, whatever their kind, exactly,
     /// inside lists, sets and maps too: equal is what [`Value::is_same`] says.

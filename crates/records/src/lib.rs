@@ -24,6 +24,6 @@ mod write;
 pub use format::{Format, ParseFormatError};
 pub use read::{
     BadRecord, Content, Exported, Placed, RECORD_BYTES_MAX, ReadError, Records, TEXT_BYTES_MAX,
-    number_out_of_range, read, read_with, size,
+    number_out_of_range, property_size, read, read_with, size,
 };
 pub use write::{COLUMNS_MAX, Columns, WriteError, Writer};

@@ -131,25 +131,21 @@ fn parts(transaction: Transaction) -> Result<Vec<Transaction>, ArchiveError> {
         };
         push(create, size);
         for (key, value) in rest {
-            let one = Map::from([(key, value)]);
-            let bytes = dxos_records::size(&one);
-            for (key, value) in one {
-                if bytes > PROPERTY_BYTES_MAX {
-                    let property = key.to_string();
-                    return Err(ArchiveError::PropertyTooLarge {
-                        object,
-                        property,
-                        bytes,
-                    });
-                }
-                let path = Path::of([key]);
-                let set = Op::Set {
+            let bytes = dxos_records::property_size(&key, &value);
+            if bytes > PROPERTY_BYTES_MAX {
+                return Err(ArchiveError::PropertyTooLarge {
                     object,
-                    path,
-                    value,
-                };
-                push(set, bytes);
+                    property: key.to_string(),
+                    bytes,
+                });
             }
+            let path = Path::of([key]);
+            let set = Op::Set {
+                object,
+                path,
+                value,
+            };
+            push(set, bytes);
         }
     }
     if !part.ops.is_empty() {

@@ -47,11 +47,12 @@ impl From<dxos_actors::SpawnError> for ExportError {
 impl Database {
     /// Writes objects as records, and gives back what they were written to, and how many there
     /// were. [`Database::import_from`] makes the same objects of them, but for their history, and
-    /// for those of more than 512 KiB.
+    /// for those with a property of more than 736 KiB.
     ///
-    /// They are read bit by bit: memory is bounded; see [`PendingQuery::pages`](crate::PendingQuery::pages). What is written to the space meanwhile may be
-    /// among them or not. CSV reads them twice, as its first line names all properties. Give it
-    /// a buffered writer.
+    /// They are read bit by bit: memory is bounded; see
+    /// [`PendingQuery::pages`](crate::PendingQuery::pages). What is written to the space meanwhile
+    /// may be among them or not. CSV reads them twice, as its first line names all properties.
+    /// Give it a buffered writer.
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dxos_document::{
     Deleted, Filter, ForeignKey, META, Map, Meta, MetaError, Op, Path, Tx, TxError, TypeName,
 };
+use dxos_records::property_size;
 use dxos_schema::ObjectError;
 
 use super::ImportReport;
@@ -59,18 +60,19 @@ impl Row {
         let mut first = self;
         let properties = std::mem::take(&mut first.properties);
         let mut parts = vec![first.clone()];
+        let mut bytes = 0;
         for (key, value) in properties {
-            let one = Map::from([(key, value)]);
-            let bytes = dxos_records::size(&one);
-            match parts.last_mut() {
-                Some(part) if dxos_records::size(&part.properties) + bytes <= BYTES_MAX => {
-                    part.properties.extend(one);
-                }
-                _ => parts.push(Self {
-                    properties: one,
+            let size = property_size(&key, &value);
+            if bytes > 0 && bytes + size > BYTES_MAX {
+                parts.push(Self {
                     is_rest: true,
                     ..first.clone()
-                }),
+                });
+                bytes = 0;
+            }
+            bytes += size;
+            if let Some(part) = parts.last_mut() {
+                part.properties.insert(key, value);
             }
         }
         parts

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::marks::resolve;
+use crate::footprint::of_value;
 use crate::{Key, Value};
 
 /// A collaborative text as it shows: a copy, that later edits do not change.
@@ -56,7 +57,7 @@ impl Text {
     /// About how many bytes of memory it points to.
     pub(crate) fn bytes(&self) -> usize {
         let spans = self.spans.iter();
-        let spans = spans.map(|span| size_of::<Span>() + span.name.len() + span.value.bytes());
+        let spans = spans.map(|span| size_of::<Span>() + span.name.len() + of_value(&span.value));
         spans.fold(self.content.len(), usize::saturating_add)
     }
 

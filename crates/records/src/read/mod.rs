@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io::BufRead;
 
-use dxos_document::{Limits, META, Map, Meta, Op, TypeName, Value};
+use dxos_document::{Key, Limits, META, Map, Meta, Op, TypeName, Value};
 use dxos_keys::{HashDomain, Hasher, ObjectId};
 use serde::Deserialize as _;
 
@@ -374,9 +374,14 @@ fn too_long(line: u64) -> BadRecord {
 pub fn size(map: &Map) -> usize {
     let properties = map.iter();
     properties
-        .map(|(key, value)| key.as_str().len() + 3 + value_size(value))
+        .map(|(key, value)| property_size(key, value))
         .sum::<usize>()
         + 24
+}
+
+/// The same of one property.
+pub fn property_size(key: &Key, value: &Value) -> usize {
+    key.as_str().len() + 3 + value_size(value)
 }
 
 fn value_size(value: &Value) -> usize {
